@@ -44,8 +44,9 @@ from pathlib import Path
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from psycopg2.extensions import connection as PgConnection
+    import psycopg2.extensions
 
+CACHE = Path(os.environ.get("LEASEHOLD_CACHE") or Path(__file__).resolve().parents[1] / ".cache")
 HOST = "127.0.0.1"
 UNPRIVILEGED_USER = "nobody"  # PostgreSQL refuses to run as root
 
@@ -528,6 +529,18 @@ def postgres_bindirs() -> dict[int, Path]:
     return found
 
 
+def postgres_bindir(major: int) -> Path:
+    """The programs of this major: what there is on the machine, else, for 15, what can be fetched."""
+    found = postgres_bindirs()
+    if major in found:
+        return found[major]
+    if major != 15:
+        raise ServerError(f"there is no PostgreSQL {major} here, only {', '.join(map(str, sorted(found)))}")
+    import postgresql15
+
+    return postgresql15.fetch(CACHE / "postgresql15")
+
+
 class PostgreSQL(Server):
     """A PostgreSQL that takes passwords only (scram-sha-256), on the loopback address; the superuser is `postgres`."""
 
@@ -542,7 +555,7 @@ class PostgreSQL(Server):
         self, bindir: str | Path | None = None, *, major: int = 18, settings: Mapping[str, str | int] | None = None
     ) -> None:
         super().__init__()
-        self.bindir = Path(bindir or postgres_bindirs()[major])
+        self.bindir = Path(bindir or postgres_bindir(major))
         self.settings = dict(settings or {})
         self.port = free_port()
         self.password = secrets.token_urlsafe(16)
@@ -559,12 +572,14 @@ class PostgreSQL(Server):
     def major(self) -> int:
         return int((self.data_directory / "PG_VERSION").read_text())
 
-    def connect(self, dbname: str = "postgres", **options: t.Any) -> PgConnection:
+    def connect(self, dbname: str = "postgres", **options: t.Any) -> psycopg2.extensions.connection:
         """Open a connection, as the superuser unless `user` and `password` say otherwise. It commits by itself."""
         import psycopg2
 
         known = {"host": self.host, "port": self.port, "user": self.user, "password": self.password}
-        connection: PgConnection = psycopg2.connect(**{**known, "dbname": dbname, "connect_timeout": 10, **options})
+        connection: psycopg2.extensions.connection = psycopg2.connect(
+            **{**known, "dbname": dbname, "connect_timeout": 10, **options}
+        )
         connection.autocommit = True
         return connection
 
