@@ -1,0 +1,35 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all modules share that make an object be as asked."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  state:
+    description:
+      - Whether the object shall exist. An option that is left out is left as it is on the server; an option that is empty is made empty.
+    type: str
+    choices: [present, absent]
+    default: present
+  validate:
+    description:
+      - Whether to ask the server, before a change, for what it would only find wrong later, and, before a deletion, for live leases.
+      - Each check is one read. Turn it off for a token without the rights to read; deletions then do not look for leases.
+    type: bool
+    default: true
+  revoke_leases:
+    description:
+      - With O(state=absent), revoke the live leases that depend on the object before it is deleted. Needs C(sudo) on
+        C(sys/leases/revoke-prefix).
+      - Otherwise the deletion is refused while there are any, because their database users could not be removed afterwards.
+    type: bool
+    default: false
+notes:
+  - A check run predicts what a run does. Where an object must exist first (a mount, a connection) and does not, a run fails, and a check
+    run warns, since an earlier task of the play may be about to make it.
+"""

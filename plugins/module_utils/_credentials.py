@@ -1,0 +1,101 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""Credentials as modules and lookups return them: one dictionary, with what Vault said and what will happen."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, name
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
+
+if t.TYPE_CHECKING:
+    from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
+    from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
+
+
+def hand_out(session: Session, wanted: Values, check_mode: bool) -> Values:
+    """The module ``database_credentials``."""
+    client, mount, role = session.client, MOUNT.said_in(wanted), wanted.get("role")
+    try:
+        chosen = name(role or wanted["static_role"])
+    except ValueError as error:
+        raise Refused(f"{'role' if role else 'static_role'}: {error}") from None
+
+    def change() -> Values:
+        credentials, warnings = issue(client, mount, chosen) if role else read_static(client, mount, chosen)
+        return {"changed": bool(role), "credentials": credentials, "warnings": warnings}
+
+    return carry_out(change, {"changed": bool(role), "credentials": placeholder(chosen)}, check_mode)
+
+
+class Issued(t.NamedTuple):
+    credentials: Values
+    warnings: list[str]
+
+
+def issue(client: Client, mount: str, role: str) -> Issued:
+    """Make a database user.  Never repeated when it is unknown whether one was made."""
+    answer = client.ask("get", f"{mount}/creds/{role}", kind="issue")
+    user, lease_duration = answer["data"], answer["lease_duration"]
+    expires_in, warnings = effective_life(client, lease_duration)
+    credentials = {
+        "username": user["username"],
+        "password": user["password"],
+        "lease_id": answer["lease_id"],
+        "lease_duration": lease_duration,
+        "renewable": bool(answer["renewable"]),
+        **expiry(expires_in),
+    }
+    return Issued(credentials, [*warnings, *(answer.get("warnings") or [])])
+
+
+def read_static(client: Client, mount: str, role: str) -> Issued:
+    """The current password of a user that stays; it lives until Vault rotates it."""
+    user = client.ask("get", f"{mount}/static-creds/{role}")["data"]
+    credentials = {
+        "username": user["username"],
+        "password": user["password"],
+        "lease_id": "",
+        "lease_duration": user["ttl"],
+        "renewable": False,
+        **expiry(user["ttl"]),
+    }
+    return Issued(credentials, [])
+
+
+def placeholder(role: str) -> Values:
+    """What a check run answers: the right shape, and nothing that opens a door."""
+    return {
+        "username": f"check-mode-{role}",
+        "password": "check-mode",
+        "lease_id": "",
+        "lease_duration": 0,
+        "renewable": False,
+        **expiry(0),
+    }
+
+
+def effective_life(client: Client, lease_duration: int) -> tuple[int, list[str]]:
+    """A lease ends with the token it was issued under, whatever its own duration says."""
+    try:
+        token = client.ask("get", "auth/token/lookup-self")["data"]
+    except Problem:
+        return lease_duration, []  # not allowed to ask, or an agent's listener: only the lease is known
+    if not token.get("expire_time") or token["ttl"] >= lease_duration or token.get("period"):
+        return lease_duration, []
+    return token["ttl"], [
+        f"The lease says {lease_duration} s, but the token it was issued under ends in {token['ttl']} s and takes the user with it. Give "
+        "the login a token that lives longer: token_period or token_ttl of its auth role, or token_type=batch."
+    ]
+
+
+def expiry(expires_in: int) -> Values:
+    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=expires_in)
+    return {"expires_in": expires_in, "expires_at": at.isoformat(timespec="seconds").replace("+00:00", "Z")}

@@ -1,0 +1,29 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""What can go wrong, each as one sentence for the person who runs the play."""
+
+from __future__ import annotations
+
+
+class Problem(Exception):
+    """A sentence that says what was tried, on which path, what is in the way and what to do."""
+
+
+class Refused(Problem):
+    """Not sent to the server, because the server would ignore it, break on it, or lose something."""
+
+
+class MountMissing(Refused):
+    """Nothing is mounted where the object should be; not the same as an object that is absent."""
+
+
+class Forbidden(Problem):
+    """The token lacks a right; the sentence names the path and the capability."""
+
+
+class NotConverged(Problem):
+    """The server accepted the request and still does not hold what was asked for."""

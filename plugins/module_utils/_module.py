@@ -1,0 +1,176 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""The life of a module, from options to answer, and nothing that depends on where it runs.
+
+There are three kinds.  *state*: a declared resource is made to be as asked.  *info*: the same declarations, only read.
+*act*: something happens each time and says so.  Each module holds one :class:`Task`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
+from ansible_collections.leasehold.vault.plugins.module_utils._options import argument_spec
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
+    Field,
+    Manner,
+    Resource,
+    Values,
+    reconcile,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._resources import ENGINE
+
+Run = t.Callable[[Session, Values, bool], Values]
+Connect = t.Callable[[Values], Session]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A module: its options, and what it does with them in a session; the third argument of ``run`` is check mode."""
+
+    options: Values
+    run: Run
+    constraints: Values = dataclasses.field(default_factory=dict)
+    keeps_token: bool = False
+    """It may issue a lease, which would end with the token the task made for itself."""
+
+    @property
+    def specification(self) -> Values:
+        """The arguments of AnsibleModule."""
+        return {"argument_spec": {**argument_spec(), **self.options}, "supports_check_mode": True, **self.constraints}
+
+    def perform(self, options: Values, check_mode: bool, connect: Connect = log_in) -> Values:
+        """Log in, run, log out; raises :class:`Problem` with the sentence to fail with."""
+        session = connect(options)
+        try:
+            result = self.run(session, options, check_mode)
+        except Problem:
+            session.log_out()
+            raise
+        left = [] if self.keeps_token and result["changed"] else session.log_out()
+        result["warnings"] = [*session.warnings, *result.get("warnings", ()), *left]
+        return result
+
+    def as_module(self) -> None:
+        from ansible.module_utils.basic import AnsibleModule
+
+        module = AnsibleModule(**self.specification)
+        try:
+            result = self.perform(module.params, module.check_mode)
+        except Problem as problem:
+            module.fail_json(msg=str(problem))
+        for warning in result.pop("warnings"):
+            module.warn(warning)
+        module.exit_json(**result)
+
+
+STATE = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "validate": {"type": "bool", "default": True},
+    "revoke_leases": {"type": "bool", "default": False},
+}
+
+
+def state(resource: Resource, options: Values | None = None, **constraints: t.Any) -> Task:
+    """A task that makes one object be as asked.  ``options`` are the shorthand that the resource derives fields from."""
+
+    def run(session: Session, wanted: Values, check_mode: bool) -> Values:
+        manner = Manner(
+            state=wanted["state"],
+            secrets=wanted.get("update_password") or "on_create",
+            validate=wanted["validate"],
+            revoke_leases=wanted["revoke_leases"],
+            dry_run=check_mode,
+        )
+        outcome = reconcile(session.client, resource, wanted, manner)
+        result = {
+            "changed": outcome.changed,
+            "diff": {"before": as_text(outcome.plan.before), "after": as_text(outcome.plan.after)},
+            resource.kind: outcome.object,
+            "warnings": outcome.warnings,
+        }
+        return {**result, "revoked_leases": outcome.revoked} if outcome.revoked else result
+
+    return Task({**resource.argument_spec(), **STATE, **(options or {})}, run, constraints)
+
+
+def info(resource: Resource, plural: str, list_path: str = "") -> Task:
+    """A task that reads one object by name, or all of them."""
+    aliases = [alias for field in resource.identity if field.option == "name" for alias in field.spec["aliases"]]
+
+    def run(session: Session, wanted: Values, check_mode: bool) -> Values:
+        chosen = (
+            [wanted["name"]] if wanted.get("name") else session.client.list(Resource.at(resource, wanted, list_path))
+        )
+        found = []
+        for one in chosen:
+            path = resource.at({**wanted, "name": one})
+            answer = session.client.read(path)
+            if answer is None and wanted.get("name"):
+                raise Problem(f"There is no {resource.kind} {path} at {session.client.url}.")
+            if answer is not None:
+                found.append(resource.describe({**wanted, "name": one}, answer))
+        return {"changed": False, plural: found}
+
+    return Task({"mount": MOUNT.argument(), "name": {"type": "str", "aliases": aliases}}, run)
+
+
+def engines() -> Task:
+    """The info task for mounts, which are listed in a way of their own."""
+
+    def run(session: Session, wanted: Values, check_mode: bool) -> Values:
+        client = session.client
+        if not wanted.get("mount"):
+            mounts = client.read("sys/mounts") or {}
+            chosen = {path.strip("/"): held for path, held in mounts.items() if held["type"] == "database"}
+            return {
+                "changed": False,
+                "engines": [ENGINE.describe({"mount": path}, chosen[path]) for path in sorted(chosen)],
+            }
+        held = client.read(ENGINE.at(wanted))
+        if held is None:
+            raise Problem(f"There is no mount {wanted['mount']} at {client.url}.")
+        if held["type"] != "database":
+            raise Problem(
+                f"The mount {wanted['mount']} at {client.url} holds a {held['type']} engine, not a database engine."
+            )
+        return {"changed": False, "engines": [ENGINE.describe(wanted, held)]}
+
+    mount = {key: value for key, value in MOUNT.argument().items() if key != "default"}
+    return Task({"mount": mount}, run)
+
+
+def act(options: t.Sequence[Field], run: Run, keeps_token: bool = False, **constraints: t.Any) -> Task:
+    """A task that does something each time it is asked to."""
+    return Task({field.option: field.argument() for field in options}, run, constraints, keeps_token)
+
+
+def as_text(values: Values) -> str:
+    """A side of a diff: sorted YAML, SQL as blocks of lines where PyYAML is at hand."""
+    if not values:
+        return ""
+    try:
+        import yaml
+    except ImportError:
+        import json
+
+        return json.dumps(values, indent=2, sort_keys=True) + "\n"
+
+    class Readable(yaml.SafeDumper):
+        pass
+
+    def block(dumper: t.Any, text: str) -> t.Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+    Readable.add_representer(str, block)
+    return str(
+        yaml.dump(values, Dumper=Readable, default_flow_style=False, sort_keys=True, allow_unicode=True, width=1000)
+    )

@@ -1,0 +1,160 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""The connection and login options, declared once: for modules, for lookups and for the variables and environment they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path, seconds
+
+if t.TYPE_CHECKING:
+    from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values
+
+AUTH_METHODS = ("token", "approle", "kubernetes", "jwt", "userpass", "ldap", "cert", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One option, and every place where it may be found when the task does not say it."""
+
+    name: str
+    type: str = "str"
+    env: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    """The names it has in community.hashi_vault's variables, ``ansible_hashi_vault_<peer>``."""
+    aliases: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    default: t.Any = None
+    secret: bool = False
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Ansible variables, the strongest first."""
+        return (f"leasehold_{self.name}", *(f"ansible_hashi_vault_{peer}" for peer in self.peers))
+
+    def argument(self) -> Values:
+        from ansible.module_utils.basic import env_fallback
+
+        spec: Values = {"type": self.type, "no_log": self.secret}
+        if self.aliases:
+            spec["aliases"] = list(self.aliases)
+        if self.choices:
+            spec["choices"] = list(self.choices)
+        if self.default is not None:
+            spec["default"] = self.default
+        if self.env:
+            spec["fallback"] = (env_fallback, list(self.env))
+        return spec
+
+
+OPTIONS = (
+    Option("url", env=("VAULT_ADDR", "BAO_ADDR"), peers=("url", "addr"), aliases=("vault_address",)),
+    Option("namespace", env=("VAULT_NAMESPACE", "BAO_NAMESPACE"), peers=("namespace",), aliases=("vault_namespace",)),
+    Option("validate_certs", type="bool", peers=("validate_certs",)),
+    Option("tls_skip_verify", type="bool", env=("VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY")),
+    Option(
+        "ca_cert",
+        type="path",
+        env=("VAULT_CACERT", "BAO_CACERT"),
+        peers=("ca_cert",),
+        aliases=("cacert", "ssl_ca_cert"),
+    ),
+    Option("client_cert", type="path", env=("VAULT_CLIENT_CERT", "BAO_CLIENT_CERT"), aliases=("cert_auth_public_key",)),
+    Option("client_key", type="path", env=("VAULT_CLIENT_KEY", "BAO_CLIENT_KEY"), aliases=("cert_auth_private_key",)),
+    Option("timeout", env=("VAULT_CLIENT_TIMEOUT", "VAULT_TIMEOUT"), peers=("timeout",), default="60s"),
+    Option("retries", type="int", env=("VAULT_MAX_RETRIES", "VAULT_RETRIES"), peers=("retries",), default=5),
+    Option("proxies", type="raw", env=("VAULT_PROXY_ADDR", "VAULT_PROXIES"), peers=("proxies",)),
+    Option("auth_method", env=("VAULT_AUTH_METHOD",), peers=("auth_method",), choices=AUTH_METHODS, default="token"),
+    Option(
+        "auth_mount",
+        env=("VAULT_AUTH_MOUNT", "VAULT_APPROLE_PATH"),
+        peers=("mount_point",),
+        aliases=("vault_approle_path", "mount_point"),
+    ),
+    Option("token", env=("VAULT_TOKEN", "BAO_TOKEN"), peers=("token",), secret=True),
+    Option("token_path", type="path", env=("VAULT_TOKEN_PATH",)),
+    Option("role_id", env=("VAULT_APPROLE_ROLE_ID", "VAULT_ROLE_ID"), peers=("role_id",), aliases=("approle_role_id",)),
+    Option(
+        "secret_id",
+        env=("VAULT_APPROLE_SECRET_ID", "VAULT_SECRET_ID"),
+        peers=("secret_id",),
+        aliases=("approle_secret_id",),
+        secret=True,
+    ),
+    Option("auth_role", env=("VAULT_AUTH_ROLE",)),
+    Option("jwt", env=("VAULT_JWT",), peers=("jwt",), secret=True),
+    Option("jwt_path", type="path", env=("VAULT_JWT_PATH",), aliases=("kubernetes_token_path",)),
+    Option("auth_username", env=("VAULT_AUTH_USERNAME",), peers=("username",)),
+    Option("auth_password", env=("VAULT_AUTH_PASSWORD",), peers=("password",), secret=True),
+)
+NAMES = tuple(option.name for option in OPTIONS)
+
+
+def argument_spec() -> Values:
+    return {option.name: option.argument() for option in OPTIONS}
+
+
+def client_arguments(options: Values) -> tuple[Values, list[str]]:
+    """What :class:`Client` takes, out of the options; and what the user should know about it."""
+    url = options.get("url")
+    if not url:
+        raise Refused("The address of Vault is missing: set url, VAULT_ADDR or the variable leasehold_url.")
+    warnings = []
+    verify: bool | str = options.get("ca_cert") or True
+    if options.get("validate_certs") is False or (
+        options.get("validate_certs") is None and options.get("tls_skip_verify")
+    ):
+        verify = False
+        if str(url).startswith("https"):
+            warnings.append(
+                f"The certificate of {url} is not verified: anyone on the way can read the credentials. Set ca_cert instead."
+            )
+    if str(url).startswith("http://") and not _loopback(str(url)):
+        warnings.append(f"{url} is not protected by TLS: tokens and passwords travel in clear.")
+    certificate, key = options.get("client_cert"), options.get("client_key")
+    namespace = str(options.get("namespace") or "").strip("/")
+    try:
+        timeout = seconds(options.get("timeout") or 60)
+    except ValueError as error:
+        raise Refused(f"timeout: {error}") from None
+    arguments = {
+        "url": url,
+        "namespace": "" if namespace == "root" else namespace,
+        "verify": verify,
+        "certificate": (certificate, key or certificate) if certificate else None,
+        "proxies": _proxies(options.get("proxies")),
+        "timeout": timeout,
+        "retries": int(options["retries"]) if options.get("retries") is not None else 5,
+    }
+    return arguments, warnings
+
+
+def auth_mount(options: Values) -> str:
+    method = options["auth_method"]
+    try:
+        return mount_path(options.get("auth_mount") or method)
+    except ValueError as error:
+        raise Refused(f"auth_mount: {error}") from None
+
+
+def _loopback(url: str) -> bool:
+    host = url.split("//", 1)[1].split("/", 1)[0]
+    return host.startswith(("127.", "localhost", "[::1]"))
+
+
+def _proxies(said: t.Any) -> dict[str, str]:
+    """One address for both schemes, or a dictionary by scheme; text may hold the dictionary as JSON."""
+    if not said:
+        return {}
+    if isinstance(said, str) and said.lstrip().startswith("{"):
+        import json
+
+        said = json.loads(said)
+    return dict(said) if isinstance(said, dict) else {"http": str(said), "https": str(said)}

@@ -1,0 +1,362 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""The one engine that decides what has to happen.  It knows no Ansible, no HTTP and no database.
+
+A resource is declared once: a path and its fields.  From that declaration come the module's options, the
+comparison, the request and the diff.  ``plan()`` only thinks; ``reconcile()`` reads, asks ``plan()``, acts and
+reads again, and holds the collection's only check-mode branch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, NotConverged, Refused
+
+if t.TYPE_CHECKING:
+    import builtins
+
+Values = dict[str, t.Any]
+SENT = "(sent)"  # what a diff shows in the place of a secret
+
+
+def unchanged(value: t.Any) -> t.Any:
+    return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One option of a module, and where the server keeps it."""
+
+    option: str
+    type: str = "str"
+    same: t.Callable[[t.Any], t.Any] = unchanged
+    """Both sides pass here before they are compared, ours also before it is sent; ``ValueError`` refuses a value."""
+    wire: t.Callable[[t.Any], t.Any] = unchanged
+    """The form in which a compared value is sent."""
+    send: tuple[str, ...] = ()
+    """Where the value goes in the request; the option's own name if empty."""
+    read: tuple[str, ...] = ()
+    """Where the answer holds it; the place it was sent to if empty."""
+    kept: t.Literal["shown", "hidden", "not", "fact"] = "shown"
+    """shown: compared. hidden: a secret, never read back. not: a switch for this one request. fact: only read."""
+    default: t.Any = None
+    """What it means when the server does not show the key at all."""
+    initial: t.Any = None
+    """Sent on creation when the task is silent; a callable is asked with the task's values."""
+    fixed: bool = False
+    """The server takes it at creation only."""
+    internal: bool = False
+    """Kept by us on the server; not an option of the module."""
+    always: bool = False
+    """Repeated in every update, because the server insists."""
+    spec: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    """The rest of the Ansible option: ``aliases``, ``choices``, ``elements``, ``no_log``, ``required``, ``default``."""
+
+    def __post_init__(self) -> None:
+        def nonsense(why: str) -> None:
+            raise TypeError(f"field {self.option}: {why}")
+
+        if not self.option.isidentifier():
+            nonsense("an option's name is a Python identifier")
+        if self.kept == "hidden" and (self.read or self.default is not None or self.same is not unchanged):
+            nonsense("a secret is never read back, so it has no read path, no default and no normaliser")
+        if self.kept == "hidden" and self.spec.get("no_log") is not True:
+            nonsense("a secret is no_log")
+        if self.kept == "not" and (self.read or self.fixed):
+            nonsense("a switch is not kept, so it can be neither read nor fixed")
+        if self.kept == "fact" and (self.send or self.initial is not None or self.spec or self.always or self.fixed):
+            nonsense("a fact is only read")
+        if self.fixed and self.always:
+            nonsense("what is fixed at creation is not repeated in updates")
+        if not self.send:
+            object.__setattr__(self, "send", (self.option,))
+        if not self.read:
+            object.__setattr__(self, "read", self.send)
+
+    def held_by(self, answer: t.Any) -> t.Any:
+        """The value in an answer of the server, in the form in which values are compared."""
+        for step in self.read:
+            answer = answer.get(step) if isinstance(answer, dict) else None
+        value = self.default if answer is None else answer
+        return None if value is None else self.same(value)
+
+    def said_in(self, wanted: Values) -> t.Any:
+        """The value the task asks for, in the form in which values are compared; None when it is silent."""
+        value = wanted.get(self.option)
+        if value is None:
+            return None
+        try:
+            return self.same(value)
+        except ValueError as error:
+            raise Refused(f"{self.option}: {error}") from None
+
+    def argument(self) -> Values:
+        """The option as Ansible wants it declared."""
+        return {"type": self.type, **self.spec}
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """What a rule or an inquiry has to say before anything is written."""
+
+    text: str
+    kind: t.Literal["warning", "missing"] = "warning"
+    """missing: something has to exist first; a check run only warns, since an earlier task may be about to make it."""
+
+
+Findings = t.Iterable[Finding]
+Rule = t.Callable[[Values, "Plan"], Findings]
+Inquiry = t.Callable[["Server", Values, "Plan"], Findings]
+
+
+@dataclasses.dataclass(frozen=True)
+class Resource:
+    """A kind of object on the server."""
+
+    kind: str
+    """What it is called: the word in sentences and the key of the module's result."""
+    path: str
+    """Where it lives, written with the identity's options: ``{mount}/roles/{name}``."""
+    identity: tuple[Field, ...]
+    fields: tuple[Field, ...]
+    update_path: str = ""
+    """Where changes go, when not to the path itself; request bodies there are flat."""
+    derive: t.Callable[[Values], Values] = unchanged
+    """Turns a module's shorthand options into fields."""
+    rules: tuple[Rule, ...] = ()
+    """Refuse (or warn) from what was asked and planned alone."""
+    inquiries: tuple[Inquiry, ...] = ()
+    """Refuse (or warn) after asking the server; asked only before a change, and not with ``validate: false``."""
+    inspections: tuple[Inquiry, ...] = ()
+    """The same, asked of an existing object in every run."""
+    afterwards: tuple[Inquiry, ...] = ()
+    """What is tried on the server after a change was made."""
+    leases: t.Callable[[Server, Values], list[str]] = lambda server, wanted: []
+    """The prefixes of the leases that would be stranded if the object were deleted."""
+
+    def at(self, wanted: Values, template: str = "") -> str:
+        return (template or self.path).format(**{f.option: f.said_in(wanted) for f in self.identity})
+
+    def describe(self, wanted: Values, answer: Values | None) -> Values:
+        """The object as the server holds it, in the module's words; empty when there is none."""
+        if answer is None:
+            return {}
+        named = {f.option: f.said_in(wanted) for f in self.identity}
+        return {**named, **self.held(answer)}
+
+    def held(self, answer: Values) -> Values:
+        return _present({f.option: f.held_by(answer) for f in self.fields if f.kept in ("shown", "fact")})
+
+    def argument_spec(self) -> Values:
+        options = [f for f in self.identity + self.fields if f.kept != "fact" and not f.internal]
+        return {f.option: f.argument() for f in options}
+
+
+class Server(t.Protocol):
+    """What the engine needs of a client."""
+
+    def read(self, path: str) -> Values | None: ...
+
+    def list(self, path: str) -> builtins.list[str]: ...
+
+    def write(self, path: str, body: Values) -> None: ...
+
+    def delete(self, path: str) -> None: ...
+
+    def leases(self, prefix: str) -> builtins.list[str]: ...
+
+    def revoke_prefix(self, prefix: str) -> None: ...
+
+    def ask(self, method: str, path: str, body: Values | None = None, kind: t.Any = "repeat") -> t.Any: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Manner:
+    """How the task wants its change made; none of it is kept by the server."""
+
+    state: str = "present"
+    secrets: str = "on_create"
+    """``on_create`` sends secrets only when the object is made, ``always`` in every run."""
+    validate: bool = True
+    revoke_leases: bool = False
+    dry_run: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    action: t.Literal["none", "create", "update", "delete"]
+    before: Values
+    after: Values
+    body: Values
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What happened (or would, in a dry run), and the object as it is now (or would be)."""
+
+    plan: Plan
+    object: Values
+    warnings: tuple[str, ...] = ()
+    revoked: int = 0
+
+    @property
+    def changed(self) -> bool:
+        return self.plan.action != "none"
+
+
+def plan(resource: Resource, wanted: Values, answer: Values | None, manner: Manner) -> Plan:
+    """Say what has to happen and touch nothing: check mode and diff are this function's answer."""
+    exists = answer is not None
+    before = resource.held(answer) if answer is not None else {}
+    if manner.state == "absent":
+        return Plan("delete" if exists else "none", before, {}, {})
+
+    said = _present({f.option: f.said_in(wanted) for f in resource.fields if f.kept != "fact"})
+    if not exists:
+        said = {**_present({f.option: _initial(f, wanted) for f in resource.fields}), **said}
+    new: list[Field] = []
+    for field in resource.fields:
+        if field.option not in said or field.kept == "not":
+            continue
+        differs = (
+            not exists or manner.secrets == "always"
+            if field.kept == "hidden"
+            else not exists or said[field.option] != before.get(field.option)
+        )
+        if not differs:
+            continue
+        if exists and field.fixed:
+            raise Refused(
+                f"{field.option} of {resource.kind} {resource.at(wanted)} is {before.get(field.option)!r} and cannot become "
+                f"{said[field.option]!r}: the server takes it only at creation. Delete the {resource.kind} and create it again, "
+                "or leave the option out."
+            )
+        new.append(field)
+
+    if exists and not new:
+        return Plan("none", before, before, {})
+    after = {**before, **{f.option: SENT if f.kept == "hidden" else said[f.option] for f in new}}
+    along = [f for f in resource.fields if f.option in said and f not in new and (f.kept == "not" or f.always)]
+    nested = not (exists and resource.update_path)
+    body: Values = {}
+    for field in new + along:
+        _put(body, field.send if nested else field.send[-1:], field.wire(said[field.option]))
+    return Plan("update" if exists else "create", before, after, body)
+
+
+def reconcile(server: Server, resource: Resource, wanted: Values, manner: Manner) -> Outcome:
+    """Read, plan, ask, act, read again: a write that did not stick is an error, never a quiet change."""
+    wanted = resource.derive(wanted)
+    path = resource.at(wanted)
+    findings: list[Finding] = []
+    try:
+        answer = server.read(path)
+    except MountMissing as error:
+        answer = None
+        findings.append(Finding(str(error), "missing"))
+    step = plan(resource, wanted, answer, manner)
+    for rule in resource.rules:
+        findings.extend(rule(wanted, step))
+    if manner.validate and not _stopped(findings):
+        asked = resource.inspections if answer is not None else ()
+        asked += resource.inquiries if step.action in ("create", "update") else ()
+        for inquiry in asked:
+            findings.extend(inquiry(server, wanted, step))
+    stranded = _stranded(server, resource, wanted, manner) if step.action == "delete" else {}
+    warnings = tuple(finding.text for finding in findings)
+    revoked = sum(stranded.values())
+
+    foreseen = Outcome(step, _predicted(resource, wanted, answer, step), warnings, revoked)
+
+    def change() -> Outcome:
+        for finding in findings:
+            if finding.kind == "missing":
+                raise Refused(finding.text)
+        if step.action == "none":
+            return foreseen
+        return _apply(server, resource, wanted, manner, foreseen, stranded)
+
+    return carry_out(change, foreseen, manner.dry_run)
+
+
+T = t.TypeVar("T")
+
+
+def carry_out(change: t.Callable[[], T], foreseen: T, dry_run: bool) -> T:
+    """The one place where a check run and a real run part."""
+    return foreseen if dry_run else change()
+
+
+def _apply(
+    server: Server, resource: Resource, wanted: Values, manner: Manner, foreseen: Outcome, stranded: t.Iterable[str]
+) -> Outcome:
+    path, step, warnings = resource.at(wanted), foreseen.plan, foreseen.warnings
+    if step.action == "delete":
+        for prefix in stranded:
+            server.revoke_prefix(prefix)
+        server.delete(path)
+    else:
+        updating = step.action == "update" and resource.update_path
+        server.write(resource.at(wanted, resource.update_path) if updating else path, step.body)
+
+    answer = server.read(path)
+    left = plan(resource, wanted, answer, dataclasses.replace(manner, secrets="on_create"))
+    if left.action != "none":
+        odd = ", ".join(sorted(k for k in {**left.before, **left.after} if left.before.get(k) != left.after.get(k)))
+        raise NotConverged(
+            f"Vault accepted the {step.action} of {resource.kind} {path} and does not show it"
+            f"{': it still differs in ' + odd if odd else ''}. Somebody else may be changing it, or this server does not know "
+            "the option; read it again with the info module."
+        )
+    if step.action != "delete":
+        for trial in resource.afterwards:
+            warnings += tuple(finding.text for finding in trial(server, wanted, step))
+    return dataclasses.replace(foreseen, object=resource.describe(wanted, answer), warnings=warnings)
+
+
+def _stopped(findings: t.Iterable[Finding]) -> bool:
+    return any(finding.kind == "missing" for finding in findings)
+
+
+def _stranded(server: Server, resource: Resource, wanted: Values, manner: Manner) -> dict[str, int]:
+    """The live leases a deletion would strand, counted by prefix; refused unless the task wants them revoked."""
+    if not (manner.validate or manner.revoke_leases):
+        return {}
+    counted = {prefix: len(server.leases(prefix)) for prefix in resource.leases(server, wanted)}
+    live = {prefix: count for prefix, count in counted.items() if count}
+    if live and not manner.revoke_leases:
+        listed = ", ".join(f"{count} under {prefix}" for prefix, count in sorted(live.items()))
+        raise Refused(
+            f"Not deleted: {resource.kind} {resource.at(wanted)} still has {sum(live.values())} live lease(s) ({listed}), and "
+            "their database users could not be removed afterwards. Set revoke_leases: true to revoke them first, or wait for "
+            "them to end."
+        )
+    return live
+
+
+def _predicted(resource: Resource, wanted: Values, answer: Values | None, step: Plan) -> Values:
+    if step.action == "delete":
+        return {}
+    now = resource.describe(wanted, answer if answer is not None else {})
+    return {**now, **{k: v for k, v in step.after.items() if v != SENT}} if answer is not None or step.after else {}
+
+
+def _initial(field: Field, wanted: Values) -> t.Any:
+    value = field.initial(wanted) if callable(field.initial) else field.initial
+    return None if value is None else field.same(value)
+
+
+def _present(values: Values) -> Values:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _put(body: Values, path: t.Sequence[str], value: t.Any) -> None:
+    for step in path[:-1]:
+        body = body.setdefault(step, {})
+    body[path[-1]] = value

@@ -1,0 +1,374 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""The declarations: every kind of object this collection keeps on the server, with what is checked before it is written."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from urllib.parse import parse_qsl, urlsplit
+
+from ansible_collections.leasehold.vault.plugins.module_utils import _statements, _verification
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
+    MOUNT,
+    duration,
+    fact,
+    flag,
+    name,
+    names,
+    number,
+    secret,
+    statements,
+    switch,
+    text,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
+    SENT,
+    Field,
+    Finding,
+    Findings,
+    Plan,
+    Resource,
+    Server,
+    Values,
+)
+
+ROTATED_AT = "leasehold_root_rotated_at"  # our key in a connection; Vault keeps it through updates and rotations
+PLUGIN = "postgresql-database-plugin"
+
+
+def named(alias: str) -> Field:
+    return Field("name", same=name, spec={"required": True, "aliases": [alias]})
+
+
+def _ordered_ttls(shorter: str, longer: str) -> t.Callable[[Values, Plan], Findings]:
+    """Vault would store the contradiction and quietly cap every lease."""
+
+    def rule(wanted: Values, plan: Plan) -> Findings:
+        asked = wanted.get(shorter) is not None or wanted.get(longer) is not None
+        low, high = plan.after.get(shorter) or 0, plan.after.get(longer) or 0
+        if asked and high and low > high:
+            raise Refused(
+                f"{shorter} ({low} s) is longer than {longer} ({high} s); leases would silently be cut to {high} s."
+            )
+        return ()
+
+    return rule
+
+
+# -- the mount ------------------------------------------------------------------------------------------------------------
+
+
+def _is_database_engine(wanted: Values, plan: Plan) -> Findings:
+    held = plan.before.get("type")
+    if held not in (None, "database"):
+        raise Refused(
+            f"The mount {wanted['mount']} holds a {held} engine, not a database engine; choose another mount."
+        )
+    return ()
+
+
+def _not_tainted(server: Server, wanted: Values, plan: Plan) -> Findings:
+    """A half-deleted mount is listed like any other; only its routes say so, with an error that explains itself."""
+    try:
+        server.list(f"{MOUNT.said_in(wanted)}/config")
+    except Forbidden:
+        pass
+    return ()
+
+
+ENGINE = Resource(
+    kind="engine",
+    path="sys/mounts/{mount}",
+    update_path="sys/mounts/{mount}/tune",
+    identity=(MOUNT,),
+    derive=lambda wanted: {**wanted, "type": "database"},
+    fields=(
+        text("type", internal=True),
+        text("description", default=""),
+        duration("default_lease_ttl", send=("config", "default_lease_ttl")),
+        duration("max_lease_ttl", send=("config", "max_lease_ttl")),
+        text(
+            "listing_visibility",
+            send=("config", "listing_visibility"),
+            default="hidden",
+            spec={"choices": ["hidden", "unauth"]},
+        ),
+        names("audit_non_hmac_request_keys", send=("config", "audit_non_hmac_request_keys")),
+        names("audit_non_hmac_response_keys", send=("config", "audit_non_hmac_response_keys")),
+        names("passthrough_request_headers", send=("config", "passthrough_request_headers")),
+        names("allowed_response_headers", send=("config", "allowed_response_headers")),
+        flag("force_no_cache", send=("config", "force_no_cache"), default=False, fixed=True),
+        flag("local", default=False, fixed=True),
+        flag("seal_wrap", default=False, fixed=True),
+        fact("accessor"),
+        fact("running_plugin_version"),
+    ),
+    rules=(_is_database_engine, _ordered_ttls("default_lease_ttl", "max_lease_ttl")),
+    inspections=(_not_tainted,),
+    leases=lambda server, wanted: [f"{MOUNT.said_in(wanted)}/creds"],
+)
+
+
+# -- connections ----------------------------------------------------------------------------------------------------------
+
+
+def _detail(make: t.Callable[..., Field], option: str, **more: t.Any) -> Field:
+    """A key that belongs to the database plugin: sent at the top, read back one level deeper."""
+    return make(option, read=("connection_details", option), **more)
+
+
+def _for_postgresql(value: t.Any) -> t.Callable[[Values], t.Any]:
+    return lambda wanted: value if "postgresql" in str(wanted.get("plugin_name") or PLUGIN) else None
+
+
+def _unfold(wanted: Values) -> Values:
+    """Let ``plugin_options`` hold the plugin's keys, as plays written for hashicorp.vault do; nothing unknown passes."""
+    known = {f.option for f in CONNECTION.fields if not f.internal}
+    unfolded = dict(wanted)
+    for key, value in (wanted.get("plugin_options") or {}).items():
+        if key not in known:
+            raise Refused(
+                f"plugin_options: {key} is not an option of a connection; Vault would store it without effect. Known are "
+                f"{', '.join(sorted(known))}."
+            )
+        if unfolded.get(key) is not None and unfolded[key] != value:
+            raise Refused(f"{key} is given twice, beside plugin_options and in it; give it once.")
+        unfolded[key] = value
+    if unfolded.get("verify_connection") is None:
+        # Vault (not OpenBao) remembers the last value, so silence would mean whatever somebody said before.
+        unfolded["verify_connection"] = True
+    if unfolded.get("password") is not None and unfolded.get("update_password") == "always":
+        unfolded["root_rotated_at"] = ""
+    return unfolded
+
+
+def _safe_url(wanted: Values, plan: Plan) -> Findings:
+    url = wanted.get("connection_url")
+    if url is None or "postgresql" not in str(plan.after.get("plugin_name", PLUGIN)):
+        return ()
+    if not re.match(r"postgres(ql)?://", url):
+        raise Refused(
+            "connection_url must be a URL, postgresql://{{username}}:{{password}}@host:5432/database?sslmode=verify-full; Vault gives "
+            "the keyword form back altered and with its password in clear."
+        )
+    parts = urlsplit(re.sub(r"\{\{(username|password)\}\}", r"__\1__", url))
+    user, _colon, password = parts.netloc.rpartition("@")[0].partition(":")
+    if password != "__password__" or user != "__username__":
+        raise Refused(
+            "connection_url must begin with postgresql://{{username}}:{{password}}@, exactly so and without blanks inside the braces: a "
+            "name or password written into it is stored and shown in clear. Give them as username and password, and mark the URL "
+            "!unsafe so that Ansible leaves the braces alone."
+        )
+    if any(key.lower() in ("password", "sslpassword") for key, dummy in parse_qsl(parts.query, keep_blank_values=True)):
+        raise Refused(
+            "connection_url holds a password among its parameters, which Vault would show in clear; give it as password."
+        )
+    return ()
+
+
+def _password_kept(wanted: Values, plan: Plan) -> Findings:
+    """The only good password may be known to Vault alone; nothing may overwrite it unseen."""
+    if plan.action != "update" or plan.after.get("password") != SENT:
+        return ()
+    if wanted.get("verify_connection") is False:
+        raise Refused(
+            "Not sent: a password for an existing connection together with verify_connection: false. If it were wrong, Vault would "
+            "lose the only password that works. Leave verify_connection at true."
+        )
+    if plan.before.get("root_rotated_at") and not wanted.get("force"):
+        raise Refused(
+            f"Not sent: the root password of this connection was rotated at {plan.before['root_rotated_at']}, so the one in the task is "
+            "most likely the old one. Leave update_password at on_create, or set force: true if the password was reset in the database."
+        )
+    return ()
+
+
+def _unverified(wanted: Values, plan: Plan) -> Findings:
+    if plan.action == "none" and wanted.get("verify_connection") is False:
+        yield Finding(
+            "verify_connection is false and nothing differed, so nothing was sent: this run does not know whether Vault can log in."
+        )
+
+
+def _tls_options_work(server: Server, wanted: Values, plan: Plan) -> Findings:
+    asked = [option for option in ("tls_ca", "tls_certificate", "private_key") if wanted.get(option) is not None]
+    if not asked:
+        return ()
+    mount = MOUNT.said_in(wanted)
+    version = (server.read(f"sys/internal/ui/mounts/{mount}") or {}).get("running_plugin_version", "")
+    if "bao" in version:
+        raise Refused(
+            f"OpenBao ignores {', '.join(asked)} for PostgreSQL and the connection would not be protected as asked; put "
+            "sslmode=verify-full&sslrootcert=/path/on/the/server into connection_url."
+        )
+    return ()
+
+
+def _dependents(server: Server, wanted: Values) -> list[str]:
+    mount, connection = MOUNT.said_in(wanted), wanted["name"]
+    return [
+        role
+        for role in server.list(f"{mount}/roles")
+        if (server.read(f"{mount}/roles/{role}") or {}).get("db_name") == connection
+    ]
+
+
+def _usable(server: Server, wanted: Values, plan: Plan) -> Findings:
+    """What was written without being verified is tried all the same, and reported."""
+    if wanted.get("verify_connection") is False:
+        try:
+            server.ask("post", f"{MOUNT.said_in(wanted)}/reset/{wanted['name']}")
+        except Problem as error:
+            yield Finding(f"The connection was written unverified, and Vault cannot use it: {error}")
+
+
+CONNECTION = Resource(
+    kind="connection",
+    path="{mount}/config/{name}",
+    identity=(MOUNT, named("connection_name")),
+    derive=_unfold,
+    fields=(
+        text("plugin_name", initial=PLUGIN),
+        text("plugin_version", default=""),
+        _detail(text, "connection_url"),
+        _detail(text, "username", spec={"aliases": ["connection_username"]}),
+        secret("password", spec={"aliases": ["connection_password"]}),
+        names("allowed_roles"),
+        statements("root_rotation_statements", read=("root_credentials_rotate_statements",)),
+        text("password_policy", default="", spec={"no_log": False}),
+        _detail(text, "username_template", default=""),
+        _detail(
+            text,
+            "password_authentication",
+            default="password",
+            initial=_for_postgresql("scram-sha-256"),
+            spec={"choices": ["password", "scram-sha-256"], "no_log": False},
+        ),
+        _detail(flag, "disable_escaping", default=False),
+        _detail(number, "max_open_connections", default=4),
+        _detail(number, "max_idle_connections", default=0),
+        _detail(duration, "max_connection_lifetime"),
+        _detail(text, "tls_ca"),
+        _detail(text, "tls_certificate"),
+        secret("private_key"),
+        switch("verify_connection"),
+        Field("root_rotated_at", send=(ROTATED_AT,), read=("connection_details", ROTATED_AT), internal=True),
+    ),
+    rules=(_safe_url, _password_kept, _unverified),
+    inquiries=(_tls_options_work,),
+    afterwards=(_usable,),
+    leases=lambda server, wanted: [f"{MOUNT.said_in(wanted)}/creds/{role}" for role in _dependents(server, wanted)],
+)
+
+
+# -- dynamic roles --------------------------------------------------------------------------------------------------------
+
+
+def _can_issue(wanted: Values, plan: Plan) -> Findings:
+    if plan.action not in ("create", "update"):
+        return ()
+    if not plan.after.get("db_name"):
+        raise Refused("db_name is needed: the name of the connection this role belongs to.")
+    creation = plan.after.get("creation_statements") or []
+    if not creation and plan.before.get("creation_statements") != []:
+        raise Refused("creation_statements are empty, so no user could be made; use in_role, or give the SQL.")
+    if (
+        wanted.get("creation_statements") is not None
+        and creation
+        and not any(re.search(r"\{\{(name|username)\}\}", s) for s in creation)
+    ):
+        raise Refused(
+            "creation_statements do not hold {{name}}. If they do in your file, Ansible has templated it away: mark the SQL !unsafe."
+        )
+    return ()
+
+
+_GRANTS_TABLES = re.compile(
+    r"\bGRANT\b.*?\bON\s+(?!SCHEMA\b|DATABASE\b|FUNCTION\b|LANGUAGE\b)\S", re.IGNORECASE | re.DOTALL
+)
+
+
+def _can_revoke(wanted: Values, plan: Plan) -> Findings:
+    """Accept people's own SQL, and say what it will do to them."""
+    if wanted.get("creation_statements") is None or wanted.get("in_role") is not None:
+        return
+    grants = any(_GRANTS_TABLES.search(_statements.bare(s)) for s in plan.after.get("creation_statements") or [])
+    revocation = " ".join(plan.after.get("revocation_statements") or [])
+    undoes = re.search(r"\bDROP\s+OWNED\b|\bREVOKE\b|leasehold\.revoke", revocation, re.IGNORECASE)
+    if grants and revocation and not undoes:
+        yield Finding(
+            "creation_statements grant rights on tables and revocation_statements do not take them back: every revocation will fail "
+            'with "role cannot be dropped because some objects depend on it" (SQLSTATE 2BP01), users will pile up, and at about '
+            '2,440 of them issuing stops with "row is too big". Grant to a group role once and use in_role, or revoke with REASSIGN '
+            "OWNED, DROP OWNED and DROP ROLE."
+        )
+    elif not revocation:
+        yield Finding(
+            "There are no revocation_statements, and Vault's own revocation only works while the admin has all rights, with grant "
+            "option, on every table and sequence the user can see. Use in_role, or give revocation_statements."
+        )
+
+
+def _outlives_revocation(wanted: Values, plan: Plan) -> Findings:
+    if wanted.get("set_role"):
+        yield Finding(
+            "set_role: a session that reconnects while its user is being revoked may keep the group's rights until it ends; use it for "
+            "migrations, not for application pools."
+        )
+
+
+def _allowed_by_connection(server: Server, wanted: Values, plan: Plan) -> Findings:
+    """Vault takes a role for any connection, and only refuses when somebody asks for credentials."""
+    mount, role, connection = MOUNT.said_in(wanted), wanted["name"], str(plan.after.get("db_name"))
+    try:
+        held = server.read(f"{mount}/config/{name(connection)}")
+    except ValueError as error:
+        raise Refused(f"db_name: {error}") from None
+    except Forbidden as error:
+        yield Finding(f"Whether the connection allows this role was not checked. {error}")
+        return
+    if held is None:
+        yield Finding(f"db_name: there is no connection {connection} on mount {mount}; make it first.", "missing")
+    elif not any(_matches(allowed, role) for allowed in held.get("allowed_roles") or []):
+        listed = ", ".join(held.get("allowed_roles") or []) or "nobody"
+        yield Finding(
+            f"The connection {connection} does not allow the role {role} (allowed_roles: {listed}); add it there first.",
+            "missing",
+        )
+
+
+def _matches(allowed: str, role: str) -> bool:
+    return bool(re.fullmatch(".*".join(map(re.escape, allowed.split("*"))), role))
+
+
+ROLE = Resource(
+    kind="role",
+    path="{mount}/roles/{name}",
+    identity=(MOUNT, named("role_name")),
+    derive=_statements.expand,
+    fields=(
+        text("db_name"),
+        statements("creation_statements"),
+        statements("revocation_statements"),
+        statements("renew_statements"),
+        statements("rollback_statements"),
+        duration("default_ttl"),
+        duration("max_ttl"),
+        text(
+            "credential_type",
+            default="password",
+            spec={"choices": ["password", "rsa_private_key", "client_certificate"]},
+        ),
+        Field("credential_config", type="dict", default={}),
+    ),
+    rules=(_ordered_ttls("default_ttl", "max_ttl"), _can_issue, _can_revoke, _outlives_revocation),
+    inquiries=(_allowed_by_connection,),
+    afterwards=(_verification.verify,),
+    leases=lambda server, wanted: [f"{MOUNT.said_in(wanted)}/creds/{wanted['name']}"],
+)

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""Root rotation that asks the truth: does the bootstrap password still open the database?
+
+Nothing a server shows tells whether a root password was rotated.  A second connection with the same URL and the bootstrap
+password does: Vault makes it only if the database lets it in.  That probe needs no way to the database from here, and is
+removed in every case; what a killed run leaves is removed by the next.
+"""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
+from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ROTATED_AT
+
+if t.TYPE_CHECKING:
+    from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
+
+PROBE = "leasehold-probe-"  # a policy may allow the probe alone: <mount>/config/leasehold-probe-*
+
+
+def rotate_root(session: Session, wanted: Values, check_mode: bool) -> Values:
+    client, path = session.client, CONNECTION.at(wanted)
+    try:
+        held = client.read(path)
+    except MountMissing:
+        held = None
+    once = wanted["rotate"] == "once"
+    rotated_at = (held or {}).get("connection_details", {}).get(ROTATED_AT)
+    foreseen: Values = {"changed": not (once and rotated_at), "rotated": not (once and rotated_at)}
+    if held is None:
+        foreseen["warnings"] = [f"There is no connection {path} yet; it is rotated once it is made."]
+    elif once and not rotated_at:
+        foreseen["warnings"] = [
+            f"Whether the bootstrap password of {path} still works is not known without a probe, which a check run does not write. A run "
+            "rotates only if it does."
+        ]
+
+    def change() -> Values:
+        if held is None:
+            raise Refused(
+                f"There is no connection {path} at {client.url}, so there is nothing to rotate. Make it first."
+            )
+        return _rotate_once(client, wanted, held) if once else _rotate(client, wanted)
+
+    return carry_out(change, foreseen, check_mode)
+
+
+def _rotate_once(client: Client, wanted: Values, held: Values) -> Values:
+    if _accepts_bootstrap_password(client, wanted, held):
+        try:
+            result = _rotate(client, wanted)
+        except VaultError as error:
+            # No answer is no news: only the database knows whether the password was changed.
+            if not error.unanswered or _accepts_bootstrap_password(client, wanted, held):
+                raise
+            result = {"changed": True, "rotated": True, "warnings": _remember(client, wanted)}
+        if _accepts_bootstrap_password(client, wanted, held):
+            raise Problem(
+                f"The root password of {CONNECTION.at(wanted)} was rotated, and the database still lets the bootstrap password in: it does "
+                "not check passwords for Vault's address. Look for trust in pg_hba.conf."
+            )
+        return result
+    if held.get("connection_details", {}).get(ROTATED_AT):
+        return {"changed": False, "rotated": False}
+    return {"changed": True, "rotated": False, "warnings": _remember(client, wanted)}
+
+
+def _rotate(client: Client, wanted: Values) -> Values:
+    client.ask("post", f"{MOUNT.said_in(wanted)}/rotate-root/{wanted['name']}", kind="rotate")
+    return {"changed": True, "rotated": True, "warnings": _remember(client, wanted)}
+
+
+def _accepts_bootstrap_password(client: Client, wanted: Values, held: Values) -> bool:
+    """Let Vault try the password in a connection of its own.  Anything but a clear yes or no is an error."""
+    details = {key: value for key, value in held.get("connection_details", {}).items() if key != ROTATED_AT}
+    probe = f"{MOUNT.said_in(wanted)}/config/{PROBE}{wanted['name']}"
+    body = {
+        **details,
+        "plugin_name": held.get("plugin_name"),
+        "username": wanted.get("username") or details.get("username"),
+        "password": wanted["password"],
+        "allowed_roles": [],
+        "verify_connection": True,
+    }
+    try:
+        client.delete(probe)  # of a run that was killed
+        client.write(probe, body)
+    except VaultError as error:
+        if error.wrong_password:
+            return False
+        raise Problem(
+            f"It is unknown whether the bootstrap password of {CONNECTION.at(wanted)} still works, so nothing was rotated. {error}"
+        ) from None
+    finally:
+        client.delete(probe)
+    return True
+
+
+def _remember(client: Client, wanted: Values) -> list[str]:
+    """Leave the time beside the connection: Vault keeps no record, and check mode may not probe."""
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        client.write(CONNECTION.at(wanted), {ROTATED_AT: now, "verify_connection": True})
+    except Problem as problem:
+        return [
+            f"That the root password is rotated could not be noted in the connection, so check mode will not know. {problem}"
+        ]
+    return []

@@ -1,0 +1,132 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""Trying a role out: issue one user, (log in, look at its rights), revoke it.  Finds at deploy time what would strand leases later."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+
+if t.TYPE_CHECKING:
+    from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Finding, Plan, Server, Values
+
+_GRANT = re.compile(
+    r"\bGRANT\s+(?P<rights>[\w\s,]+?)\s+ON\s+(?:ALL\s+(?P<all>TABLES|SEQUENCES)\s+IN\s+SCHEMA\s+(?P<schemas>[^;]+?)"
+    r"|(?P<one>TABLE\s+|SEQUENCE\s+)?(?P<objects>[^;]+?))\s+TO\s+\"?\{\{",
+    re.IGNORECASE,
+)
+_RIGHTS = {"TABLE": "SELECT, INSERT, UPDATE, DELETE", "SEQUENCE": "USAGE, SELECT, UPDATE"}
+_IN_SCHEMA = {"TABLE": "'r', 'p', 'v', 'm', 'f'", "SEQUENCE": "'S'"}
+
+
+def verify(server: Server, wanted: Values, plan: Plan) -> t.Iterable[Finding]:
+    """``verify: issue`` and ``verify: login`` of ``database_role``; raises what a user of the role would have run into."""
+    how = wanted.get("verify") or "none"
+    if how == "none":
+        return ()
+    mount, role = wanted["mount"].strip("/"), wanted["name"]
+    try:
+        answer = server.ask("get", f"{mount}/creds/{role}", kind="issue")
+    except Problem as error:
+        raise Problem(f"The role {role} was written, and verify found that it cannot issue a user. {error}") from None
+    user = answer["data"]
+    trouble = ""
+    if how == "login":
+        trouble = _login_trouble(server, wanted, plan, user)
+    try:
+        server.ask("put", "sys/leases/revoke", {"lease_id": answer["lease_id"]})
+    except Problem as error:
+        raise Problem(
+            f"The role {role} was written, and verify found that its users cannot be revoked. {error} Mend revocation_statements, then "
+            f"revoke the lease {answer['lease_id']}; the user {user['username']} stays in the database until then."
+        ) from None
+    if trouble:
+        raise Problem(f"The role {role} was written, and verify found that its users cannot work: {trouble}")
+    return ()
+
+
+def _login_trouble(server: Server, wanted: Values, plan: Plan, user: Values) -> str:
+    import psycopg2
+
+    mount = wanted["mount"].strip("/")
+    connection = server.read(f"{mount}/config/{plan.after['db_name']}") or {}
+    where = where_to_log_in(connection.get("connection_details", {}).get("connection_url", ""), wanted)
+    try:
+        session = psycopg2.connect(user=user["username"], password=user["password"], connect_timeout=10, **where)
+    except psycopg2.Error as error:
+        return f"logging in to {where.get('host')} failed: {str(error).strip()} (login_host, login_port and login_ca_cert say where from here)"
+    try:
+        with session.cursor() as cursor:
+            missing = _missing_rights(cursor, wanted, plan)
+    finally:
+        session.close()
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        return (
+            f"the user lacks {'; '.join(missing[:3])}{more}. PostgreSQL only warns when the admin grants what it holds without grant "
+            "option; grant it WITH GRANT OPTION, or grant to a group role once and use in_role."
+        )
+    return ""
+
+
+def where_to_log_in(connection_url: str, wanted: Values) -> Values:
+    """libpq's words for the database of a connection, as seen from here: ``login_*`` options win over the URL."""
+    parts = urlsplit(re.sub(r"\{\{(username|password)\}\}", r"__\1__", connection_url))
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    host, _colon, port = parts.netloc.rpartition("@")[2].partition(":")
+    where = {
+        "host": wanted.get("login_host") or unquote(host),
+        "port": wanted.get("login_port") or port or 5432,
+        "dbname": unquote(parts.path.lstrip("/")) or "postgres",
+        "sslmode": query.get("sslmode", "prefer"),
+        "sslrootcert": wanted.get("login_ca_cert") or query.get("sslrootcert"),
+    }
+    return {key: value for key, value in where.items() if value}
+
+
+def _missing_rights(cursor: t.Any, wanted: Values, plan: Plan) -> list[str]:
+    if wanted.get("in_role"):
+        cursor.execute("SELECT pg_catalog.pg_has_role(current_user, %s, 'USAGE')", (wanted["in_role"],))
+        return [] if cursor.fetchone()[0] else [f"membership in {wanted['in_role']}"]
+    missing: list[str] = []
+    for statement in plan.after.get("creation_statements") or []:
+        for grant in _GRANT.finditer(statement):
+            missing.extend(_missing_of(cursor, grant))
+    return missing
+
+
+def _missing_of(cursor: t.Any, grant: t.Any) -> list[str]:
+    """The rights of one GRANT that the user does not have; other kinds of GRANT are not looked at."""
+    kind = (grant["all"] or grant["one"] or "TABLE").strip().upper().rstrip("S")
+    objects = grant["objects"] or ""
+    if not grant["all"] and re.match(
+        r"(SCHEMA|DATABASE|FUNCTION|ALL|LANGUAGE|TYPE|DOMAIN|LARGE)\b", objects, re.IGNORECASE
+    ):
+        return []
+    rights = grant["rights"].upper()
+    rights = _RIGHTS[kind] if rights.startswith("ALL") else rights
+    if grant["all"]:
+        schemas = [part.strip() for part in grant["schemas"].split(",")]
+        cursor.execute(
+            "SELECT c.oid, c.oid::regclass::text FROM pg_catalog.pg_class c WHERE c.relnamespace = ANY (%s::regnamespace[])"
+            f" AND c.relkind IN ({_IN_SCHEMA[kind]}) ORDER BY 2",
+            (schemas,),
+        )
+    else:
+        cursor.execute(
+            "SELECT o::regclass::oid, o FROM unnest(%s) AS o", ([part.strip() for part in objects.split(",")],)
+        )
+    missing = []
+    for oid, shown in cursor.fetchall():
+        for right in (part.strip() for part in rights.split(",")):
+            cursor.execute(f"SELECT pg_catalog.has_{kind.lower()}_privilege(current_user, %s::oid, %s)", (oid, right))
+            if not cursor.fetchone()[0]:
+                missing.append(f"{right} on {shown}")
+    return missing

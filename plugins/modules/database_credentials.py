@@ -1,0 +1,103 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Issue dynamic credentials, or read those of a static role."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: database_credentials
+short_description: Issue dynamic credentials, or read those of a static role
+description:
+  - O(role) makes a new PostgreSQL user and returns how to log in as it. Every run makes another one and reports a change.
+  - O(static_role) reads the current password of a user that stays.
+  - A user ends with the token it was issued under, however long its lease. A token from O(auth_method=token) is left alone; one that the
+    task got by logging in is kept when a user was issued, and ends at its own TTL.
+  - The password is in the result. Set C(no_log=true) on the task, unless you want it in the output of C(-v) and in the log.
+author:
+  - The leasehold.vault authors (@leasehold)
+version_added: 0.1.0
+options:
+  role:
+    description: Name of a dynamic role.
+    type: str
+  static_role:
+    description: Name of a static role.
+    type: str
+extends_documentation_fragment:
+  - leasehold.vault.connection
+  - leasehold.vault.auth
+  - leasehold.vault.mount
+  - leasehold.vault.attributes.act
+seealso:
+  - plugin: leasehold.vault.database_credentials
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+- name: Issue a user for this deployment
+  leasehold.vault.database_credentials:
+    role: app-role
+  register: issued
+  no_log: true
+"""
+
+RETURN = r"""
+credentials:
+  description: How to log in. In a check run, placeholders of the same shape.
+  returned: success
+  type: dict
+  contains:
+    username:
+      description: The PostgreSQL user.
+      type: str
+      returned: success
+    password:
+      description: Its password. Shown unless the task has C(no_log).
+      type: str
+      returned: success
+    lease_id:
+      description: What to renew or revoke; empty for a static role.
+      type: str
+      returned: success
+    lease_duration:
+      description: Seconds, as Vault said; for a static role those until the next rotation.
+      type: int
+      returned: success
+    expires_in:
+      description: Seconds until the user really ends, that is, the shorter of the lease and its token.
+      type: int
+      returned: success
+    expires_at:
+      description: The same as a time, ISO 8601 in UTC.
+      type: str
+      returned: success
+    renewable:
+      description: Whether the lease can be renewed.
+      type: bool
+      returned: success
+"""
+
+from ansible_collections.leasehold.vault.plugins.module_utils._credentials import hand_out
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, name
+from ansible_collections.leasehold.vault.plugins.module_utils._module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
+
+TASK = act(
+    (MOUNT, Field("role", same=name), Field("static_role", same=name)),
+    hand_out,
+    keeps_token=True,
+    mutually_exclusive=[("role", "static_role")],
+    required_one_of=[("role", "static_role")],
+)
+
+
+def main() -> None:
+    TASK.as_module()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make the bootstrap password of a connection worthless."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: database_root_rotation
+short_description: Make the bootstrap password of a connection worthless
+description:
+  - Lets Vault replace the password of the connection's PostgreSQL user by one that only Vault knows.
+  - With O(rotate=once) it first finds out whether the bootstrap password still opens the database, through a short-lived second connection in
+    Vault; no way to the database is needed from where the task runs. Refused means rotated already, accepted means rotate now, and
+    anything else fails and rotates nothing.
+  - Afterwards it makes sure that the bootstrap password is refused, and notes the time in the connection, so that check mode can tell.
+  - 'Rights: C(read) and C(update) on C(<mount>/config/<name>), C(update) on C(<mount>/rotate-root/<name>), and C(create), C(update) and
+    C(delete) on C(<mount>/config/leasehold-probe-*).'
+author:
+  - The leasehold.vault authors (@leasehold)
+version_added: 0.1.0
+options:
+  name:
+    description: Name of the connection.
+    type: str
+    required: true
+    aliases: [connection_name]
+  password:
+    description: The bootstrap password. Required with O(rotate=once).
+    type: str
+  username:
+    description: The PostgreSQL user, only when it is not the connection's.
+    type: str
+  rotate:
+    description:
+      - V(once) rotates only while the bootstrap password works.
+      - V(always) rotates in every run and reports a change in every run.
+    type: str
+    choices: [once, always]
+    default: once
+extends_documentation_fragment:
+  - leasehold.vault.connection
+  - leasehold.vault.auth
+  - leasehold.vault.mount
+  - leasehold.vault.attributes.act
+"""
+
+EXAMPLES = r"""
+- name: From here on only Vault knows the password
+  leasehold.vault.database_root_rotation:
+    name: production-db
+    password: "{{ first_password }}"
+
+- name: Planned rotation
+  leasehold.vault.database_root_rotation:
+    name: production-db
+    rotate: always
+"""
+
+RETURN = r"""
+rotated:
+  description: Whether this run rotated the password. (RV(ignore:changed) is also true when it only noted that it found it rotated.)
+  returned: success
+  type: bool
+"""
+
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, secret, text
+from ansible_collections.leasehold.vault.plugins.module_utils._module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._resources import named
+from ansible_collections.leasehold.vault.plugins.module_utils._rotation import rotate_root
+
+TASK = act(
+    (
+        MOUNT,
+        named("connection_name"),
+        secret("password"),
+        text("username"),
+        text("rotate", spec={"choices": ["once", "always"], "default": "once"}),
+    ),
+    rotate_root,
+    required_if=[("rotate", "once", ["password"])],
+)
+
+
+def main() -> None:
+    TASK.as_module()
+
+
+if __name__ == "__main__":
+    main()
