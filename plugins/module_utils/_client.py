@@ -101,7 +101,7 @@ class Client:
         session.max_redirects = 2  # a standby names the leader; more hops are a cluster without one
         session.hooks["response"].append(self._note)
         # Any: hvac is untyped, and its request() is replaced below.
-        self.adapter: t.Any = RawAdapter(
+        adapter = RawAdapter(
             base_uri=self.url,
             namespace=self.namespace or None,
             session=session,
@@ -110,6 +110,7 @@ class Client:
             ignore_exceptions=True,
             strict_http=True,
         )
+        self.adapter = t.cast("t.Any", adapter)
         # hvac's own methods (the logins) end in adapter.request too, and get the same patience.
         self._request = self.adapter.request
         self.adapter.request = self._patiently
