@@ -1,0 +1,353 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Vault in memory: answers the paths the modules use with the words and status codes of a real server.
+
+It stands where the network would be, below the collection's own client.  With ``frozen`` every write is an error of the test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import fnmatch
+import itertools
+import json
+import re
+import typing as t
+from urllib.parse import unquote, urlsplit
+
+import requests
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Answer = tuple[int, dict[str, t.Any]]
+
+HARMLESS = ("sys/capabilities-self", "sys/leases/lookup", "auth/token/lookup-self", "auth/token/revoke-self")
+"""What may be posted by a check run: nothing is changed by it."""
+TOP_LEVEL = ("plugin_name", "plugin_version", "allowed_roles", "password_policy")
+STATEMENTS = ("creation_statements", "revocation_statements", "renew_statements", "rollback_statements")
+
+
+class RefusalError(Exception):
+    def __init__(self, status: int, *errors: str) -> None:
+        super().__init__(status, errors)
+        self.status, self.errors = status, errors
+
+
+@dataclasses.dataclass
+class FakeDatabase:
+    """What the server meets when it logs in."""
+
+    host: str = "127.0.0.1"
+    port: int = 5432
+    name: str = "app"
+    admin: str = "vault_admin"
+    admin_password: str = "bootstrap-password"
+    group: str = "app_rw"
+    passwords: dict[str, str] = dataclasses.field(default_factory=dict)
+    trusting: bool = False
+
+    def __post_init__(self) -> None:
+        self.passwords[self.admin] = self.admin_password
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{{{{username}}}}:{{{{password}}}}@{self.host}:{self.port}/{self.name}?sslmode=disable"
+
+    def refuse_all(self) -> None:
+        """Be there, and let nobody in, for a reason that is not the password."""
+        self.name = "closed"
+
+    def let_in_again(self) -> None:
+        self.name = "app"
+
+    def opens(self, password: str) -> bool:
+        return self.passwords[self.admin] == password
+
+    def try_login(self, url: str, user: str, password: str) -> str:
+        parts = urlsplit(url.replace("{{username}}:{{password}}@", ""))
+        where = f"failed to connect to `user={user}`: {parts.netloc}: "
+        if parts.hostname not in (self.host, "localhost") or parts.port != self.port:
+            return f"{where}dial error: dial tcp {parts.netloc}: connect: connection refused"
+        if parts.path.strip("/") != self.name:
+            return f"{where}server error: FATAL: database is not currently accepting connections (SQLSTATE 55000)"
+        if not self.trusting and self.passwords.get(user) != password:
+            return f'{where}failed SASL auth: FATAL: password authentication failed for user "{user}" (SQLSTATE 28P01)'
+        return ""
+
+
+class FakeVault(requests.adapters.BaseAdapter):
+    """The server, and at the same time the way to it: a transport for a requests session."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen = False
+        self.mounts: dict[str, dict[str, t.Any]] = {}
+        self.objects: dict[str, dict[str, t.Any]] = {}
+        self.passwords: dict[str, str] = {}
+        self.leases: dict[str, dict[str, t.Any]] = {}
+        self.writes: list[tuple[str, str, t.Any]] = []
+        self.database = FakeDatabase()
+        self._serial = itertools.count(1)
+
+    @contextlib.contextmanager
+    def freeze(self) -> Iterator[None]:
+        self.frozen = True
+        try:
+            yield
+        finally:
+            self.frozen = False
+
+    # -- the network -------------------------------------------------------------------------------------------------------
+
+    def send(self, request: requests.PreparedRequest, *_arguments: t.Any, **_options: t.Any) -> requests.Response:
+        parts = urlsplit(request.url or "")
+        path = unquote(parts.path).removeprefix("/v1/")
+        method = {"PUT": "POST"}.get(str(request.method).upper(), str(request.method).upper())
+        if method == "GET" and parts.query == "list=true":
+            method = "LIST"
+        body = json.loads(request.body) if request.body else {}
+        if self.frozen and method in ("POST", "DELETE") and path not in HARMLESS:
+            raise AssertionError(f"a check run sent {method} {path}")
+        try:
+            if method in ("POST", "DELETE"):
+                self.writes.append((method, path, copy.deepcopy(body)))
+            status, answer = self.answer(method, path, body)
+        except RefusalError as refusal:
+            status, answer = refusal.status, {"errors": list(refusal.errors)}
+        response = requests.Response()
+        response.status_code, response.request, response.url = status, request, str(request.url)
+        response._content = b"" if status == 204 else json.dumps(answer).encode()
+        return response
+
+    def close(self) -> None:
+        pass
+
+    # -- the server --------------------------------------------------------------------------------------------------------
+
+    def answer(self, method: str, path: str, body: dict[str, t.Any]) -> Answer:
+        if path.endswith("/") and method == "POST":
+            raise RefusalError(400, "cannot write to a path ending in '/'")
+        if path.startswith("sys/mounts"):
+            return self._mounts(method, path[len("sys/mounts") :].strip("/"), body)
+        if path.startswith("sys/leases/"):
+            return self._leases(method, path[len("sys/leases/") :], body)
+        if path.startswith("sys/internal/ui/mounts/"):
+            return 200, {"data": {"running_plugin_version": "v2.7.2+builtin.bao"}}
+        if path == "auth/token/lookup-self":
+            return 200, {"data": {"expire_time": None, "ttl": 0}}
+        if path == "auth/token/revoke-self":
+            return 204, {}
+        mount = next((m for m in sorted(self.mounts, key=len, reverse=True) if path.startswith(f"{m}/")), None)
+        if mount is None:
+            raise RefusalError(404, f'no handler for route "{path}". route entry not found.')
+        kind, _slash, name = path[len(mount) + 1 :].strip("/").partition("/")
+        if self.mounts[mount]["type"] != "database" or (name and not re.fullmatch(r"\w(([\w.-]+)?\w)?", name)):
+            raise RefusalError(404, "1 error occurred:\n\t* unsupported path\n\n")
+        return getattr(self, "_" + kind.replace("-", "_"))(method, mount, name, body)
+
+    def _mounts(self, method: str, path: str, body: dict[str, t.Any]) -> Answer:
+        if method == "GET" and not path:
+            return 200, {"data": {f"{mount}/": held for mount, held in self.mounts.items()}}
+        if path.endswith("/tune") and method == "POST":
+            held = self.mounts.get(path.removesuffix("/tune"))
+            if held is None:
+                raise RefusalError(400, f'tune of path "{path.removesuffix("/tune")}/" failed: no mount entry found')
+            held["description"] = body.pop("description", held["description"])
+            held["config"].update(_mount_config(body))
+            return 204, {}
+        if method == "GET":
+            if path not in self.mounts:
+                raise RefusalError(400, f"No secret engine mount at {path}/")
+            return 200, {"data": copy.deepcopy(self.mounts[path])}
+        if method == "DELETE":
+            self.mounts.pop(path, None)
+            for kept in (self.objects, self.passwords, self.leases):
+                for key in [key for key in kept if key.startswith(f"{path}/")]:
+                    del kept[key]
+            return 204, {}
+        clash = next(
+            (m for m in self.mounts if m == path or m.startswith(f"{path}/") or path.startswith(f"{m}/")), None
+        )
+        if clash:
+            raise RefusalError(400, f"path is already in use at {clash}/")
+        self.mounts[path] = {
+            "type": body["type"],
+            "description": body.get("description", ""),
+            "accessor": f"{body['type']}_{next(self._serial):08x}",
+            "local": body.get("local", False),
+            "seal_wrap": body.get("seal_wrap", False),
+            "running_plugin_version": "v2.7.2+builtin.bao",
+            "config": {
+                "default_lease_ttl": 0,
+                "max_lease_ttl": 0,
+                "force_no_cache": False,
+                **_mount_config(body.get("config", {})),
+            },
+        }
+        return 204, {}
+
+    def _config(self, method: str, mount: str, name: str, body: dict[str, t.Any]) -> Answer:
+        path = f"{mount}/config/{name}"
+        if method != "POST":
+            return self._plain(method, mount, "config", name)
+        held = copy.deepcopy(self.objects.get(path)) or {
+            "allowed_roles": [],
+            "connection_details": {},
+            "password_policy": "",
+            "plugin_name": "",
+            "plugin_version": "",
+            "root_credentials_rotate_statements": [],
+        }
+        body, verify = dict(body), body.get("verify_connection", True)
+        body.pop("verify_connection", None)
+        body.pop("private_key", None)
+        password = body.pop("password", self.passwords.get(path, ""))
+        if "root_rotation_statements" in body:
+            held["root_credentials_rotate_statements"] = _as_list(body.pop("root_rotation_statements"))
+        for key, value in body.items():
+            if key == "allowed_roles":
+                value = [role.strip() for role in (value.split(",") if isinstance(value, str) else value)]
+            (held if key in TOP_LEVEL else held["connection_details"])[key] = value
+        if not held["plugin_name"]:
+            raise RefusalError(400, "empty plugin name")
+        details = held["connection_details"]
+        if verify:
+            trouble = self.database.try_login(details.get("connection_url", ""), details.get("username", ""), password)
+            if trouble:
+                raise RefusalError(400, f"error creating database object: error verifying connection: {trouble}")
+        self.objects[path], self.passwords[path] = held, password
+        return 204, {}
+
+    def _roles(self, method: str, mount: str, name: str, body: dict[str, t.Any]) -> Answer:
+        if method != "POST":
+            return self._plain(method, mount, "roles", name)
+        path = f"{mount}/roles/{name}"
+        held = copy.deepcopy(self.objects.get(path)) or {
+            **{key: [] for key in STATEMENTS},
+            "credential_type": "password",
+            "db_name": "",
+            "default_ttl": 0,
+            "max_ttl": 0,
+        }
+        for key, value in body.items():
+            if key in STATEMENTS:
+                held[key] = [statement.strip() for statement in _as_list(value)]
+            elif key in ("default_ttl", "max_ttl"):
+                held[key] = _seconds(value, key)
+            elif key in ("db_name", "credential_type", "credential_config"):
+                held[key] = value
+        if not held["db_name"]:
+            raise RefusalError(400, "database name is required")
+        self.objects[path] = held
+        return 204, {}
+
+    def _static_roles(self, method: str, mount: str, name: str, body: dict[str, t.Any]) -> Answer:
+        if method == "POST":
+            self.objects[f"{mount}/static-roles/{name}"] = dict(body)
+            return 204, {}
+        return self._plain(method, mount, "static-roles", name)
+
+    def _static_creds(self, _method: str, mount: str, name: str, _body: dict[str, t.Any]) -> Answer:
+        held = self.objects.get(f"{mount}/static-roles/{name}")
+        if held is None:
+            raise RefusalError(400, "unknown role: " + name)
+        return 200, {"data": {"username": held["username"], "password": "static-password", "ttl": 3598}, "lease_id": ""}
+
+    def _creds(self, _method: str, mount: str, name: str, _body: dict[str, t.Any]) -> Answer:
+        role = self.objects.get(f"{mount}/roles/{name}")
+        if role is None:
+            raise RefusalError(400, f"unknown role: {name}")
+        connection = self.objects.get(f"{mount}/config/{role['db_name']}")
+        if connection is None:
+            raise RefusalError(500, f'failed to find entry for connection with name: "{role["db_name"]}"')
+        if not any(fnmatch.fnmatchcase(name, allowed) for allowed in connection["allowed_roles"]):
+            raise RefusalError(500, f'"{name}" is not an allowed role')
+        if not role["creation_statements"]:
+            raise RefusalError(500, "empty creation statements")
+        self._log_in(mount, role["db_name"], 500)
+        serial = next(self._serial)
+        lease = f"{mount}/creds/{name}/{serial:024d}"
+        user = {"username": f"v-root-{name}-{serial}", "password": f"issued-password-{serial}"}
+        self.leases[lease] = user
+        self.database.passwords[user["username"]] = user["password"]
+        duration = role["default_ttl"] or self.mounts[mount]["config"]["default_lease_ttl"] or 2764800
+        return 200, {"lease_id": lease, "renewable": True, "lease_duration": duration, "data": user, "warnings": None}
+
+    def _rotate_root(self, _method: str, mount: str, name: str, _body: dict[str, t.Any]) -> Answer:
+        details = self._log_in(mount, name, 500)
+        new = f"rotated-password-{next(self._serial)}"
+        self.passwords[f"{mount}/config/{name}"] = self.database.passwords[details["username"]] = new
+        return 204, {}
+
+    def _reset(self, _method: str, mount: str, name: str, _body: dict[str, t.Any]) -> Answer:
+        self._log_in(mount, name, 500)
+        return 204, {}
+
+    def _log_in(self, mount: str, name: str, status: int) -> dict[str, t.Any]:
+        connection = self.objects.get(f"{mount}/config/{name}")
+        if connection is None:
+            raise RefusalError(status, f'failed to find entry for connection with name: "{name}"')
+        details: dict[str, t.Any] = connection["connection_details"]
+        password = self.passwords[f"{mount}/config/{name}"]
+        trouble = self.database.try_login(details["connection_url"], details["username"], password)
+        if trouble:
+            raise RefusalError(status, f"unable to start transaction: {trouble}")
+        return details
+
+    def _plain(self, method: str, mount: str, kind: str, name: str) -> Answer:
+        path = f"{mount}/{kind}/{name}"
+        if method == "DELETE":
+            self.objects.pop(path, None)
+            self.passwords.pop(path, None)
+            return 204, {}
+        if method == "LIST":
+            return _listed(sorted(key.rsplit("/", 1)[1] for key in self.objects if key.startswith(f"{mount}/{kind}/")))
+        if path not in self.objects:
+            raise RefusalError(404)
+        return 200, {"data": copy.deepcopy(self.objects[path])}
+
+    def _leases(self, method: str, path: str, body: dict[str, t.Any]) -> Answer:
+        if method == "LIST":
+            prefix = path.removeprefix("lookup").strip("/") + "/"
+            below = [lease[len(prefix) :] for lease in self.leases if lease.startswith(prefix)]
+            return _listed(sorted({rest.split("/")[0] + ("/" if "/" in rest else "") for rest in below}))
+        if path == "lookup":
+            if body["lease_id"] not in self.leases:
+                raise RefusalError(400, "invalid lease")
+            return 200, {"data": {"id": body["lease_id"], "ttl": 3600, "renewable": True}}
+        ended = (
+            [body["lease_id"]]
+            if path == "revoke"
+            else [one for one in self.leases if one.startswith(path.partition("/")[2] + "/")]
+        )
+        for lease in ended:
+            user = self.leases.pop(lease, None)
+            if user:
+                del self.database.passwords[user["username"]]
+        return 204, {}
+
+
+def _listed(keys: list[str]) -> Answer:
+    if not keys:
+        raise RefusalError(404)
+    return 200, {"data": {"keys": keys}}
+
+
+def _as_list(value: t.Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _mount_config(config: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {key: _seconds(value, key) if key.endswith("_ttl") else value for key, value in config.items()}
+
+
+def _seconds(value: t.Any, key: str) -> int:
+    units = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", str(value))
+    if "".join(number + unit for number, unit in parts) != str(value):
+        raise RefusalError(400, f'error converting input for field "{key}": time: invalid duration "{value}"')
+    return int(sum(float(number) * units[unit] for number, unit in parts))

@@ -1,0 +1,148 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+
+
+def test_the_life_of_a_mount(vault, run):
+    wanted = {"description": "Short-lived users", "default_lease_ttl": "1h", "max_lease_ttl": "24h"}
+    made = run.changes("database_engine", **wanted)
+    assert made["diff"]["before"] == ""
+    assert made["engine"]["default_lease_ttl"] == 3600
+    assert made["engine"]["accessor"].startswith("database_")
+
+    run.nothing("database_engine", default_lease_ttl="3600", max_lease_ttl="1d")
+    run.nothing("database_engine")
+
+    changed = run.changes("database_engine", **{**wanted, "default_lease_ttl": "1h30m"})
+    assert yaml.safe_load(changed["diff"]["before"])["default_lease_ttl"] == 3600
+    assert yaml.safe_load(changed["diff"]["after"])["default_lease_ttl"] == 5400
+
+    assert run.changes("database_engine", state="absent")["engine"] == {}
+    run.nothing("database_engine", state="absent")
+
+
+def test_what_somebody_else_changed_is_reported_and_mended_and_the_rest_is_left_alone(vault, run):
+    run("database_engine", default_lease_ttl="1h", description="ours")
+    vault.client.write(f"sys/mounts/{vault.mount}/tune", {"default_lease_ttl": "7200", "max_lease_ttl": "86400"})
+    result = run.changes("database_engine", default_lease_ttl="1h", description="ours")
+    before, after = (yaml.safe_load(result["diff"][side]) for side in ("before", "after"))
+    assert {key: (before[key], after[key]) for key in after if before[key] != after[key]} == {
+        "default_lease_ttl": (7200, 3600)
+    }
+    assert result["engine"]["max_lease_ttl"] == 86400
+
+
+def test_only_what_differs_is_sent(fake_vault, run):
+    run("database_engine", default_lease_ttl="1h", description="ours")
+    fake_vault.server.writes.clear()
+    run("database_engine", default_lease_ttl="2h", description="ours")
+    assert fake_vault.server.writes == [("POST", f"sys/mounts/{fake_vault.mount}/tune", {"default_lease_ttl": 7200})]
+
+
+def test_zero_goes_back_to_the_servers_default(vault, run):
+    run("database_engine", default_lease_ttl="1h", max_lease_ttl="2h")
+    assert run.changes("database_engine", default_lease_ttl="0")["engine"]["default_lease_ttl"] == 0
+
+
+def test_lists_are_sets_and_can_be_emptied(vault, run):
+    run.changes("database_engine", audit_non_hmac_request_keys=["b", "a"])
+    run.nothing("database_engine", audit_non_hmac_request_keys=["a", "b", "a"])
+    assert run.changes("database_engine", audit_non_hmac_request_keys=[])["engine"]["audit_non_hmac_request_keys"] == []
+
+
+def test_an_empty_description_is_not_the_same_as_none_given(vault, run):
+    run("database_engine", description="ours")
+    run.nothing("database_engine")
+    assert run.changes("database_engine", description="")["engine"]["description"] == ""
+
+
+@pytest.mark.parametrize("alias", ["database_mount_path", "mount_path", "engine_mount_point"])
+def test_the_names_of_other_collections_are_understood(fake_vault, run, alias):
+    assert run("database_engine", **{alias: "elsewhere"})["engine"]["mount"] == "elsewhere"
+
+
+def test_a_nested_mount_is_one_mount_with_or_without_slashes(vault, run):
+    run.changes("database_engine", mount=f"team-a/{vault.mount}")
+    run.nothing("database_engine", mount=f"/team-a/{vault.mount}/")
+    run.changes("database_engine", mount=f"team-a/{vault.mount}", state="absent")
+
+
+@pytest.mark.parametrize(
+    "mount", ["../sys", "a/../b", "a b", "", "/", "a//b", "früh", "a\nb", "a?b", "a#b", ".a", "{{x}}"]
+)
+def test_what_cannot_be_a_mount_is_said_and_not_sent(vault, run, mount):
+    assert "cannot be a mount" in run.refused("database_engine", mount=mount)
+
+
+@pytest.mark.parametrize("mount", ["sys/x", "auth/x", "identity", "cubbyhole/x"])
+def test_a_mount_inside_vaults_own_paths_is_refused(vault, run, mount):
+    assert "belongs to Vault itself" in run.refused("database_engine", mount=mount)
+
+
+@pytest.mark.parametrize("option", ["default_lease_ttl", "max_lease_ttl"])
+@pytest.mark.parametrize("ttl", ["abc", "-1", "1w", "system", "1.0001s", "1h 30m", ""])
+def test_what_is_no_duration_is_refused(vault, run, option, ttl):
+    sentence = run.refused("database_engine", **{option: ttl})
+    assert option in sentence
+    assert repr(ttl) in sentence
+
+
+def test_a_default_above_the_maximum_is_refused(vault, run):
+    sentence = run.refused("database_engine", default_lease_ttl="2h", max_lease_ttl="1h")
+    assert "default_lease_ttl (7200 s) is longer than max_lease_ttl (3600 s)" in sentence
+
+
+def test_a_default_above_a_maximum_that_is_there_already_is_refused(vault, run):
+    run("database_engine", max_lease_ttl="1h")
+    assert "longer than max_lease_ttl" in run.refused("database_engine", default_lease_ttl="2h")
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_mount_of_another_type_is_refused(vault, run, state, check):
+    vault.client.write(f"sys/mounts/{vault.mount}", {"type": "kv"})
+    try:
+        assert "holds a kv engine" in run.refused("database_engine", state=state, check=check)
+    finally:
+        vault.client.delete(f"sys/mounts/{vault.mount}")
+
+
+def test_a_parent_of_a_mount_cannot_be_a_mount(vault, run):
+    run("database_engine", mount=f"{vault.mount}/inner")
+    assert "path is already in use" in run.refused("database_engine", mount=vault.mount)
+
+
+def test_what_is_chosen_at_creation_cannot_be_changed(vault, run):
+    run.changes("database_engine", seal_wrap=False, local=True)
+    sentence = run.refused("database_engine", local=False)
+    assert "local" in sentence
+    assert "only at creation" in sentence
+
+
+def test_deleting_with_live_leases_refuses_with_their_number_or_revokes_them_first(vault, run):
+    vault.add_mount().add_connection().add_role("app").add_role("other")
+    for role in ("app", "app", "other"):
+        vault.issue(role)
+    assert "3 live lease(s)" in run.refused("database_engine", state="absent")
+    assert "3 live lease(s)" in run.refused("database_engine", state="absent", check=True)
+    result = run.changes("database_engine", state="absent", revoke_leases=True)
+    assert result["revoked_leases"] == 3
+
+
+def test_a_half_deleted_mount_is_recognised_and_explained(real_vault, run):
+    real_vault.add_mount().add_connection().add_role(revocation_statements=["SELECT no_such_function()"])
+    real_vault.issue("app")
+    with pytest.raises(Problem, match="42883"):
+        run("database_engine", state="absent", revoke_leases=True)
+    with pytest.raises(Problem, match="half deleted now"):
+        real_vault.client.delete(f"sys/mounts/{real_vault.mount}")
+    for check in (True, False):
+        for options in ({}, {"description": "x"}, {"state": "absent", "revoke_leases": True}):
+            with pytest.raises(Problem, match=r"half deleted.*revoke-force"):
+                run("database_engine", check=check, **options)
