@@ -1,0 +1,119 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: database_credentials
+author:
+  - The leasehold.vault authors (@leasehold)
+version_added: 0.1.0
+short_description: Issue short-lived database credentials at play time, once per run
+description:
+  - Issues a PostgreSQL user from a dynamic role of the database secrets engine and returns how to log in as it.
+  - However often it is mentioned, in a run each host gets one user (O(scope)). The user is remembered in the run's private
+    temporary directory, encrypted with a key that only the processes of the run hold.
+  - Past half of its life the lease is renewed. When the renewed life is too short, because the hard limit of the role is near, a new
+    user is issued, and the old one lives on to its end.
+  - In check mode nothing is issued; placeholders of the same shape are returned.
+  - The login, too, happens once per run.
+options:
+  _terms:
+    description: Names of dynamic roles.
+    required: true
+  scope:
+    description:
+      - Who shares a user. V(host), each host of the play has its own. V(run), one for all. V(none), a new one at every mention.
+    type: str
+    choices: [host, run, none]
+    default: host
+    vars:
+      - name: leasehold_scope
+  name:
+    description: Tells several users of one role apart, within O(scope).
+    type: str
+  valid_for:
+    description:
+      - How much longer the user must live. Seconds, or V(30m). Left out, more than half of its life must be left.
+    type: str
+    vars:
+      - name: leasehold_valid_for
+  renew_increment:
+    description: How much to ask for at a renewal, if more than O(valid_for). Left out, the default TTL of the role.
+    type: str
+  revoke:
+    description:
+      - V(never) leaves the user to its end, for credentials that are handed to an application.
+      - V(at_end) revokes it when the run ends, however it ends. Needs the callback P(leasehold.vault.revoke_leases#callback).
+    type: str
+    choices: [never, at_end]
+    default: never
+    vars:
+      - name: leasehold_revoke
+  revoke_replaced:
+    description: Revoke a user at once when a new one is issued in its place.
+    type: bool
+    default: false
+  issue_in_check_mode:
+    description: Issue in check mode as well.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - leasehold.vault.connection
+  - leasehold.vault.connection.plugins
+  - leasehold.vault.auth
+  - leasehold.vault.auth.plugins
+  - leasehold.vault.mount
+  - leasehold.vault.mount.plugins
+seealso:
+  - module: leasehold.vault.database_credentials
+  - module: leasehold.vault.lease
+"""
+
+EXAMPLES = r"""
+- name: Hand the application its own user
+  ansible.builtin.debug:
+    msg: "postgresql://{{ db.username }}@postgres.production.svc/appdb until {{ db.expires_at }}"
+  vars:
+    db: "{{ lookup('leasehold.vault.database_credentials', 'app-role') }}"
+
+- name: A user for the migrations of this run, gone at its end
+  ansible.builtin.debug:
+    msg: "{{ lookup('leasehold.vault.database_credentials', 'app-role', scope='run', revoke='at_end').username }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: One dictionary for each role.
+  type: list
+  elements: dict
+  contains:
+    username:
+      description: The PostgreSQL user.
+      type: str
+    password:
+      description: Its password.
+      type: str
+    lease_id:
+      description: What to renew or revoke with M(leasehold.vault.lease).
+      type: str
+    lease_duration:
+      description: Seconds, as Vault said when the lease was issued or last renewed.
+      type: int
+    expires_in:
+      description: Seconds until the user really ends, that is, the shorter of the lease and its token.
+      type: int
+    expires_at:
+      description: The same as a time, ISO 8601 in UTC.
+      type: str
+    renewable:
+      description: Whether the lease can be renewed.
+      type: bool
+"""
+
+from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import DynamicCredentials
+
+
+class LookupModule(DynamicCredentials):
+    """Named so that Ansible finds it."""
