@@ -52,20 +52,26 @@ class CallbackModule(CallbackBase):
     def __init__(self) -> None:
         super().__init__()
         self._owner = os.getpid()
-        # Callbacks are not called after Ctrl-C, and once for each of several playbooks otherwise; leaving the interpreter is the one thing all ends have in common.
+        self._done = False
+        # Callbacks are not called after Ctrl-C, and several times for several playbooks; all but SIGTERM leave the interpreter.
         atexit.register(self.give_back)
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, self._terminated)
+        # SIGTERM ends it without leaving properly: Ansible's handler passes it on to the workers and to itself.
+        self._handler = signal.signal(signal.SIGTERM, self._terminated)
 
     def _terminated(self, number: int, frame: t.Any) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        if os.getpid() != self._owner:  # a worker has inherited the handler
+        if os.getpid() != self._owner:  # a worker has inherited us
+            signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+            return
+        self.give_back()
+        if callable(self._handler):
+            self._handler(number, frame)
         raise SystemExit(128 + number)
 
     def give_back(self) -> None:
-        if os.getpid() != self._owner:
+        if os.getpid() != self._owner or self._done:
             return
+        self._done = True
         try:
             pages = _ledger.of_this_run().pages()
         except OSError:
