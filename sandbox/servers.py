@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -641,17 +640,58 @@ class PostgreSQL(Server):
 
 def up(directory: Path) -> None:
     """Start both servers and let them stay."""
-    record = directory / "servers.json"
-    if record.exists():
-        raise ServerError(f"{record} exists: the servers are up already (take them down first)")
-    directory.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        bao, postgres = stack.enter_context(OpenBao()), stack.enter_context(PostgreSQL())
+    bao, postgres = start_both(directory)
+    bao.release()
+    postgres.release()
+    print(f"OpenBao {bao.url} and PostgreSQL {HOST}:{postgres.port} are up; {record_of(directory)} says the rest")
+
+
+@contextlib.contextmanager
+def running(directory: Path) -> Iterator[tuple[OpenBao, PostgreSQL]]:
+    """Both servers for a while, with what `up` writes down."""
+    bao, postgres = start_both(directory)
+    try:
+        yield bao, postgres
+    finally:
+        stop_both(directory, bao, postgres)
+
+
+def start_both(directory: Path) -> tuple[OpenBao, PostgreSQL]:
+    """Start both servers; say in `directory` where they are, and put the first password of an admin role there."""
+    record = record_of(directory)
+    if any(is_running(server["pid"], server["directory"]) for server in recorded(directory).values()):
+        raise ServerError(f"the servers of {record} are up already (take them down first)")
+    bao, postgres = OpenBao(), PostgreSQL()
+    try:
+        bao.start()
+        postgres.start()
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(directory / "first_password", secrets.token_urlsafe(16))
         write_private(record, json.dumps(describe(bao, postgres), indent=2) + "\n")
-        stack.pop_all()
-        bao.release()
-        postgres.release()
-    print(f"OpenBao {bao.url} and PostgreSQL {postgres.host}:{postgres.port} are up; {record} says the rest")
+    except BaseException:
+        stop_both(directory, bao, postgres)
+        raise
+    return bao, postgres
+
+
+def stop_both(directory: Path, bao: OpenBao, postgres: PostgreSQL) -> None:
+    postgres.stop()
+    bao.stop()
+    forget(directory)
+
+
+def record_of(directory: Path) -> Path:
+    return directory / "servers.json"
+
+
+def recorded(directory: Path) -> dict[str, dict[str, t.Any]]:
+    record = record_of(directory)
+    return t.cast("dict[str, dict[str, t.Any]]", json.loads(record.read_text())) if record.exists() else {}
+
+
+def forget(directory: Path) -> None:
+    for path in (record_of(directory), directory / "first_password"):
+        path.unlink(missing_ok=True)
 
 
 def describe(bao: OpenBao, postgres: PostgreSQL) -> dict[str, dict[str, t.Any]]:
@@ -677,17 +717,13 @@ def describe(bao: OpenBao, postgres: PostgreSQL) -> dict[str, dict[str, t.Any]]:
 
 def down(directory: Path) -> None:
     """Stop what `up` has started and remove what it has left."""
-    record = directory / "servers.json"
-    if not record.exists():
-        print("no servers are up")
-        return
-    servers = json.loads(record.read_text())
+    known = recorded(directory)
     for kind in (OpenBao, PostgreSQL):
-        server = servers[kind.name]
-        end_process(server["pid"], server["directory"], kind.gentle)
-        shutil.rmtree(server["directory"], ignore_errors=True)
-    record.unlink()
-    print("OpenBao and PostgreSQL are down, their files are removed")
+        if server := known.get(kind.name):
+            end_process(server["pid"], server["directory"], kind.gentle)
+            shutil.rmtree(server["directory"], ignore_errors=True)
+    forget(directory)
+    print("OpenBao and PostgreSQL are down, their files are removed" if known else "no servers are up")
 
 
 def main() -> int:

@@ -1,0 +1,165 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `./test` does: run the parts that are named, or all, and say which of them passed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+TREE = ROOT / ".cache" / "tree"
+STAGE = TREE / "ansible_collections" / "leasehold" / "vault"
+OURS = "ansible_collections/leasehold/vault"
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True)
+class Command:
+    words: Sequence[str]
+    directory: Path = STAGE
+
+    def __str__(self) -> str:
+        return " ".join(self.words)
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    about: str
+    commands: Sequence[Command]
+    needs: str = "galaxy.yml"
+    """What the part is about; without it the part fails, however content the tools are with nothing."""
+
+
+def pytest(*arguments: str) -> Command:
+    return Command([sys.executable, "-m", "pytest", *arguments])
+
+
+PARTS = [
+    Part(
+        "lint",
+        "style, types, Ansible's own rules",
+        [
+            Command(["ruff", "check", "--output-format=concise", "."]),
+            Command(["ruff", "format", "--check", "--output-format=concise", "."]),
+            Command(["yamllint", "."]),
+            Command(["shellcheck", "--external-sources", "demo", "test", ".ci/run", "sandbox/bootstrap.sh"]),
+            Command(["mypy", "--config-file", f"{OURS}/.mypy.ini", f"{OURS}/plugins"], TREE),
+            Command(["mypy", "--config-file", "../.mypy.ini", "."], STAGE / "sandbox"),
+            Command(["ansible-lint", "--offline", "--profile", "production"]),
+        ],
+        needs="plugins",
+    ),
+    Part(
+        "unit", "every part alone, stories on the fake server", [pytest("tests/unit", "-m", "not real")], "tests/unit"
+    ),
+    Part("stories", "the same stories on real servers", [pytest("tests/unit", "-m", "real")], "tests/unit"),
+    Part("integration", "playbooks on real servers", [pytest("tests/integration")], "tests/integration"),
+    Part(
+        "sanity",
+        "ansible-test sanity, nothing ignored",
+        [
+            Command([sys.executable, "tests/get_pip.py"]),
+            Command(["ansible-test", "sanity", "--local", "--python", PYTHON, "--color", "no"]),
+        ],
+        needs="plugins",
+    ),
+    Part(
+        "docs",
+        "the documentation of each plugin",
+        [Command(["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."])],
+    ),
+    Part("changelog", "the changelog and its fragments", [Command(["antsibull-changelog", "lint"])], "changelogs"),
+    Part(
+        "molecule",
+        "the whole set-up: converge, again, verify",
+        [Command(["molecule", "test", "--scenario-name", "whole_setup"], STAGE / "extensions")],
+        needs="extensions/molecule/whole_setup",
+    ),
+    Part("readme", "every example of the README", [pytest("tests/readme")], "tests/readme"),
+    Part("demo", "the demo, as a newcomer runs it", [Command(["./demo"], ROOT)], "demo"),
+]
+
+
+def run(part: Part, verbose: bool) -> bool:
+    """Run all commands of a part, also after one has failed; show what the failed ones said."""
+    if not (ROOT / part.needs).exists():
+        print(f"there is no {part.needs}")
+        return False
+    outcomes = [run_command(command, verbose) for command in part.commands]
+    return all(outcomes)
+
+
+def run_command(command: Command, verbose: bool) -> bool:
+    environment = os.environ | {
+        "PYTHONPATH": str(TREE),
+        "MYPY_CACHE_DIR": str(ROOT / ".cache" / "mypy"),
+        "NO_COLOR": "1",
+    }
+    if verbose:
+        print(f"+ {command}", flush=True)
+    done = subprocess.run(
+        command.words,
+        cwd=command.directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=None if verbose else subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if done.returncode != 0 and not verbose:
+        sys.stdout.buffer.write(done.stdout)
+        sys.stdout.flush()
+    if done.returncode != 0:
+        print(f"failed: {command}", flush=True)
+    return done.returncode == 0
+
+
+def summary(results: list[tuple[Part, bool, float]]) -> int:
+    """The table, what to do next, and the one line that counts."""
+    print(f"\n{'part':<12} {'result':<7} seconds")
+    for part, passed, seconds in results:
+        print(f"{part.name:<12} {'passed' if passed else 'FAILED':<7} {seconds:7.1f}")
+    failed = [part.name for part, passed, _seconds in results if not passed]
+    if failed:
+        print(f"\nnext: ./test {' '.join(failed)}   (with -v to watch)")
+    print(f"\n{len(results) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./test", description="Run the tests, all of them or some parts.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="see --list")
+    parser.add_argument("--list", action="store_true", help="list the parts")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show everything while it runs")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(f"{part.name:<12} {part.about}" for part in PARTS))
+        return 0
+    unknown = set(arguments.parts) - {part.name for part in PARTS}
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))} (see --list)")
+
+    results = []
+    for part in PARTS:
+        if part.name in arguments.parts or not arguments.parts:
+            print(f"== {part.name}: {part.about}", flush=True)
+            began = time.monotonic()
+            passed = run(part, arguments.verbose)
+            results.append((part, passed, time.monotonic() - began))
+    return summary(results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
