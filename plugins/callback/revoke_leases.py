@@ -73,7 +73,8 @@ class CallbackModule(CallbackBase):
             return
         self._done = True
         try:
-            pages = _ledger.of_this_run().pages()
+            ledger = _ledger.of_this_run()
+            pages = ledger.pages()
         except OSError:
             return  # nowhere to write, so nothing was written down; the lookup has said so
         deadline = time.monotonic() + float(t.cast("t.Any", self).get_option("timeout"))

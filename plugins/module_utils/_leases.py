@@ -174,14 +174,14 @@ def _irrevocable(client: Client) -> dict[str, str]:
 
 
 def _row(lease_id: str, held: Values, error: str) -> Values:
-    issued = _time(held["issue_time"])
+    issued = time_of(held["issue_time"])
     age = int((datetime.datetime.now(datetime.timezone.utc) - issued).total_seconds())
     return {
         "lease_id": lease_id,
         "role": lease_id.rpartition("/")[0].rpartition("/")[2],
         "ttl": held["ttl"],
         "issued_at": _said(issued),
-        "expires_at": _said(_time(held["expire_time"])) if held.get("expire_time") else "",
+        "expires_at": _said(time_of(held["expire_time"])) if held.get("expire_time") else "",
         "age": max(age, 0),
         "renewable": bool(held.get("renewable")),
         "irrevocable": bool(error),
@@ -189,7 +189,7 @@ def _row(lease_id: str, held: Values, error: str) -> Values:
     }
 
 
-def _time(text: str) -> datetime.datetime:
+def time_of(text: str) -> datetime.datetime:
     """Vault writes nanoseconds, which Python does not read."""
     return datetime.datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00")).astimezone(
         datetime.timezone.utc

@@ -93,7 +93,10 @@ def state(resource: Resource, options: Values | None = None, **constraints: t.An
         outcome = reconcile(session.client, resource, wanted, manner)
         result = {
             "changed": outcome.changed,
-            "diff": {"before": as_text(outcome.plan.before), "after": as_text(outcome.plan.after)},
+            "diff": {
+                "before": as_text(outcome.plan.before),
+                "after": as_text({**outcome.plan.after, **outcome.beside}),
+            },
             resource.kind: outcome.object,
             "warnings": outcome.warnings,
         }

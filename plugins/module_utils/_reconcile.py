@@ -72,8 +72,6 @@ class Field:
             nonsense("a switch is not kept, so it can be neither read nor fixed")
         if self.kept == "fact" and (self.send or self.initial is not None or self.spec or self.always or self.fixed):
             nonsense("a fact is only read")
-        if self.fixed and self.always:
-            nonsense("what is fixed at creation is not repeated in updates")
         if not self.send:
             object.__setattr__(self, "send", (self.option,))
         if not self.read:
@@ -137,6 +135,8 @@ class Resource:
     """The same, asked of an existing object in every run."""
     afterwards: tuple[Inquiry, ...] = ()
     """What is tried on the server after a change was made."""
+    beside: t.Callable[[Values], Values] = lambda wanted: {}
+    """What a creation does beside making the object, in words for the diff."""
     leases: t.Callable[[Server, Values], list[str]] = lambda server, wanted: []
     """The prefixes of the leases that would be stranded if the object were deleted."""
 
@@ -204,6 +204,7 @@ class Outcome:
     object: Values
     warnings: tuple[str, ...] = ()
     revoked: int = 0
+    beside: Values = dataclasses.field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
@@ -272,7 +273,8 @@ def reconcile(server: Server, resource: Resource, wanted: Values, manner: Manner
     warnings = tuple(finding.text for finding in findings)
     revoked = sum(stranded.values())
 
-    foreseen = Outcome(step, _predicted(resource, wanted, answer, step), warnings, revoked)
+    beside = resource.beside(wanted) if step.action == "create" else {}
+    foreseen = Outcome(step, _predicted(resource, wanted, answer, step), warnings, revoked, beside)
 
     def change() -> Outcome:
         for finding in findings:

@@ -372,3 +372,71 @@ ROLE = Resource(
     afterwards=(_verification.verify,),
     leases=lambda server, wanted: [f"{MOUNT.said_in(wanted)}/creds/{wanted['name']}"],
 )
+
+
+# -- static roles -----------------------------------------------------------------------------------------------------------
+
+_NEWER = ("rotation_schedule", "rotation_window", "skip_import_rotation", "self_managed_password", "password")
+
+
+def _can_rotate(wanted: Values, plan: Plan) -> Findings:
+    period, schedule = plan.after.get("rotation_period"), plan.after.get("rotation_schedule")
+    if wanted.get("rotation_period") is not None and (period or 0) < 5:
+        raise Refused(f"rotation_period: {period} s is too short; Vault rotates every 5 s at the most.")
+    if plan.action != "create":
+        return
+    missing = [option for option in ("db_name", "username") if not plan.after.get(option)]
+    if not (period or schedule):
+        missing.append("rotation_period (or rotation_schedule)")
+    if missing:
+        raise Refused(f"A static role needs {' and '.join(missing)} when it is made.")
+    if not wanted.get("skip_import_rotation"):
+        yield Finding(
+            f"Making the static role {wanted['name']} rotates the password of {plan.after['username']} at once: whatever logs in with the "
+            "present one stops working until it reads the new one from Vault."
+        )
+
+
+def _known_to_server(server: Server, wanted: Values, plan: Plan) -> Findings:
+    """OpenBao and older versions of Vault take what they do not know without a word."""
+    asked = [option for option in _NEWER if wanted.get(option) is not None]
+    if not asked:
+        return ()
+    answer = server.ask("get", f"{MOUNT.said_in(wanted)}/static-roles/{wanted['name']}?help=1")
+    schemas = answer["openapi"]["components"]["schemas"].values()
+    known = {key for schema in schemas for key in schema.get("properties", {})}
+    unknown = [option for option in asked if option not in known]
+    if unknown:
+        raise Refused(
+            f"This server does not know {', '.join(unknown)} and would ignore it. rotation_schedule and rotation_window need HashiCorp Vault "
+            "1.15, the others its Enterprise edition (1.18 or newer); use rotation_period instead."
+        )
+    return ()
+
+
+STATIC_ROLE = Resource(
+    kind="static_role",
+    path="{mount}/static-roles/{name}",
+    identity=(MOUNT, named("role_name")),
+    fields=(
+        text("db_name"),
+        text("username", fixed=True, always=True),
+        duration("rotation_period"),
+        text("rotation_schedule", default=""),
+        duration("rotation_window"),
+        statements("rotation_statements"),
+        text(
+            "credential_type",
+            default="password",
+            spec={"choices": ["password", "rsa_private_key", "client_certificate"]},
+        ),
+        Field("credential_config", type="dict", default={}),
+        switch("skip_import_rotation"),
+        secret("self_managed_password"),
+        secret("password"),
+        fact("last_vault_rotation"),
+    ),
+    rules=(_can_rotate,),
+    inquiries=(_known_to_server, _allowed_by_connection),
+    beside=lambda wanted: {} if wanted.get("skip_import_rotation") else {"password": "(rotated at once)"},
+)

@@ -71,6 +71,11 @@ class Ledger:
         found = [self._decrypted(path.read_bytes()) for path in sorted(self._directory.iterdir())]
         return [page for page in found if page is not None]
 
+    def clear(self) -> None:
+        """Leave nothing behind; Ansible does not clean up after SIGTERM."""
+        for path in self._directory.iterdir():
+            path.unlink()
+
     def fingerprint(self, *what: str) -> str:
         """A name that tells nothing about what it names; what it names may hold secrets."""
         return hmac.new(self._key, json.dumps(what).encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,53 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""Rotating the password of a static role, now or only when it is old."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, NotConverged, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._leases import seconds_of, time_of
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
+from ansible_collections.leasehold.vault.plugins.module_utils._resources import STATIC_ROLE
+
+if t.TYPE_CHECKING:
+    from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
+
+
+def rotate_static_role(session: Session, wanted: Values, check_mode: bool) -> Values:
+    """The module ``database_static_role_rotation``."""
+    client, path = session.client, STATIC_ROLE.at(wanted)
+    try:
+        held = client.read(path)
+    except MountMissing as error:
+        held, missing = None, str(error)
+    else:
+        missing = f"There is no static role {path} at {client.url}, so there is nothing to rotate. Make it first."
+    due = (
+        held is None or wanted.get("older_than") is None or _age(held) >= seconds_of("older_than", wanted["older_than"])
+    )
+    described = STATIC_ROLE.describe(wanted, held)
+    foreseen: Values = {"changed": due, "static_role": described, "warnings": [missing] if held is None else []}
+
+    def change() -> Values:
+        if held is None:
+            raise Refused(missing)
+        if not due:
+            return foreseen
+        client.ask("post", path.replace("/static-roles/", "/rotate-role/"), kind="rotate")
+        now = STATIC_ROLE.describe(wanted, client.read(path))
+        if now.get("last_vault_rotation") == described.get("last_vault_rotation"):
+            raise NotConverged(f"Vault accepted the rotation of {path} and does not show it.")
+        return {"changed": True, "static_role": now}
+
+    return carry_out(change, foreseen, check_mode)
+
+
+def _age(held: Values) -> float:
+    return (datetime.datetime.now(datetime.timezone.utc) - time_of(held["last_vault_rotation"])).total_seconds()
