@@ -84,7 +84,7 @@ PARTS = [
     Part(
         "molecule",
         "the whole set-up: converge, again, verify",
-        [Command(["molecule", "test", "--scenario-name", "whole_setup"], STAGE / "extensions")],
+        [Command(["molecule", "test", "--scenario-name", "whole_setup"])],
         needs="extensions/molecule/whole_setup",
     ),
     Part("readme", "every example of the README", [pytest("tests/readme")], "tests/readme"),
