@@ -1,0 +1,306 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+
+NASTY_PASSWORD = """p@ss/w:rd#%?& '"\\ü+{}$!*()[]<>|^~`=,;€{{x}}%20%s"""
+
+
+@pytest.fixture
+def mounted(vault):
+    return vault.add_mount()
+
+
+def changed_keys(result):
+    before, after = (yaml.safe_load(result["diff"][side]) or {} for side in ("before", "after"))
+    return {key: (before.get(key), after.get(key)) for key in after if before.get(key) != after.get(key)}
+
+
+def test_the_life_of_a_connection(mounted, run):
+    wanted = {"name": "db", **mounted.connection(), "allowed_roles": ["b", "a"]}
+    made = run.changes("database_connection", **wanted)
+    assert made["connection"]["allowed_roles"] == ["a", "b"]
+    assert made["connection"]["plugin_name"] == "postgresql-database-plugin"
+    assert made["connection"]["password_authentication"] == "scram-sha-256"
+
+    run.nothing("database_connection", name="db")
+    run.nothing("database_connection", **{**wanted, "allowed_roles": "a,b"})
+    run.nothing(
+        "database_connection", name="db", max_open_connections=4, username_template="", max_connection_lifetime="0"
+    )
+
+    changed = run.changes(
+        "database_connection", **{**wanted, "max_open_connections": 2, "max_connection_lifetime": "1h"}
+    )
+    assert changed_keys(changed) == {"max_open_connections": (4, 2), "max_connection_lifetime": (0, 3600)}
+    run.nothing("database_connection", name="db", max_connection_lifetime="60m")
+
+    run.changes("database_connection", name="db", allowed_roles=[])
+    assert run.changes("database_connection", name="db", state="absent")["connection"] == {}
+    run.nothing("database_connection", name="db", state="absent")
+
+
+def test_what_somebody_else_changed_is_reported_and_mended_and_the_rest_is_left_alone(mounted, run):
+    wanted = {"name": "db", **mounted.connection(), "allowed_roles": ["app"]}
+    run("database_connection", **wanted)
+    mounted.write("config/db", allowed_roles=["app", "intruder"], max_open_connections=7)
+    result = run.changes("database_connection", **wanted)
+    assert changed_keys(result) == {"allowed_roles": (["app", "intruder"], ["app"])}
+    assert result["connection"]["max_open_connections"] == 7
+
+
+def test_the_password_is_sent_once_and_never_shown(fake_vault, run):
+    fake_vault.add_mount()
+    wanted = {"name": "db", **fake_vault.connection()}
+    made = run("database_connection", **wanted)
+    changed = run("database_connection", **{**wanted, "allowed_roles": ["app"]})
+    assert [
+        body.get("password") for _method, path, body in fake_vault.server.writes if path.endswith("/config/db")
+    ] == [
+        fake_vault.database.admin_password,
+        None,
+    ]
+    assert fake_vault.database.admin_password not in json.dumps([made, changed])
+    assert "password: (sent)" in made["diff"]["after"]
+
+
+def test_an_update_sends_what_differs_and_says_that_it_wants_it_verified(fake_vault, run):
+    fake_vault.add_mount().add_connection()
+    fake_vault.server.writes.clear()
+    run("database_connection", name="db", **{**fake_vault.connection(), "max_open_connections": "3"})
+    assert fake_vault.server.writes == [
+        ("POST", f"{fake_vault.mount}/config/db", {"max_open_connections": 3, "verify_connection": True})
+    ]
+
+
+def test_update_password_always_reports_a_change_in_every_run(mounted, run):
+    wanted = {"name": "db", **mounted.connection(), "update_password": "always"}
+    for _run in range(3):
+        assert run("database_connection", check=True, **wanted)["changed"]
+        assert run("database_connection", **wanted)["changed"]
+
+
+def test_a_wrong_password_stores_nothing(mounted, run):
+    sentence = run.refused("database_connection", name="db", **{**mounted.connection(), "password": "wrong-password"})
+    assert "28P01" in sentence
+    assert "wrong-password" not in sentence
+
+
+def test_a_wrong_new_password_leaves_the_old_one_in_use(mounted, run):
+    mounted.add_connection().add_role()
+    wanted = {**mounted.connection(), "password": "wrong-password", "update_password": "always"}
+    assert "28P01" in run.refused("database_connection", name="db", **wanted)
+    mounted.issue("app")
+
+
+def test_a_password_of_every_special_character_works(real_vault, run):
+    real_vault.add_mount()
+    real_vault.database.sql(f"ALTER ROLE {real_vault.database.admin} PASSWORD %s", NASTY_PASSWORD)
+    run.changes("database_connection", name="db", **{**real_vault.connection(), "password": NASTY_PASSWORD})
+    user = real_vault.add_role().issue("app")
+    assert real_vault.database.opens(user["password"], user["username"])
+
+
+@pytest.mark.parametrize("statements", ["ALTER ROLE \"{{name}}\" PASSWORD '{{password}}'", ["A", "B"]])
+def test_root_rotation_statements_come_back_under_another_name_and_compare_equal(mounted, run, statements):
+    result = run.changes("database_connection", name="db", **mounted.connection(), root_rotation_statements=statements)
+    assert result["connection"]["root_rotation_statements"] == (
+        [statements] if isinstance(statements, str) else statements
+    )
+
+
+def test_numbers_and_durations_somebody_wrote_as_text_compare_equal(mounted, run):
+    mounted.add_connection(max_open_connections="7", max_connection_lifetime="1h", disable_escaping="false")
+    options = {"max_open_connections": 7, "max_connection_lifetime": "3600s", "disable_escaping": False}
+    run.nothing("database_connection", name="db", **options)
+
+
+def test_plugin_options_hold_the_same_options(mounted, run):
+    details = mounted.connection()
+    allowed = details.pop("allowed_roles")
+    run.changes("database_connection", connection_name="db", plugin_options=details, allowed_roles=allowed, name=None)
+    run.nothing("database_connection", name="db", **details)
+
+
+# -- bad input -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "..", "../x", "a b", "früh", "", "-a", "a-", ".a", "a\n", "a?x=1", "a%2fb", "{{x}}"]
+)
+def test_what_cannot_be_a_name_is_said_and_not_sent(mounted, run, name):
+    assert "cannot be a name" in run.refused("database_connection", name=name, **mounted.connection())
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://vault_admin:secret-word@127.0.0.1:5432/app", "stored and shown in clear"),
+        ("postgresql://{{username}}:secret-word@127.0.0.1:5432/app", "stored and shown in clear"),
+        ("postgresql://{{username}}@127.0.0.1:5432/app?password=secret-word", "shown in clear"),
+        ("postgresql://{{username}}:{{password}}@127.0.0.1/app?password=secret-word", "among its parameters"),
+        (
+            "postgresql://{{username}}:{{password}}@127.0.0.1/app?sslmode=require&PassWord=secret-word",
+            "among its parameters",
+        ),
+        ("postgresql://{{ username }}:{{ password }}@127.0.0.1/app", "without blanks inside the braces"),
+        ("postgresql://:@127.0.0.1:5432/app", "!unsafe"),
+        ("host=127.0.0.1 user={{username}} password={{password}} dbname=app", "keyword form"),
+        ("mysql://{{username}}:{{password}}@127.0.0.1/app", "must be a URL"),
+        ("", "must be a URL"),
+    ],
+)
+def test_a_url_that_would_show_or_lose_the_password_is_refused(mounted, run, url, words):
+    sentence = run.refused("database_connection", name="db", **{**mounted.connection(), "connection_url": url})
+    assert words in sentence
+    assert "secret-word" not in sentence
+
+
+def test_an_unknown_key_in_plugin_options_is_refused(mounted, run):
+    sentence = run.refused("database_connection", name="db", **mounted.connection(), plugin_options={"max_open": 3})
+    assert "max_open is not an option" in sentence
+    assert "max_open_connections" in sentence
+
+
+def test_an_option_given_twice_with_two_values_is_refused(mounted, run):
+    sentence = run.refused("database_connection", name="db", username="a", plugin_options={"username": "b"})
+    assert "username is given twice" in sentence
+
+
+@pytest.mark.parametrize("lifetime", ["abc", "-1", "1w"])
+def test_what_is_no_duration_is_refused(mounted, run, lifetime):
+    sentence = run.refused("database_connection", name="db", **mounted.connection(), max_connection_lifetime=lifetime)
+    assert "max_connection_lifetime" in sentence
+    assert repr(lifetime) in sentence
+
+
+@pytest.mark.parametrize("option", ["tls_ca", "tls_certificate"])
+def test_tls_options_that_openbao_would_ignore_are_refused(mounted, run, option):
+    sentence = run.refused("database_connection", name="db", **mounted.connection(), **{option: "PEM"})
+    assert f"OpenBao ignores {option}" in sentence
+    assert "sslrootcert" in sentence
+
+
+def test_a_plugin_that_is_not_there_is_the_servers_sentence(real_vault, run):
+    real_vault.add_mount()
+    sentence = run.refused("database_connection", name="db", **real_vault.connection(), plugin_name="nosuch")
+    assert "plugin not found in the catalog" in sentence
+
+
+# -- verify_connection: false ----------------------------------------------------------------------------------------------
+
+
+def test_a_broken_connection_written_unverified_is_reported_in_every_run(mounted, run):
+    dead = {**mounted.connection(), "connection_url": mounted.database.url.replace(f":{mounted.database.port}/", ":9/")}
+    wanted = {"name": "db", **dead, "verify_connection": False}
+    first = run("database_connection", **wanted)
+    assert first["changed"]
+    assert any("Vault cannot use it" in warning for warning in first["warnings"])
+    again = run.nothing("database_connection", **wanted)
+    assert any("does not know whether Vault can log in" in warning for warning in again["warnings"])
+
+
+def test_a_working_connection_written_unverified_has_no_warning(mounted, run):
+    assert run("database_connection", name="db", **mounted.connection(), verify_connection=False)["warnings"] == []
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_password_is_never_sent_unverified_to_a_connection_that_exists(mounted, run, check):
+    mounted.add_connection()
+    wanted = {**mounted.connection(), "update_password": "always", "verify_connection": False}
+    assert "lose the only password" in run.refused("database_connection", name="db", check=check, **wanted)
+
+
+# -- after root rotation ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rotated(mounted, run):
+    wanted = {"name": "db", **mounted.connection()}
+    run("database_connection", **wanted)
+    run("database_root_rotation", name="db", password=wanted["password"])
+    mounted.add_role()
+    return wanted
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"allowed_roles": ["app", "reports"]},
+        {"max_open_connections": 2},
+        {"connection_url": "localhost"},
+        {"password_policy": ""},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_change_after_root_rotation_keeps_credentials_working(mounted, run, rotated, change):
+    if "connection_url" in change:
+        change = {"connection_url": mounted.database.url.replace("127.0.0.1", "localhost")}
+    run.nothing("database_connection", **rotated)
+    if change != {"password_policy": ""}:
+        run.changes("database_connection", **{**rotated, **change})
+    run.nothing("database_connection", **{**rotated, **change})
+    mounted.issue("app")
+    assert not mounted.database.opens(rotated["password"])
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_update_password_always_is_refused_after_root_rotation(mounted, run, rotated, check):
+    sentence = run.refused("database_connection", check=check, **rotated, update_password="always")
+    assert "was rotated at" in sentence
+    mounted.issue("app")
+
+
+def test_force_does_not_put_a_dead_password_back(mounted, run, rotated):
+    assert "28P01" in run.refused("database_connection", **rotated, update_password="always", force=True)
+    mounted.issue("app")
+
+
+def test_a_password_that_was_reset_in_the_database_can_be_given_to_vault_with_force(real_vault, run):
+    real_vault.add_mount()
+    wanted = {"name": "db", **real_vault.connection()}
+    run("database_connection", **wanted)
+    run("database_root_rotation", name="db", password=wanted["password"])
+    real_vault.database.sql(f"ALTER ROLE {real_vault.database.admin} PASSWORD 'reset-by-hand'")
+    mended = {**wanted, "password": "reset-by-hand", "update_password": "always", "force": True}
+    assert run("database_connection", **mended)["changed"]
+    real_vault.add_role().issue("app")
+    assert run("database_root_rotation", name="db", password="reset-by-hand")["rotated"]
+
+
+# -- deleting --------------------------------------------------------------------------------------------------------------
+
+
+def test_deleting_with_live_leases_refuses_with_their_number_or_revokes_them_first(mounted, run):
+    mounted.add_connection("db").add_connection("other")
+    mounted.add_role("app").add_role("reports").add_role("elsewhere", db_name="other")
+    users = [mounted.issue(role) for role in ("app", "reports", "app", "elsewhere")]
+    for check in (True, False):
+        sentence = run.refused("database_connection", name="db", state="absent", check=check)
+        assert "3 live lease(s)" in sentence
+        assert f"2 under {mounted.mount}/creds/app" in sentence
+    assert run.changes("database_connection", name="db", state="absent", revoke_leases=True)["revoked_leases"] == 3
+    assert mounted.leases() == [users[3]["lease_id"]]
+
+
+def test_a_revocation_that_fails_leaves_the_connection_and_says_so(real_vault, run):
+    real_vault.add_mount().add_connection().add_role(revocation_statements=["SELECT no_such_function()"])
+    real_vault.issue("app")
+    with pytest.raises(Problem, match="42883"):
+        run("database_connection", name="db", state="absent", revoke_leases=True)
+    assert real_vault.names("config") == ["db"]
+    assert len(real_vault.leases()) == 1
+
+
+def test_a_check_run_before_the_mount_is_there_predicts_and_warns(vault, run):
+    foreseen = run("database_connection", check=True, name="db", **vault.connection())
+    assert foreseen["changed"]
+    assert "nothing is mounted there" in foreseen["warnings"][0]
+    assert "nothing is mounted there" in run.refused("database_connection", name="db", **vault.connection())

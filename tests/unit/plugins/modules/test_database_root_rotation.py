@@ -1,0 +1,217 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+
+
+@pytest.fixture
+def connected(vault, run):
+    """A connection as the module makes it, and the bootstrap password."""
+    vault.add_mount()
+    run("database_connection", name="db", **vault.connection())
+    return vault
+
+
+def rotate(run, vault, **more):
+    return run("database_root_rotation", name="db", password=vault.database.admin_password, **more)
+
+
+def assert_still_not_rotated(vault):
+    assert vault.database.opens(vault.database.admin_password)
+    assert vault.names("config") == ["db"]
+
+
+def assert_rotated(vault):
+    assert not vault.database.opens(vault.database.admin_password)
+    assert vault.names("config") == ["db"]
+    vault.add_role().issue("app")
+
+
+def test_twice_is_changed_and_then_ok(connected, run):
+    foreseen = rotate(run, connected, check=True)
+    assert foreseen["changed"]
+    assert "not known without a probe" in foreseen["warnings"][0]
+    assert_still_not_rotated(connected)
+
+    first = rotate(run, connected)
+    assert (first["changed"], first["rotated"], first["warnings"]) == (True, True, [])
+    assert_rotated(connected)
+
+    for check in (True, False):
+        with connected.same_afterwards():
+            again = rotate(run, connected, check=check)
+        assert (again["changed"], again["rotated"]) == (False, False)
+    assert_rotated(connected)
+
+
+def test_the_time_of_the_rotation_is_left_beside_the_connection(connected, run):
+    rotate(run, connected)
+    shown = run("database_connection_info", name="db")["connections"][0]
+    assert shown["root_rotated_at"].endswith("Z")
+
+
+def test_a_run_that_was_killed_before_the_rotation_is_finished_by_the_next(connected, run, monkeypatch):
+    def die(*_arguments, **_more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ansible_collections.leasehold.vault.plugins.module_utils._rotation._rotate", die)
+        with pytest.raises(KeyboardInterrupt):
+            rotate(run, connected)
+    assert_still_not_rotated(connected)
+    assert rotate(run, connected)["rotated"]
+    assert_rotated(connected)
+
+
+def test_a_run_that_was_killed_in_the_probe_leaves_one_and_the_next_run_removes_it(connected, run, monkeypatch):
+    def die(client, path):
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        original, calls = Client.delete, []
+
+        def delete_once(client, path):
+            calls.append(path)
+            return original(client, path) if len(calls) == 1 else die(client, path)
+
+        patched.setattr(Client, "delete", delete_once)
+        with pytest.raises(SystemExit):
+            rotate(run, connected)
+    assert connected.names("config") == ["db", "leasehold-probe-db"]
+    assert connected.database.opens(connected.database.admin_password)
+
+    assert rotate(run, connected)["rotated"]
+    assert_rotated(connected)
+
+
+def test_a_run_that_was_killed_after_the_rotation_is_recognised_and_noted_by_the_next(connected, run):
+    connected.client.ask("post", f"{connected.mount}/rotate-root/db", kind="rotate")
+    result = rotate(run, connected)
+    assert (result["changed"], result["rotated"]) == (True, False)
+    for check in (True, False):
+        assert not rotate(run, connected, check=check)["changed"]
+    assert_rotated(connected)
+
+
+def test_an_answer_that_is_lost_does_not_rotate_again_nor_report_a_failure(connected, run, monkeypatch):
+    original, rotations = Client.ask, []
+
+    def lose_the_answer(client, method, path, *arguments, **more):
+        answer = original(client, method, path, *arguments, **more)
+        if "/rotate-root/" in path:
+            rotations.append(path)
+            raise VaultError("Vault did not answer: Connection reset by peer.")
+        return answer
+
+    monkeypatch.setattr(Client, "ask", lose_the_answer)
+    result = rotate(run, connected)
+    assert (result["changed"], result["rotated"], len(rotations)) == (True, True, 1)
+    monkeypatch.undo()
+    assert_rotated(connected)
+    assert not rotate(run, connected)["changed"]
+
+
+def test_a_request_that_is_lost_is_a_failure_and_the_next_run_rotates(connected, run, monkeypatch):
+    original = Client.ask
+
+    def lose_the_request(client, method, path, *arguments, **more):
+        if "/rotate-root/" in path:
+            raise VaultError("Vault did not answer: Connection reset by peer.")
+        return original(client, method, path, *arguments, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "ask", lose_the_request)
+        with pytest.raises(Problem, match="did not answer"):
+            rotate(run, connected)
+    assert_still_not_rotated(connected)
+    assert rotate(run, connected)["rotated"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_database_that_lets_nobody_in_is_unknown_and_nothing_is_rotated(connected, run, check):
+    connected.database.refuse_all()
+    if check:
+        assert rotate(run, connected, check=True)["changed"]
+    else:
+        sentence = run.refused("database_root_rotation", name="db", password=connected.database.admin_password)
+        assert "unknown" in sentence
+        assert "55000" in sentence
+    connected.database.let_in_again()
+    assert_still_not_rotated(connected)
+
+
+def test_a_database_that_is_down_is_unknown_and_nothing_is_rotated(connected, run):
+    database = connected.database
+    down = database.url.replace(f":{database.port}/", ":9/")
+    connected.write("config/db", connection_url=down, verify_connection=False)
+    sentence = run.refused("database_root_rotation", name="db", password=database.admin_password)
+    assert "unknown" in sentence
+    assert "connection refused" in sentence
+    assert database.admin_password not in sentence
+    assert_still_not_rotated(connected)
+
+
+def test_a_wrong_bootstrap_password_rotates_nothing(connected, run):
+    result = run("database_root_rotation", name="db", password="a-password-of-nobody")
+    assert not result["rotated"]
+    assert_still_not_rotated(connected)
+
+
+def test_a_database_that_does_not_ask_for_passwords_is_a_failure(fake_vault, run):
+    fake_vault.add_mount().add_connection()
+    fake_vault.database.trusting = True
+    with pytest.raises(Problem, match=r"still lets the bootstrap password in.*pg_hba"):
+        rotate(run, fake_vault)
+
+
+def test_always_rotates_in_every_run_and_needs_no_password(connected, run):
+    for _run in range(2):
+        assert run("database_root_rotation", name="db", rotate="always", check=True)["changed"]
+        assert run("database_root_rotation", name="db", rotate="always")["rotated"]
+    assert_rotated(connected)
+
+
+def test_a_failed_rotation_keeps_the_password(real_vault, run):
+    real_vault.add_mount()
+    options = {**real_vault.connection(), "root_rotation_statements": "SELECT no_such_function()"}
+    run("database_connection", name="db", **options)
+    with pytest.raises(Problem, match="42883"):
+        rotate(run, real_vault)
+    assert_still_not_rotated(real_vault)
+
+
+def test_the_user_may_be_another_than_the_connections(connected, run):
+    assert not rotate(run, connected, username="nobody_of_this_name")["rotated"]
+    assert_still_not_rotated(connected)
+    assert rotate(run, connected, username=connected.database.admin)["rotated"]
+
+
+def test_nothing_to_rotate_is_a_refusal_and_in_a_check_run_a_warning(vault, run):
+    vault.add_mount()
+    assert "There is no connection" in run.refused("database_root_rotation", name="db", password="x" * 8)
+    foreseen = rotate(run, vault, check=True)
+    assert foreseen["changed"]
+    assert "no connection" in foreseen["warnings"][0]
+
+
+def test_a_missing_mount_is_not_ok(vault, run):
+    assert "There is no connection" in run.refused("database_root_rotation", name="db", password="x" * 8)
+    assert rotate(run, vault, check=True)["changed"]
+
+
+def test_once_needs_the_password(vault, run):
+    assert "password" in run.refused("database_root_rotation", name="db")
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "a b", "früh"])
+def test_what_cannot_be_a_name_is_said_and_not_sent(vault, run, name):
+    assert "cannot be a name" in run.refused("database_root_rotation", name=name, password="x" * 8)
+
+
+def test_passwords_stay_out_of_the_result(connected, run):
+    assert connected.database.admin_password not in str(rotate(run, connected))
