@@ -61,7 +61,7 @@ def _login_trouble(server: Server, wanted: Values, plan: Plan, user: Values) -> 
     try:
         session = psycopg2.connect(user=user["username"], password=user["password"], connect_timeout=10, **where)
     except psycopg2.Error as error:
-        return f"logging in to {where.get('host')} failed: {str(error).strip()} (login_host, login_port and login_ca_cert say where from here)"
+        return f"logging in to {where.get('host')} failed: {' '.join(str(error).split())} (login_host, login_port and login_ca_cert say where from here)"
     try:
         with session.cursor() as cursor:
             missing = _missing_rights(cursor, wanted, plan)
