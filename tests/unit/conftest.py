@@ -28,6 +28,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Do without pytest-ansible: it would lay a tree of links into the checkout and import the collection from there."""
+    if pluginmanager.has_plugin("pytest-ansible"):
+        pluginmanager.unregister(name="pytest-ansible")
+
+
 def _make_importable() -> None:
     """Let ``ansible_collections.leasehold.vault`` be this checkout, wherever it lies."""
     if ROOT.parts[-3:] == ("ansible_collections", "leasehold", "vault"):
