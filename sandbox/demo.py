@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -33,7 +34,7 @@ DATABASE = "appdb"
 
 def play() -> None:
     with contextlib.ExitStack() as stack:
-        with step("OpenBao (raft, TLS, audit log) and PostgreSQL 18 start") as result:
+        with step("OpenBao (raft, TLS, audit log) and PostgreSQL 18 start:") as result:
             bao, postgres = stack.enter_context(servers.running(DIRECTORY))
             stack.callback(shutil.rmtree, DIRECTORY, ignore_errors=True)
             result("both are up")
@@ -41,10 +42,10 @@ def play() -> None:
         print("\nOne document (sandbox/group_vars/all.yml), one playbook:")
         run_playbook("site", "leasehold.vault.site sets everything up")
         run_playbook("site", "leasehold.vault.site runs again", may_change=False)
+        prepare_table(postgres)
         run_playbook("verify", "leasehold.vault.verify proves it")
 
         print("\nAn application asks Vault for a user of its own:")
-        prepare_table(postgres)
         lease = bao.request("GET", "database/creds/app-role")
         user, password = lease["data"]["username"], lease["data"]["password"]
         print(f"  user {user}, password {masked(password)}, for {lease['lease_duration'] // 60} minutes")
@@ -58,7 +59,7 @@ def play() -> None:
         print(f"  user vault_admin, password {masked(first_password)}")
         print(f"  after the playbook: {refusal(postgres, 'vault_admin', first_password)}")
 
-        with step("\nThe servers stop, their files go") as result:
+        with step("\nThe servers stop, their files go:") as result:
             stack.close()
             result("nothing is left but .cache/ (./demo clean removes it)")
 
@@ -94,13 +95,13 @@ def refusal(postgres: servers.PostgreSQL, user: str, password: str) -> str:
 def step(title: str) -> Iterator[t.Callable[[str], None]]:
     """Say what begins, then how it ended and how long it took."""
     began, results = time.monotonic(), list[str]()
-    print(f"{title} … ", end="", flush=True)
+    print(f"{title} ", end="", flush=True)
     try:
         yield results.append
     except BaseException:
-        print("failed", flush=True)
+        print(" failed", flush=True)
         raise
-    print(f"{', '.join(results)} ({time.monotonic() - began:.0f} s)", flush=True)
+    print(f" {', '.join(results)} ({time.monotonic() - began:.0f} s)", flush=True)
 
 
 def masked(secret: str) -> str:
@@ -108,21 +109,34 @@ def masked(secret: str) -> str:
 
 
 def run_playbook(name: str, title: str, may_change: bool = True) -> None:
-    """Run one of our playbooks and say how much it changed; show all it said if it fails."""
+    """Run one of our playbooks, a dot for each task, and say how much it changed; show all it said if it fails."""
     with step(f"  {title}") as result:
-        command = ["ansible-playbook", "--inventory", str(INVENTORY), f"leasehold.vault.{name}"]
-        done = subprocess.run(
-            command,
-            env=os.environ | environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        changed = sum(int(number) for number in re.findall(r"\bok=\d+ +changed=(\d+)", done.stdout))
-        if done.returncode != 0 or (changed and not may_change):
-            raise servers.ServerError(hide_secrets(f"{done.stdout}{done.stderr}\n{name}: {changed} changed"))
-        result("done" if name == "verify" else f"{changed} changed")
+        code, output = follow(["ansible-playbook", "--inventory", str(INVENTORY), f"leasehold.vault.{name}"])
+        changed = sum(int(number) for number in re.findall(r"\bok=\d+ +changed=(\d+)", output))
+        if code != 0 or (changed and not may_change):
+            raise servers.ServerError(hide_secrets(f"{output}\n{name}: {changed} changed, exit code {code}"))
+        result(f"{changed} changed")
+
+
+def follow(command: list[str]) -> tuple[int, str]:
+    lines = []
+    with subprocess.Popen(
+        command,
+        env=os.environ | environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                lines.append(line)
+                if line.startswith("TASK ["):
+                    print(".", end="", flush=True)
+        except BaseException:
+            process.terminate()
+            raise
+    return process.returncode, "".join(lines)
 
 
 def environment() -> dict[str, str]:
@@ -168,6 +182,7 @@ def env() -> None:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends like any other, with everything stopped
     action = {"play": play, "up": up, "down": down, "env": env}[sys.argv[1]]
     try:
         action()
