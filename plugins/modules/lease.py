@@ -68,7 +68,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lease:
-  description: The lease as it now is; RV(lease.lease_duration) is what Vault said, RV(lease.expires_in) what will happen.
+  description: The lease as it now is; C(lease_duration) is what Vault said, C(expires_in) what will happen.
   returned: with state present
   type: dict
   sample:

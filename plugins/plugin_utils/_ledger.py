@@ -25,8 +25,6 @@ import os
 import pathlib
 import typing as t
 
-from cryptography.fernet import Fernet, InvalidToken
-
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,9 +40,12 @@ class Entry:
 
 class Ledger:
     def __init__(self, directory: pathlib.Path, key: bytes) -> None:
+        from cryptography import fernet  # ansible-core depends on it; what only reads documentation may not have it
+
         self._directory = directory
         self._key = key
-        self._cipher = Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"leasehold ledger" + key).digest()))
+        self._cipher = fernet.Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"leasehold ledger" + key).digest()))
+        self._unreadable = fernet.InvalidToken
         directory.mkdir(mode=0o700, exist_ok=True)
 
     @contextlib.contextmanager
@@ -85,7 +86,7 @@ class Ledger:
             return None
         try:
             return t.cast("Page", json.loads(self._cipher.decrypt(text)))
-        except InvalidToken:  # written half, by a worker that was killed
+        except self._unreadable:  # written half, by a worker that was killed
             return None
 
 
