@@ -22,17 +22,19 @@ if t.TYPE_CHECKING:
 
 def hand_out(session: Session, wanted: Values, check_mode: bool) -> Values:
     """The module ``database_credentials``."""
-    client, mount, role = session.client, MOUNT.said_in(wanted), wanted.get("role")
+    client, mount = session.client, MOUNT.said_in(wanted)
+    dynamic = wanted.get("role") is not None
+    option = "role" if dynamic else "static_role"
     try:
-        chosen = name(role or wanted["static_role"])
+        chosen = name(wanted[option])
     except ValueError as error:
-        raise Refused(f"{'role' if role else 'static_role'}: {error}") from None
+        raise Refused(f"{option}: {error}") from None
 
     def change() -> Values:
-        credentials, warnings = issue(client, mount, chosen) if role else read_static(client, mount, chosen)
-        return {"changed": bool(role), "credentials": credentials, "warnings": warnings}
+        credentials, warnings = issue(client, mount, chosen) if dynamic else read_static(client, mount, chosen)
+        return {"changed": dynamic, "credentials": credentials, "warnings": warnings}
 
-    return carry_out(change, {"changed": bool(role), "credentials": placeholder(chosen)}, check_mode)
+    return carry_out(change, {"changed": dynamic, "credentials": placeholder(chosen)}, check_mode)
 
 
 class Issued(t.NamedTuple):
