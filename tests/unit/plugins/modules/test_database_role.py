@@ -78,27 +78,34 @@ def test_the_life_of_a_role_in_a_group(connected, run):
     run.changes("database_role", name="app", state="absent")
 
 
-def test_a_ttl_edited_by_hand_among_fifty_roles_is_reported_alone_and_mended(vault, run):
+def test_a_ttl_edited_by_hand_among_fifty_roles_is_reported_alone_and_mended(real_vault, run):
+    run.watching = False
+
     def site(check=False):
         results = [
             run("database_engine", check=check),
-            run("database_connection", name="db", check=check, **vault.connection()),
+            run("database_connection", name="db", check=check, **real_vault.connection()),
         ]
         for number in range(50):
-            wanted = {"name": f"role-{number}", "db_name": "db", "in_role": vault.database.group, "default_ttl": "1h"}
+            wanted = {
+                "name": f"role-{number}",
+                "db_name": "db",
+                "in_role": real_vault.database.group,
+                "default_ttl": "1h",
+            }
             results.append(run("database_role", check=check, **wanted))
         return [result for result in results if result["changed"]]
 
     assert len(site()) == 52
-    with vault.unchanged():
+    with real_vault.unchanged():
         assert site() == []
         assert site(check=True) == []
-    vault.write("roles/role-7", default_ttl=120, max_ttl=86400)
+    real_vault.write("roles/role-7", default_ttl=120, max_ttl=86400)
     for check in (True, False):
         (only,) = site(check=check)
         assert only["role"]["name"] == "role-7"
         assert changed_keys(only) == {"default_ttl": (120, 3600)}
-    assert vault.read("roles/role-7")["max_ttl"] == 86400
+    assert real_vault.read("roles/role-7")["max_ttl"] == 86400
     assert site() == []
 
 

@@ -1,0 +1,45 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def connected(vault):
+    return vault.add_mount().add_connection()
+
+
+def test_one_role_is_shown_as_the_module_returns_it_in_readable_sql(connected, run):
+    role = run("database_role", name="app", db_name="db", in_role=connected.database.group)["role"]
+    assert "REASSIGN OWNED BY" in role["revocation_statements"][0]
+    for check in (True, False):
+        shown = run("database_role_info", check=check, role_name="app")
+        assert shown == {"changed": False, "roles": [role], "warnings": []}
+
+
+def test_what_is_shown_can_be_given_back_without_a_difference(connected, run):
+    run("database_role", name="app", db_name="db", in_role=connected.database.group, default_ttl="1h")
+    run.nothing("database_role", **run("database_role_info", name="app")["roles"][0])
+
+
+def test_without_a_name_all_are_shown_and_none_is_an_empty_list(connected, run):
+    assert run("database_role_info")["roles"] == []
+    connected.add_role("b").add_role("a")
+    assert [role["name"] for role in run("database_role_info")["roles"]] == ["a", "b"]
+
+
+def test_a_role_that_is_not_there_is_not_ok(connected, run):
+    assert f"There is no role {connected.mount}/roles/app" in run.refused("database_role_info", name="app")
+
+
+@pytest.mark.parametrize("options", [{}, {"name": "app"}])
+def test_a_mount_that_is_not_there_is_another_sentence(vault, run, options):
+    assert "nothing is mounted there" in run.refused("database_role_info", **options)
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "a b", "früh"])
+def test_what_cannot_be_a_name_is_said_and_not_sent(connected, run, name):
+    assert "cannot be a name" in run.refused("database_role_info", name=name)

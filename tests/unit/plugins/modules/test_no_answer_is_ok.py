@@ -1,0 +1,140 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server that is sealed, absent, not to be trusted or not willing is never reported as `ok`, by no module and in no mode."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+import servers
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+
+from ...conftest import module_named, validated
+
+ROLE = {"name": "app", "db_name": "db", "creation_statements": "CREATE ROLE \"{{name}}\" PASSWORD '{{password}}'"}
+CONNECTION = {
+    "name": "db",
+    "connection_url": "postgresql://{{username}}:{{password}}@127.0.0.1:9/app",
+    "username": "vault_admin",
+    "password": "a-bootstrap-password",
+}
+TASKS = {
+    "engine": ("database_engine", {}),
+    "no engine": ("database_engine", {"state": "absent"}),
+    "engine info": ("database_engine_info", {"mount": "database"}),
+    "connection": ("database_connection", CONNECTION),
+    "no connection": ("database_connection", {"name": "db", "state": "absent"}),
+    "connection info": ("database_connection_info", {"name": "db"}),
+    "role": ("database_role", ROLE),
+    "no role": ("database_role", {"name": "app", "state": "absent"}),
+    "role info": ("database_role_info", {"name": "app"}),
+    "rotation": ("database_root_rotation", {"name": "db", "password": "a-bootstrap-password"}),
+}
+UNCHECKED = {"credentials": ("database_credentials", {"role": "app"})}
+"""A check run of these asks the server nothing."""
+
+in_each_task = pytest.mark.parametrize(("module", "options", "check"), [
+    *(pytest.param(*task, check, id=f"{name}{' --check' if check else ''}") for name, task in TASKS.items() for check in (True, False)),
+    *(pytest.param(*task, False, id=name) for name, task in UNCHECKED.items()),
+])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sealed():
+    with servers.OpenBao() as server:
+        token = server.token
+        server.seal()
+        yield {"url": server.url, "ca_cert": str(server.ca_cert), "token": token}
+
+
+@pytest.fixture
+def reached(bao):
+    return {"url": bao.url, "ca_cert": str(bao.ca_cert), "token": bao.token}
+
+
+def fails(module, options, check):
+    """The sentence with which the task fails."""
+    wanted = validated(module, {"retries": 0, "mount": f"database-{secrets.token_hex(4)}", **options})
+    with pytest.raises(Problem) as caught:
+        module_named(module).TASK.perform(wanted, check, connect=log_in)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert options.get("token", "no token") not in sentence
+    return sentence
+
+
+@pytest.mark.real
+@in_each_task
+def test_a_sealed_server(sealed, module, options, check):
+    sentence = fails(module, {**sealed, **options}, check)
+    assert "sealed" in sentence
+    assert "Unseal it first" in sentence
+
+
+@in_each_task
+def test_a_server_that_is_not_there(module, options, check):
+    sentence = fails(module, {"url": "https://127.0.0.1:9", "token": "a-token", **options}, check)
+    assert "https://127.0.0.1:9 could not be reached" in sentence
+    assert "Connection refused" in sentence
+
+
+@in_each_task
+def test_a_host_that_does_not_exist(module, options, check):
+    assert "could not be reached" in fails(
+        module, {"url": "https://vault.invalid", "token": "a-token", **options}, check
+    )
+
+
+@in_each_task
+def test_a_certificate_of_another_authority(reached, tmp_path, module, options, check):
+    (tmp_path / "ca.pem").write_bytes(servers.Authority("another").certificate)
+    sentence = fails(module, {**reached, "ca_cert": str(tmp_path / "ca.pem"), **options}, check)
+    assert "Could not trust" in sentence
+    assert "ca_cert" in sentence
+
+
+@in_each_task
+def test_a_token_the_server_does_not_know(reached, module, options, check):
+    sentence = fails(module, {**reached, "token": "s.nobodystoken", **options}, check)
+    assert "expired, revoked or unknown" in sentence
+
+
+@in_each_task
+def test_a_token_without_rights_names_the_path_and_the_capability(reached, powerless, module, options, check):
+    sentence = fails(module, {**reached, "token": powerless, "mount": "database-of-nobody", **options}, check)
+    assert "Not allowed to read" in sentence
+    assert "needs the capability read on" in sentence
+    assert "has deny there" in sentence
+    path = {"database_engine": "sys/mounts/", "database_engine_info": "sys/mounts/"}.get(module, "database-of-nobody/")
+    assert f"on {path}" in sentence
+
+
+@in_each_task
+def test_an_unknown_namespace(reached, module, options, check):
+    assert "has no namespace 'elsewhere'" in fails(module, {**reached, "namespace": "elsewhere", **options}, check)
+
+
+@pytest.fixture
+def powerless(bao):
+    return bao.request("POST", "auth/token/create", {"policies": ["default"], "no_default_policy": False})["auth"][
+        "client_token"
+    ]
+
+
+def test_an_unknown_namespace_a_missing_mount_and_an_absent_object_are_three_sentences(reached, real_vault):
+    mount = real_vault.add_mount().mount
+    asked = [{"namespace": "elsewhere"}, {"mount": "database-of-nobody"}, {"mount": mount}]
+    sentences = [fails("database_role_info", {"name": "app", **reached, **where}, False) for where in asked]
+    assert "no namespace" in sentences[0]
+    assert "nothing is mounted" in sentences[1]
+    assert "There is no role" in sentences[2]
+
+
+@pytest.mark.parametrize(
+    ("url", "words"), [("", "VAULT_ADDR"), ("vault.example.com", "must begin with https://"), ("https://", "address")]
+)
+def test_an_address_that_is_none(url, words):
+    assert words in fails("database_role_info", {"url": url, "token": "a-token", "name": "app"}, False)
