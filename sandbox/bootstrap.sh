@@ -46,6 +46,8 @@ clean_environment() {
     export XDG_CACHE_HOME=$CACHE/home/.cache XDG_CONFIG_HOME=$CACHE/home/.config
     export LEASEHOLD_CACHE=$CACHE
     export ANSIBLE_HOME=$CACHE/home/.ansible ANSIBLE_COLLECTIONS_PATH=$TREE
+    # Ansible would ask the system for the home of the user, whatever HOME says.
+    export ANSIBLE_REMOTE_TEMP=$CACHE/home/.ansible/tmp
     export ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false
 }
 

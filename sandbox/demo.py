@@ -175,7 +175,10 @@ def down() -> None:
 
 def env() -> None:
     """What a shell needs to talk to the servers as the demo does."""
-    here = {name: os.environ[name] for name in ("PATH", "ANSIBLE_HOME", "ANSIBLE_COLLECTIONS_PATH", "LC_ALL")}
+    here = {
+        name: os.environ[name]
+        for name in ("PATH", "ANSIBLE_HOME", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_REMOTE_TEMP", "LC_ALL")
+    }
     values: Mapping[str, str] = here | environment()
     for name, value in values.items():
         print(f"export {name}={shlex.quote(value)}")
