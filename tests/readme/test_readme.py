@@ -1,0 +1,128 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every YAML block and every command of the README, run as printed on real servers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+if t.TYPE_CHECKING:
+    import servers
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r"```yaml\n# (\S+\.yml)\n(.*?)```", README, re.DOTALL))
+COMMANDS = [
+    line for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for line in block.strip().splitlines()
+]
+FIRST_PASSWORD = "first-p@ss:word/%"
+
+
+@pytest.fixture(scope="module")
+def place(bao: servers.OpenBao, postgres: servers.PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the README's files.  Only the address differs: the sandbox's PostgreSQL is not in your production."""
+    directory = tmp_path_factory.mktemp("readme")
+    instead = {
+        "host: postgres.production.svc": f"host: {postgres.host}\n    port: {postgres.port}",
+        "@postgres.production.svc:5432/": f"@{postgres.host}:{postgres.port}/",
+        "'postgres.production.svc', database": f"'{postgres.host}', port={postgres.port}, database",
+        "sslmode: verify-full": "sslmode: disable",
+        "sslmode=verify-full": "sslmode=disable",
+        "sslmode='verify-full'": "sslmode='disable'",
+        "dest: /etc/app/database.env": f"dest: {directory}/database.env",
+    }
+    for name, text in BLOCKS.items():
+        for printed, here in instead.items():
+            text = text.replace(printed, here)
+        (directory / name).write_text(text, encoding="utf-8")
+    (directory / "inventory.yml").write_text(
+        "all: {children: {app_servers: {hosts: {app1: {}}}},"
+        " vars: {ansible_connection: local, ansible_python_interpreter: '{{ ansible_playbook_python }}'}}\n"
+    )
+    return directory
+
+
+@pytest.fixture(scope="module")
+def run(bao: servers.OpenBao, postgres: servers.PostgreSQL, place: Path) -> t.Callable[[str], str]:
+    def run(command: str) -> str:
+        dba = f"-e postgresql_access_login_user={postgres.user} -e postgresql_access_login_password={postgres.password}"
+        done = subprocess.run(
+            shlex.split(f"{command} {dba}"),
+            cwd=place,
+            env=os.environ
+            | {
+                "VAULT_ADDR": bao.url,
+                "VAULT_CACERT": str(bao.ca_cert),
+                "VAULT_TOKEN": bao.token,
+                "FIRST_PASSWORD": FIRST_PASSWORD,
+                "ANSIBLE_NOCOLOR": "1",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        assert FIRST_PASSWORD not in done.stdout
+        return done.stdout
+
+    return run
+
+
+def changed(output: str) -> int:
+    return sum(map(int, re.findall(r"changed=(\d+)", output)))
+
+
+def test_every_block_and_command_is_known_to_this_test() -> None:
+    assert README.count("```yaml") == len(BLOCKS)
+    assert set(BLOCKS) == {"databases.yml", "deploy.yml", "by_hand.yml"}
+    assert COMMANDS == [
+        "./demo",  # the part `demo` of the tests runs it
+        "./test",  # CI runs it
+        "ansible-galaxy collection install leasehold.vault",
+        "pip install hvac psycopg2-binary",
+        "ansible-playbook leasehold.vault.site -e @databases.yml",
+        "ansible-playbook leasehold.vault.verify -e @databases.yml",
+    ]
+
+
+def test_the_example_sets_up_a_database_deploys_and_verifies(
+    run: t.Callable[[str], str], place: Path, postgres: servers.PostgreSQL
+) -> None:
+    site, verify = COMMANDS[4:6]
+    assert changed(run(f"{site} --check --diff")) > 0
+    assert changed(run(site)) > 0
+    assert changed(run(site)) == 0
+    assert changed(run(f"{site} --check --diff")) == 0
+    assert "the first password is refused" in run(verify)
+
+    run("ansible-playbook -i inventory.yml deploy.yml")
+    url = (place / "database.env").read_text().strip().partition("=")[2]
+    import psycopg2
+
+    session = psycopg2.connect(url)
+    session.close()
+
+    assert changed(run("ansible-playbook by_hand.yml")) <= 2, (
+        "the modules find what the roles made (but for the mount's TTL)"
+    )
+    assert changed(run("ansible-playbook by_hand.yml")) == 0
+
+
+def test_the_tables_name_every_plugin_and_role() -> None:
+    for kind in ("modules", "lookup", "callback"):
+        for path in (ROOT / "plugins" / kind).glob("*.py"):
+            assert f"`{path.stem}`" in README, f"{kind}: {path.stem}"
+    for path in (ROOT / "roles").iterdir():
+        assert f"`{path.name}`" in README
+    for path in (ROOT / "playbooks").glob("*.yml"):
+        assert f"`{path.stem}`" in README
