@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 import typing as t
 import uuid
@@ -127,7 +128,7 @@ def session_of_run(ledger: Ledger | None, identity: str, options: Values) -> Ses
             "own": session.own_token,
             "life": life,
             "expires": now + life,
-            "renewable": bool(token["renewable"]),
+            "renewable": bool(token.get("renewable")),
             "earlier": earlier,
             "options": plain(options),
         }
@@ -182,17 +183,17 @@ def lease_for(need: Need, entry: Entry, connect: Callable[[], Session], options:
 
 def _enough(page: Page, need: Need) -> bool:
     """Enough is more than half of a full life, or as much as is asked for and can be had."""
-    left = page["expires"] - time.time()
-    reachable = need.valid_for if need.valid_for <= page["reachable"] else 0
-    return bool(left >= reachable and left > page["life"] / 2) if not reachable else bool(left >= reachable)
+    left = math.ceil(page["expires"] - time.time())  # what was granted a moment ago counts in full
+    if need.valid_for and (page["reachable"] is None or need.valid_for <= page["reachable"]):
+        return left >= need.valid_for
+    return bool(left > page["life"] / 2)
 
 
 def _renew(page: Page, need: Need, session: Session) -> None:
     try:
         duration = renew(session.client, page["credentials"]["lease_id"], max(need.valid_for, need.renew_increment))
     except Problem as problem:
-        display.vv(f"leasehold: not renewed, issuing anew: {problem}")
-        page["expires"] = 0
+        display.vv(f"leasehold: not renewed: {problem}")
         return
     _live(page, session, duration)
 
@@ -204,7 +205,7 @@ def _issue(need: Need, session: Session, old: Page | None, options: Values, logi
         "path": f"{need.mount}/creds/{need.role}",
         "credentials": credentials,
         "life": max(credentials["expires_in"], 1),
-        "reachable": credentials["expires_in"],
+        "reachable": None,  # how long a user can live at the most, once that is known
         "expires": time.time() + credentials["expires_in"],
         "revoke_at_end": need.revoke_at_end,
         "replaced": [],
@@ -216,8 +217,8 @@ def _issue(need: Need, session: Session, old: Page | None, options: Values, logi
         display.warning(f"{page['path']}: {warning}")
     if credentials["expires_in"] < need.valid_for and credentials["renewable"]:
         _renew(page, need, session)
-        page["reachable"] = max(page["reachable"], page["credentials"]["expires_in"])
-    if page["reachable"] < need.valid_for:
+    if page["credentials"]["expires_in"] < need.valid_for:
+        page["reachable"] = page["credentials"]["expires_in"]
         display.warning(
             f"{page['path']}: valid_for asks for {need.valid_for} s, and a new user lives {page['reachable']} s at the most. Raise max_ttl of "
             "the role, or the life of the token."
