@@ -15,7 +15,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils import _statements
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[smhd])+")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 
 
@@ -63,7 +63,7 @@ def fact(option: str, *read: str, same: t.Callable[[t.Any], t.Any] = str) -> Fie
 def seconds(value: t.Any) -> int:
     """Whole seconds of a duration as Vault writes it; refuses what the server would refuse, ignore or misread."""
     said = str(value).strip()
-    if said.isdigit():
+    if re.fullmatch("[0-9]+", said):
         return int(said)
     if not _DURATION.fullmatch(said):
         raise ValueError(f"{said!r} is not a duration; write seconds (5400) or units of s, m, h and d (1h30m)")
