@@ -1,0 +1,100 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils import _fields
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (0, 0), ("0", 0), (5400, 5400), ("5400", 5400), (" 5400 ", 5400), ("90m", 5400), ("1h30m", 5400),
+        ("1.5h", 5400), ("5400s", 5400), ("2d", 172800), ("0s", 0), ("0.5m", 30),
+    ],
+)  # fmt: skip
+def test_durations_that_mean_the_same_are_the_same(said, meant):
+    assert _fields.seconds(said) == meant
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "abc", "-1", -1, "-1h", "1w", "1y", "1.0001s", 1.5, "1h 30m", "h", "1H", "system", "１h", "²", None, True],
+)
+def test_what_is_no_duration_is_refused_by_name(said):
+    with pytest.raises(ValueError, match=r"duration|whole number"):
+        _fields.seconds(said)
+
+
+@pytest.mark.parametrize("said", ["a", "A1", "_", "app-role", "app.role", "a--b", "a_", 7, "x" * 200])
+def test_what_can_be_a_name(said):
+    assert _fields.name(said) == str(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "-a", "a-", ".a", "a.", "..", "a/b", "a b", "a\n", "\na", "é", "а", "a?b", "a#b", "a%2fb", "{{a}}", "a\x00"],
+)
+def test_what_cannot_be_a_name(said):
+    with pytest.raises(ValueError, match="cannot be a name in Vault"):
+        _fields.name(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("database", "database"), ("/team-a/db/", "team-a/db"), ("a/b/c", "a/b/c")]
+)
+def test_what_can_be_a_mount(said, meant):
+    assert _fields.mount_path(said) == meant
+
+
+@pytest.mark.parametrize(
+    "said", ["", "/", "a//b", "../a", "a/..", "a b", ".a", "é", "sys", "auth/x", "identity", "cubbyhole"]
+)
+def test_what_cannot_be_a_mount(said):
+    with pytest.raises(ValueError, match="cannot be a mount"):
+        _fields.mount_path(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("a,b", ["a", "b"]), ([" b ", "a", "b"], ["a", "b"]), ("", []), ([], []), ([""], []), ("*", ["*"])],
+)
+def test_names_are_a_set(said, meant):
+    assert _fields.names("friends").said_in({"friends": said}) == meant
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (True, True),
+        ("true", True),
+        ("1", True),
+        ("yes", True),
+        (False, False),
+        ("false", False),
+        ("0", False),
+        ("", False),
+    ],
+)
+def test_flags_are_what_they_mean(said, meant):
+    assert _fields.flag("on").said_in({"on": said}) is meant
+
+
+def test_a_flag_that_is_neither_is_refused():
+    with pytest.raises(Refused, match="on: 'perhaps' is neither true nor false"):
+        _fields.flag("on").said_in({"on": "perhaps"})
+
+
+def test_statements_are_compared_stripped_and_decoded():
+    field = _fields.statements("sql")
+    assert field.said_in({"sql": "  SELECT 1  "}) == ["SELECT 1"]
+    assert field.held_by({"sql": ["SELECT 1"]}) == ["SELECT 1"]
+    assert field.held_by({}) == []
+
+
+def test_the_mount_has_the_names_other_collections_give_it():
+    assert _fields.MOUNT.argument()["default"] == "database"
+    assert {"database_mount_path", "mount_path", "engine_mount_point"} <= set(_fields.MOUNT.argument()["aliases"])

@@ -1,0 +1,198 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+import yaml
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._options import OPTIONS, auth_mount, client_arguments
+from ansible_collections.leasehold.vault.plugins.plugin_utils._action import with_variables
+
+from ...conftest import validated
+
+each_option = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+
+
+def fragments(part):
+    merged = {}
+    for name in ("connection", "auth"):
+        module = importlib.import_module(f"ansible_collections.leasehold.vault.plugins.doc_fragments.{name}")
+        merged |= yaml.safe_load(getattr(module.ModuleDocFragment, part))["options"]
+    return merged
+
+
+def found(arguments=None, variables=None):
+    """The options as a task has them in the end: through the action plugin, then through the module."""
+    completed = with_variables(arguments or {}, variables or {}, lambda value: value)
+    return validated("database_engine", completed)
+
+
+# -- where options are found -----------------------------------------------------------------------------------------------
+
+
+def test_the_task_wins_over_variables_and_those_over_the_environment(monkeypatch):
+    monkeypatch.setenv("VAULT_ADDR", "https://environment")
+    assert found()["url"] == "https://environment"
+    assert found({}, {"leasehold_url": "https://variable"})["url"] == "https://variable"
+    assert found({"url": "https://task"}, {"leasehold_url": "https://variable"})["url"] == "https://task"
+
+
+def test_an_alias_in_the_task_wins_too(monkeypatch):
+    monkeypatch.setenv("VAULT_ADDR", "https://environment")
+    assert found({"vault_address": "https://task"}, {"leasehold_url": "https://variable"})["url"] == "https://task"
+
+
+def test_our_variable_wins_over_those_of_community_hashi_vault():
+    variables = {"ansible_hashi_vault_addr": "https://2", "ansible_hashi_vault_url": "https://1"}
+    assert found({}, variables)["url"] == "https://1"
+    assert found({}, {**variables, "leasehold_url": "https://0"})["url"] == "https://0"
+
+
+def test_a_variable_is_templated():
+    assert with_variables({}, {"leasehold_url": "{{ x }}"}, str.upper)["url"] == "{{ X }}"
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.env], ids=lambda option: option.name)
+def test_the_first_environment_variable_wins(option, monkeypatch):
+    sample = {"bool": ("true", True, "false"), "int": ("7", 7, "8")}.get(option.type, ("userpass", "userpass", "ldap"))
+    for name in option.env:
+        monkeypatch.setenv(name, sample[2])
+    monkeypatch.setenv(option.env[0], sample[0])
+    assert found()[option.name] == sample[1]
+
+
+@each_option
+def test_every_alias_is_the_option(option):
+    for alias in option.aliases:
+        assert found({alias: "x"})[option.name] == "x"
+
+
+@each_option
+def test_every_variable_is_the_option(option):
+    sample = {"bool": True, "int": 7}.get(option.type, "userpass")
+    for variable in option.variables:
+        assert found({}, {variable: sample})[option.name] == sample
+
+
+# -- what is documented ----------------------------------------------------------------------------------------------------
+
+
+def test_the_documentation_has_exactly_these_options():
+    assert set(fragments("DOCUMENTATION")) == {option.name for option in OPTIONS} == set(fragments("PLUGINS"))
+
+
+@each_option
+def test_the_documentation_of_an_option_is_its_declaration(option):
+    documented = fragments("DOCUMENTATION")[option.name]
+    text = " ".join(documented["description"])
+    assert documented["type"] == option.type
+    assert tuple(documented.get("aliases", ())) == option.aliases
+    assert tuple(documented.get("choices", ())) == option.choices
+    assert documented.get("default") == option.default
+    assert all(f"E({name})" in text for name in option.env)
+    assert text.count("E(") == len(option.env)
+    assert all(f"C({name})" in text for name in option.variables)
+
+
+@each_option
+def test_plugins_find_an_option_in_the_same_places(option):
+    documented = fragments("PLUGINS")[option.name]
+    # The last one that is set wins in plugins, the first one in modules.
+    assert [entry["name"] for entry in reversed(documented.get("env", []))] == list(option.env)
+    assert [entry["name"] for entry in reversed(documented["vars"])] == list(option.variables)
+    assert ("ini" in documented) is not option.secret
+
+
+def test_every_secret_is_kept_out_of_logs():
+    assert {option.name for option in OPTIONS if option.secret} == {"token", "secret_id", "jwt", "auth_password"}
+
+
+# -- what the client gets --------------------------------------------------------------------------------------------------
+
+
+def arguments(**options):
+    return client_arguments({"url": "https://vault", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "verify", "warned"),
+    [
+        ({}, True, False),
+        ({"ca_cert": "/ca.pem"}, "/ca.pem", False),
+        ({"validate_certs": False}, False, True),
+        ({"validate_certs": False, "ca_cert": "/ca.pem"}, False, True),
+        ({"tls_skip_verify": True}, False, True),
+        ({"tls_skip_verify": True, "validate_certs": True}, True, False),
+        ({"tls_skip_verify": False}, True, False),
+    ],
+)
+def test_certificates_are_verified_unless_said_otherwise_and_that_is_a_warning(options, verify, warned):
+    made, warnings = arguments(**options)
+    assert made["verify"] == verify
+    assert bool(warnings) is warned
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://vault:8200", True),
+        ("http://127.0.0.1:8200", False),
+        ("http://localhost", False),
+        ("https://vault", False),
+    ],
+)
+def test_no_tls_beyond_this_machine_is_a_warning(url, warned):
+    assert bool(client_arguments({"url": url})[1]) is warned
+
+
+@pytest.mark.parametrize(("said", "meant"), [(None, ""), ("root", ""), ("team-a/", "team-a"), ("/a/b/", "a/b")])
+def test_namespaces(said, meant):
+    assert arguments(namespace=said)[0]["namespace"] == meant
+
+
+@pytest.mark.parametrize(("said", "meant"), [(None, 60), ("2m", 120), ("60s", 60), (5, 5)])
+def test_timeouts(said, meant):
+    assert arguments(timeout=said)[0]["timeout"] == meant
+
+
+def test_a_timeout_that_is_none_is_refused():
+    with pytest.raises(Refused, match="timeout: 'soon'"):
+        arguments(timeout="soon")
+
+
+def test_no_retries_is_not_the_default():
+    assert arguments(retries=0)[0]["retries"] == 0
+    assert arguments()[0]["retries"] == 5
+
+
+def test_a_client_certificate_may_hold_its_key():
+    assert arguments(client_cert="/c", client_key="/k")[0]["certificate"] == ("/c", "/k")
+    assert arguments(client_cert="/c")[0]["certificate"] == ("/c", "/c")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "http://proxy:3128",
+        {"http": "http://proxy:3128", "https": "http://proxy:3128"},
+        '{"http": "http://proxy:3128", "https": "http://proxy:3128"}',
+    ],
+)
+def test_proxies_are_one_address_or_one_for_each_scheme(said):
+    assert arguments(proxies=said)[0]["proxies"] == {"http": "http://proxy:3128", "https": "http://proxy:3128"}
+
+
+def test_without_an_address_the_ways_to_give_one_are_named():
+    with pytest.raises(Refused, match=r"VAULT_ADDR.*leasehold_url"):
+        client_arguments({})
+
+
+def test_the_auth_mount_is_the_method_unless_said():
+    assert auth_mount({"auth_method": "approle"}) == "approle"
+    assert auth_mount({"auth_method": "approle", "auth_mount": "/team/approle/"}) == "team/approle"
+    with pytest.raises(Refused, match="auth_mount"):
+        auth_mount({"auth_method": "approle", "auth_mount": "../sys"})

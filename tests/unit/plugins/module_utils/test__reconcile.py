@@ -1,0 +1,318 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, NotConverged, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
+    duration,
+    fact,
+    name,
+    names,
+    number,
+    secret,
+    switch,
+    text,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
+    SENT,
+    Field,
+    Finding,
+    Manner,
+    Resource,
+    carry_out,
+    plan,
+    reconcile,
+)
+
+THING = Resource(
+    kind="thing",
+    path="things/{name}",
+    identity=(Field("name", same=name),),
+    fields=(
+        text("colour", default="grey"),
+        text("nested", read=("details", "nested")),
+        number("size"),
+        duration("ttl"),
+        names("friends"),
+        secret("password"),
+        switch("verify"),
+        text("origin", initial="here", fixed=True),
+        text("owner", always=True),
+        fact("age", same=int),
+    ),
+    leases=lambda server, wanted: [f"leases/{wanted['name']}"],
+)
+WANTED = {"name": "one", "colour": "red", "password": "secret", "verify": True, "ttl": "1h", "friends": ["b", "a"]}
+
+
+class Toy:
+    """A server that keeps what it is given, as Vault does: writes merge, secrets are not shown."""
+
+    def __init__(self, held=None, deaf=False):
+        self.held, self.deaf, self.calls, self.live = held, deaf, [], {}
+
+    def read(self, path):
+        return self.held
+
+    def write(self, path, body):
+        self.calls.append(("write", path, body))
+        if not self.deaf:
+            shown = {k: v for k, v in body.items() if k not in ("password", "verify", "nested")}
+            details = {"details": {"nested": body["nested"]}} if "nested" in body else {}
+            self.held = {**(self.held or {}), **shown, **details}
+
+    def delete(self, path):
+        self.calls.append(("delete", path))
+        self.held = None
+
+    def leases(self, prefix):
+        return self.live.get(prefix, [])
+
+    def revoke_prefix(self, prefix):
+        self.calls.append(("revoke", prefix))
+
+
+def planned(wanted, answer, **manner):
+    return plan(THING, {"name": "one", **wanted}, answer, Manner(**manner))
+
+
+# -- plan ------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_absent_thing_is_created_with_all_that_was_said_and_what_is_initial():
+    step = planned(WANTED, None)
+    assert step.action == "create"
+    assert step.before == {}
+    assert step.after == {"colour": "red", "password": SENT, "ttl": 3600, "friends": ["a", "b"], "origin": "here"}
+    assert step.body == {**step.after, "password": "secret", "verify": True}
+
+
+def test_the_task_wins_over_what_is_initial():
+    assert planned({"origin": "there"}, None).body == {"origin": "there"}
+
+
+def test_nothing_said_is_nothing_to_do():
+    assert planned({}, {"colour": "red"}).action == "none"
+    assert planned({"colour": None, "friends": None}, {"colour": "red"}).action == "none"
+
+
+def test_an_object_that_is_empty_on_the_server_is_still_there():
+    assert planned({}, {}).action == "none"
+    assert planned({}, {}, state="absent").action == "delete"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer"),
+    [
+        ({"colour": "grey"}, {}),
+        ({"ttl": "90m"}, {"ttl": 5400}),
+        ({"ttl": 0}, {}),
+        ({"friends": "b,a"}, {"friends": ["a", "b"]}),
+        ({"friends": []}, {}),
+        ({"size": "7"}, {"size": 7}),
+        ({"size": 7}, {"size": "7"}),
+        ({"nested": "x"}, {"details": {"nested": "x"}}),
+        ({"password": "secret"}, {}),
+        ({"verify": False}, {}),
+        ({"owner": "me"}, {"owner": "me"}),
+    ],
+)
+def test_equal_in_meaning_is_nothing_to_do(wanted, answer):
+    step = planned(wanted, answer)
+    assert step.action == "none"
+    assert step.before == step.after
+    assert step.body == {}
+
+
+def test_only_what_differs_is_sent_with_what_always_goes_along():
+    step = planned({**WANTED, "owner": "me"}, {"colour": "blue", "ttl": 3600, "friends": ["a", "b"], "owner": "me"})
+    assert step.action == "update"
+    assert step.body == {"colour": "red", "verify": True, "owner": "me"}
+    assert {k for k in step.after if step.before.get(k) != step.after[k]} == {"colour"}
+
+
+def test_what_is_not_said_stays_as_it_is():
+    step = planned({"colour": "red"}, {"colour": "blue", "ttl": 60})
+    assert step.after["ttl"] == 60
+    assert "ttl" not in step.body
+
+
+def test_empty_means_make_it_empty():
+    assert planned({"friends": []}, {"friends": ["a"]}).body == {"friends": []}
+    assert planned({"colour": ""}, {"colour": "red"}).body == {"colour": ""}
+
+
+def test_a_secret_is_sent_on_creation_and_then_only_when_asked():
+    assert planned({"password": "x"}, None).body["password"] == "x"
+    assert planned({"password": "x"}, {}).action == "none"
+    always = planned({"password": "x"}, {}, secrets="always")
+    assert always.action == "update"
+    assert always.body == {"password": "x"}
+    assert always.after["password"] == SENT
+
+
+def test_a_secret_is_never_in_what_is_shown():
+    for answer, secrets in itertools.product((None, {}), ("on_create", "always")):
+        step = planned({"password": "hush"}, answer, secrets=secrets)
+        assert "hush" not in str((step.before, step.after))
+
+
+def test_what_is_fixed_at_creation_cannot_change():
+    with pytest.raises(Refused, match=r"origin of thing things/one is 'here' and cannot become 'there'"):
+        planned({"origin": "there"}, {"origin": "here"})
+    assert planned({"origin": "here"}, {"origin": "here"}).action == "none"
+
+
+def test_an_absent_thing_that_shall_be_absent_is_nothing_to_do():
+    assert planned({}, None, state="absent").action == "none"
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_value_that_is_nonsense_is_refused_with_its_option(state):
+    with pytest.raises(Refused, match="name: 'a/b' cannot be a name"):
+        reconcile(Toy(), THING, {"name": "a/b"}, Manner(state=state))
+    with pytest.raises(Refused, match="ttl: 'soon' is not a duration"):
+        planned({"ttl": "soon"}, None)
+
+
+def test_planning_changes_nothing_it_was_given():
+    wanted, answer = {**WANTED}, {"colour": "blue", "friends": ["b", "a"]}
+    planned(wanted, answer)
+    assert (wanted, answer) == ({**WANTED}, {"colour": "blue", "friends": ["b", "a"]})
+
+
+# -- reconcile -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_foresees_what_a_run_does():
+    toy = Toy()
+    foreseen = reconcile(toy, THING, WANTED, Manner(dry_run=True))
+    assert toy.calls == []
+    done = reconcile(toy, THING, WANTED, Manner())
+    assert (foreseen.plan, foreseen.object, foreseen.changed) == (done.plan, done.object, True)
+    again = reconcile(toy, THING, WANTED, Manner())
+    assert not again.changed
+    assert len(toy.calls) == 1
+
+
+def test_a_deletion_and_nothing_after_it():
+    toy = Toy({"colour": "red"})
+    assert reconcile(toy, THING, {"name": "one"}, Manner(state="absent")).object == {}
+    assert toy.calls == [("delete", "things/one")]
+    assert not reconcile(toy, THING, {"name": "one"}, Manner(state="absent")).changed
+
+
+def test_a_write_that_did_not_stick_is_an_error_that_names_what_differs():
+    with pytest.raises(NotConverged, match="still differs in colour"):
+        reconcile(Toy({"colour": "blue"}, deaf=True), THING, WANTED | {"friends": None, "ttl": None}, Manner())
+    with pytest.raises(NotConverged):
+        reconcile(Toy(deaf=True), THING, WANTED, Manner())
+
+
+def test_a_deletion_that_did_not_stick_is_an_error():
+    toy = Toy({"colour": "red"})
+    toy.delete = lambda path: None
+    with pytest.raises(NotConverged):
+        reconcile(toy, THING, {"name": "one"}, Manner(state="absent"))
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_live_leases_are_counted_and_refused(dry_run):
+    toy = Toy({})
+    toy.live = {"leases/one": ["a", "b"]}
+    with pytest.raises(Refused, match=r"2 live lease\(s\) \(2 under leases/one\)"):
+        reconcile(toy, THING, {"name": "one"}, Manner(state="absent", dry_run=dry_run))
+    assert toy.calls == []
+
+
+def test_live_leases_are_revoked_before_the_deletion_when_asked():
+    toy = Toy({})
+    toy.live = {"leases/one": ["a", "b"]}
+    assert reconcile(toy, THING, {"name": "one"}, Manner(state="absent", revoke_leases=True)).revoked == 2
+    assert toy.calls == [("revoke", "leases/one"), ("delete", "things/one")]
+
+
+def with_checks(**checks):
+    return Resource(THING.kind, THING.path, THING.identity, THING.fields, **checks)
+
+
+def test_what_is_missing_is_a_warning_in_a_dry_run_and_a_refusal_in_a_run():
+    resource = with_checks(inquiries=(lambda server, wanted, step: [Finding("make it first", "missing")],))
+    assert reconcile(Toy(), resource, WANTED, Manner(dry_run=True)).warnings == ("make it first",)
+    toy = Toy()
+    with pytest.raises(Refused, match="make it first"):
+        reconcile(toy, resource, WANTED, Manner())
+    assert toy.calls == []
+    reconcile(toy, resource, WANTED, Manner(validate=False))
+
+
+def test_inquiries_are_made_only_before_a_change_and_inspections_in_every_run():
+    asked = []
+    resource = with_checks(
+        inquiries=(lambda *dummy: asked.append("inquiry") or (),),
+        inspections=(lambda *dummy: asked.append("inspection") or (),),
+    )
+    toy = Toy()
+    reconcile(toy, resource, WANTED, Manner())
+    reconcile(toy, resource, WANTED, Manner())
+    assert asked == ["inquiry", "inspection"]
+
+
+def test_what_comes_afterwards_is_tried_after_a_write_only():
+    tried = []
+    resource = with_checks(afterwards=(lambda server, wanted, step: tried.append(step.action) or [Finding("odd")],))
+    toy = Toy()
+    reconcile(toy, resource, WANTED, Manner(dry_run=True))
+    assert reconcile(toy, resource, WANTED, Manner()).warnings == ("odd",)
+    reconcile(toy, resource, WANTED, Manner())
+    reconcile(toy, resource, WANTED, Manner(state="absent"))
+    assert tried == ["create"]
+
+
+def test_a_missing_mount_is_foreseen_and_refused():
+    class Unmounted(Toy):
+        def read(self, path):
+            raise MountMissing("nothing is mounted there")
+
+    assert reconcile(Unmounted(), THING, WANTED, Manner(dry_run=True)).changed
+    with pytest.raises(Refused, match="nothing is mounted there"):
+        reconcile(Unmounted(), THING, WANTED, Manner())
+
+
+def test_carry_out_is_where_a_check_run_ends():
+    assert carry_out(lambda: pytest.fail("carried out"), "foreseen", dry_run=True) == "foreseen"
+    assert carry_out(lambda: "done", "foreseen", dry_run=False) == "done"
+
+
+# -- declarations ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("nonsense", "why"),
+    [
+        (lambda: Field("not a word"), "identifier"),
+        (lambda: Field("x", kept="hidden"), "no_log"),
+        (lambda: secret("x", read=("x",)), "never read back"),
+        (lambda: secret("x", default=""), "never read back"),
+        (lambda: secret("x", same=str), "never read back"),
+        (lambda: Field("x", kept="not", read=("x",)), "not kept"),
+        (lambda: switch("x", fixed=True), "not kept"),
+        (lambda: Field("x", kept="fact", initial="y"), "only read"),
+    ],
+)
+def test_a_field_that_is_nonsense_is_refused_when_it_is_declared(nonsense, why):
+    with pytest.raises(TypeError, match=why):
+        nonsense()
+
+
+def test_the_options_come_out_of_the_declaration():
+    spec = THING.argument_spec()
+    assert set(spec) == {f.option for f in THING.identity + THING.fields} - {"age"}
+    assert spec["password"]["no_log"] is True
+    assert spec["friends"] == {"type": "list", "elements": "str"}
+    assert not any("default" in option for option in spec.values())  # no default that is also a server setting
