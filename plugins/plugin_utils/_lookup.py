@@ -183,7 +183,7 @@ def lease_for(need: Need, entry: Entry, connect: Callable[[], Session], options:
 
 def _enough(page: Page, need: Need) -> bool:
     """Enough is more than half of a full life, or as much as is asked for and can be had."""
-    left = math.ceil(page["expires"] - time.time())  # what was granted a moment ago counts in full
+    left: int = math.ceil(page["expires"] - time.time())  # what was granted a moment ago counts in full
     if need.valid_for and (page["reachable"] is None or need.valid_for <= page["reachable"]):
         return left >= need.valid_for
     return bool(left > page["life"] / 2)
