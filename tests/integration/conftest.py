@@ -1,0 +1,354 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stage of the integration tests: real `ansible-playbook` processes against real servers.
+
+play(text or name, …)          run a playbook to its end; a `Run` says what came of it
+play.start(text or name, …)    the same, in the background, to be interrupted
+ground("name")                 a mount and a database of one test file, made without the collection
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+import urllib.error
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import servers
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGINS = Path(__file__).with_name("plugins")
+CALLBACK = "leasehold.vault.revoke_leases"
+Values = dict[str, t.Any]
+
+
+# ------------------------------------------------------------------------------------------------------------- plays
+
+
+class Run:
+    """What a run said: its output as people see it, and task by task."""
+
+    def __init__(self, code: int, output: str, record: Path, home: Path) -> None:
+        self.code, self.output, self.home = code, output, home
+        lines = record.read_text().splitlines() if record.exists() else []
+        events = [json.loads(line) for line in lines]
+        self.results: list[Values] = [event for event in events if "task" in event]
+        self.stats: Values = next((event["stats"] for event in events if "stats" in event), {})
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+    @property
+    def changed(self) -> list[str]:
+        """The tasks that changed something, `task (item)` in a loop."""
+        return [
+            event["task"] + (f" ({event['result']['_ansible_item_label']})" if _label(event) else "")
+            for event in self.results
+            if event["status"] == "ok" and event["result"].get("changed")
+        ]
+
+    @property
+    def changes(self) -> int:
+        return sum(host["changed"] for host in self.stats.values())
+
+    @property
+    def warnings(self) -> list[str]:
+        """Each warning on one line, however it was wrapped."""
+        text = re.sub(r"\x1b\[[0-9;]*m", "", self.output)
+        found = re.findall(r"^\[WARNING\]: (.*(?:\n(?!\n|\[|[A-Z]+ \[|[a-z]+: \[|PLAY).*)*)", text, re.MULTILINE)
+        return [" ".join(warning.split()) for warning in found]
+
+    def warned(self, *words: str) -> list[str]:
+        """The warnings that hold all these words."""
+        return [warning for warning in self.warnings if all(word in warning for word in words)]
+
+    def result(self, task: str) -> Values:
+        """What a task answered, of one host and without a loop."""
+        (only,) = self.of(task)
+        return t.cast("Values", only["result"])
+
+    def of(self, task: str) -> list[Values]:
+        found = [event for event in self.results if event["task"] == task]
+        assert found, f"there is no result of {task!r} in:\n{self.output}"
+        return found
+
+    def said(self, task: str) -> list[t.Any]:
+        """The `msg` of each host and item."""
+        return [event["result"]["msg"] for event in self.of(task)]
+
+
+def _label(event: Values) -> bool:
+    return "_ansible_item_label" in event["result"]
+
+
+class Started:
+    """A run in the background, in a process group of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path, record: Path, home: Path) -> None:
+        self.process, self.log, self.record, self.home = process, log, record, home
+
+    def wait_for(self, what: Callable[[], t.Any], seconds: float = 60) -> t.Any:
+        """Wait until it is so; the run must not end before."""
+        deadline = time.monotonic() + seconds
+        while not (found := what()):
+            assert self.process.poll() is None, f"the run ended too early:\n{self.log.read_text()}"
+            assert time.monotonic() < deadline, f"not within {seconds} s:\n{self.log.read_text()}"
+            time.sleep(0.1)
+        return found
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """As Ctrl-C in a terminal does: every process of the run gets it."""
+        os.killpg(self.process.pid, number)
+
+    def finish(self, seconds: float = 90) -> Run:
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.signal_group(signal.SIGKILL)
+            pytest.fail(f"the run did not end within {seconds} s:\n{self.log.read_text()}")
+        return Run(self.process.returncode, self.log.read_text(), self.record, self.home)
+
+
+class Play:
+    """Runs playbooks in a directory of one test."""
+
+    def __init__(self, directory: Path, bao: servers.OpenBao) -> None:
+        self.directory, self.bao = directory, bao
+        self.inventory: list[str] = ["localhost"]
+        self.environment: dict[str, str] = {}
+        self._count = 0
+
+    def __call__(
+        self, what: str, *arguments: str, env: Mapping[str, str] | None = None, check: bool = False, ok: bool = True
+    ) -> Run:
+        """Run it to its end, which must be a good one unless `ok` says otherwise."""
+        run = self.start(what, *arguments, *(["--check", "--diff"] if check else []), env=env).finish(300)
+        assert run.ok or not ok, run.output
+        return run
+
+    def start(self, what: str, *arguments: str, env: Mapping[str, str] | None = None) -> Started:
+        self._count += 1
+        here = self.directory / f"run{self._count}"
+        here.mkdir()
+        playbook = what if re.fullmatch(r"[\w.]+", what) else self.write(f"play{self._count}.yml", what)
+        log, record, home = here / "output", here / "record", here / "home"
+        home.mkdir(mode=0o700)
+        inventory = [word for host in self.inventory for word in ("-i", f"{host},")]
+        with log.open("w") as stream:
+            process = subprocess.Popen(
+                [Path(sys.executable).with_name("ansible-playbook"), *inventory, "-c", "local", playbook, *arguments],
+                stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, text=True, cwd=self.directory,
+                env={**self._environment(here, home), **self.environment, **(env or {})}, start_new_session=True,
+            )  # fmt: skip
+        return Started(process, log, record, home)
+
+    def write(self, name: str, text: str) -> str:
+        path = self.directory / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return str(path)
+
+    def _environment(self, here: Path, home: Path) -> dict[str, str]:
+        """Nothing of whoever runs the tests, but the way to the programs and to the collections."""
+        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+        return {
+            **kept, **self.bao.environment,
+            "LC_ALL": "C.UTF-8", "NO_PROXY": "127.0.0.1,localhost",
+            "HOME": str(home), "ANSIBLE_HOME": str(home / ".ansible"), "ANSIBLE_ASYNC_DIR": str(home / "async"),
+            "ANSIBLE_COLLECTIONS_PATH": collections_path(), "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS / "callback"),
+            "ANSIBLE_FILTER_PLUGINS": str(PLUGINS / "filter"), "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            "ANSIBLE_PIPELINING": "true", "ANSIBLE_NOCOLOR": "true", "COLUMNS": "1000",
+            "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "LEASEHOLD_TEST_RECORD": str(here / "record"),
+        }  # fmt: skip
+
+
+_tree: list[str] = []
+
+
+def collections_path() -> str:
+    """Where Ansible finds this checkout as leasehold.vault, and what it depends on."""
+    return ":".join([*_tree, *filter(None, [os.environ.get("ANSIBLE_COLLECTIONS_PATH")])])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What libpq takes from the environment is not for the tests' own sessions."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _collection_tree(tmp_path_factory: pytest.TempPathFactory) -> None:
+    if ROOT.parts[-3:] == ("ansible_collections", "leasehold", "vault"):
+        _tree.append(str(ROOT.parents[2]))
+        return
+    tree = tmp_path_factory.mktemp("tree")
+    (tree / "ansible_collections" / "leasehold").mkdir(parents=True)
+    (tree / "ansible_collections" / "leasehold" / "vault").symlink_to(ROOT)
+    _tree.append(str(tree))
+
+
+@pytest.fixture
+def play(bao: servers.OpenBao, tmp_path: Path) -> Play:
+    return Play(tmp_path, bao)
+
+
+# ----------------------------------------------------------------------------------------------------------- servers
+
+CREATION = (
+    "CREATE ROLE \"{{{{name}}}}\" LOGIN PASSWORD '{{{{password}}}}' VALID UNTIL '{{{{expiration}}}}' IN ROLE {group}"
+)
+REVOCATION = 'DROP ROLE IF EXISTS "{{name}}"'
+
+
+class Ground:
+    """A mount, a connection `db` and a database, made through the servers' own interfaces."""
+
+    def __init__(self, bao: servers.OpenBao, server: servers.PostgreSQL, name: str) -> None:
+        self.bao, self.server, self.mount, self.database = bao, server, name, f"{name}_db"
+        self.group, self.admin = f"{name}_rw", f"{name}_admin"
+        self.admin_password = f"bootstrap-{secrets.token_hex(8)}"
+        self.sql(f"CREATE DATABASE {self.database}", "postgres")
+        self.sql(
+            f"CREATE ROLE {self.group}; CREATE ROLE {self.admin} LOGIN CREATEROLE PASSWORD '{self.admin_password}'"
+        )
+        self.sql(f"GRANT {self.group} TO {self.admin} WITH ADMIN OPTION")
+        self.sql(f"CREATE TABLE items (name text); GRANT SELECT, INSERT ON items TO {self.group}")
+        bao.request("POST", f"sys/mounts/{name}", {"type": "database"})
+        self.connection()
+
+    def connection(self, name: str = "db", **more: t.Any) -> None:
+        self.write(f"config/{name}", {
+            "plugin_name": "postgresql-database-plugin", "allowed_roles": ["*"],
+            "connection_url": f"postgresql://{{{{username}}}}:{{{{password}}}}@{self.server.host}:{self.server.port}/{self.database}?sslmode=disable",
+            "username": self.admin, "password": self.admin_password, "max_open_connections": 10, **more,
+        })  # fmt: skip
+
+    def role(self, name: str, ttl: int | str = "1h", max_ttl: int | str = "24h", **more: t.Any) -> str:
+        """A dynamic role. Its users carry the first eight letters of its name in theirs."""
+        self.write(f"roles/{name}", {
+            "db_name": "db", "creation_statements": [CREATION.format(group=self.group)],
+            "revocation_statements": [REVOCATION], "default_ttl": ttl, "max_ttl": max_ttl, **more,
+        })  # fmt: skip
+        return name
+
+    def user(self, name: str, password: str = "first") -> str:
+        """A PostgreSQL user that stays, with a password that Vault may change."""
+        self.sql(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'")
+        if self.server.major >= 16:
+            self.sql(f'GRANT "{name}" TO {self.admin} WITH ADMIN OPTION')
+        return name
+
+    def write(self, path: str, body: Values) -> None:
+        try:
+            self.bao.request("POST", f"{self.mount}/{path}", body)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{path}: {error.read().decode()}") from None
+
+    def read(self, path: str) -> Values:
+        return t.cast("Values", self.bao.request("GET", f"{self.mount}/{path}")["data"])
+
+    def issue(self, role: str) -> Values:
+        answer = self.bao.request("GET", f"{self.mount}/creds/{role}")
+        return {**answer["data"], "lease_id": answer["lease_id"]}
+
+    def leases(self, role: str) -> list[str]:
+        prefix = f"{self.mount}/creds/{role}"
+        try:
+            answer = self.bao.request("LIST", f"sys/leases/lookup/{prefix}/")
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return []
+        return [f"{prefix}/{key}" for key in answer["data"]["keys"]]
+
+    def users(self, role: str) -> list[str]:
+        """The PostgreSQL users of a role that there are."""
+        rows = self.sql("SELECT rolname FROM pg_roles WHERE rolname ~ %s ORDER BY 1", values=(f"^v-.*-{role[:8]}-",))
+        return [name for (name,) in rows]
+
+    def sql(self, text: str, database: str = "", values: t.Sequence[t.Any] = ()) -> list[t.Any]:
+        with contextlib.closing(self.server.connect(database or self.database)) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(text, values or None)
+                return cursor.fetchall() if cursor.description else []
+
+    def opens(self, user: str, password: str) -> bool:
+        """Whether this password logs in."""
+        try:
+            self.server.connect(self.database, user=user, password=password).close()
+        except psycopg2.OperationalError as error:
+            if "password authentication failed" not in str(error):
+                raise
+            return False
+        return True
+
+    def approle(self, name: str, policy: str = "", **settings: t.Any) -> dict[str, str]:
+        """An AppRole that may use this mount; its login as environment variables."""
+        mount = f"approle-{self.mount}"
+        with contextlib.suppress(urllib.error.HTTPError):  # it is mounted
+            self.bao.request("POST", f"sys/auth/{mount}", {"type": "approle"})
+        rules = (
+            policy
+            or f"""
+            path "{self.mount}/*" {{ capabilities = ["create", "read", "update", "delete", "list"] }}
+            path "sys/leases/*" {{ capabilities = ["create", "read", "update", "list", "sudo"] }}"""
+        )
+        self.bao.request("POST", f"sys/policies/acl/{self.mount}-{name}", {"policy": rules})
+        self.bao.request("POST", f"auth/{mount}/role/{name}", {"token_policies": [f"{self.mount}-{name}"], **settings})
+        role_id = self.bao.request("GET", f"auth/{mount}/role/{name}/role-id")["data"]["role_id"]
+        secret_id = self.bao.request("POST", f"auth/{mount}/role/{name}/secret-id")["data"]["secret_id"]
+        return {
+            "VAULT_TOKEN": "", "VAULT_AUTH_METHOD": "approle", "VAULT_AUTH_MOUNT": mount,
+            "VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": secret_id,
+        }  # fmt: skip
+
+    def asked(self, since: int = 0) -> collections.Counter[str]:
+        """What the audit log has from there on: how often was each `operation path` answered without an error."""
+        with self.bao.audit_path.open() as log:
+            log.seek(since)
+            entries = [json.loads(line) for line in log if '"type":"response"' in line]
+        return collections.Counter(
+            f"{entry['request']['operation']} {entry['request']['path']}" for entry in entries if not entry.get("error")
+        )
+
+    def mark(self) -> int:
+        """The end of the audit log as it is now."""
+        return self.bao.audit_path.stat().st_size
+
+    def remove(self) -> None:
+        self.bao.request("PUT", f"sys/leases/revoke-force/{self.mount}")
+        self.bao.request("DELETE", f"sys/mounts/{self.mount}")
+        self.sql(f"DROP DATABASE {self.database} WITH (FORCE)", "postgres")
+
+
+@pytest.fixture(scope="module")
+def ground(bao: servers.OpenBao) -> Iterator[Callable[[servers.PostgreSQL, str], Ground]]:
+    """Makes grounds, and removes them when the file is through."""
+    made: list[Ground] = []
+
+    def make(server: servers.PostgreSQL, name: str) -> Ground:
+        made.append(Ground(bao, server, name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.remove()
