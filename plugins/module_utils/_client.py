@@ -201,6 +201,8 @@ class Client:
                     what = "could not be reached" if unreached else "did not answer"
                     doubt = "" if unreached or kind == "repeat" else " It is unknown whether it did what was asked."
                     raise VaultError(f"Vault at {self.url} {what}: {_reason(error)}.{doubt}") from None
+            except OSError as error:  # requests' own word for a certificate file that is not there
+                raise VaultError(f"Could not ask {self.url}: {error}.") from None
             else:
                 if (
                     last
