@@ -55,7 +55,7 @@ class Task:
         except Problem:
             session.log_out()
             raise
-        left = [] if self.keeps_token and result["changed"] else session.log_out()
+        left = [] if self.keeps_token and result["credentials"]["lease_id"] else session.log_out()
         result["warnings"] = [*session.warnings, *result.get("warnings", ()), *left]
         return result
 
