@@ -14,12 +14,16 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import http.server
 import importlib
+import json
 import os
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
+import threading
 import typing as t
 from pathlib import Path
 
@@ -398,3 +402,58 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waits: list[float] = []
     monkeypatch.setattr("time.sleep", waits.append)
     return waits
+
+
+# -- a server of few words ---------------------------------------------------------------------------------------------------
+
+
+class Stub:
+    """An HTTP server that gives the answers it was told to, in order, and remembers what it was asked.
+
+    An answer is (status, body) or (status, body, headers), or None to hang up without one.
+    """
+
+    def __init__(self) -> None:
+        self.answers: list[t.Any] = []
+        self.asked: list[tuple[str, str, t.Any, dict[str, str]]] = []
+        stub = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                stub.asked.append((self.command, self.path, json.loads(body) if body else None, dict(self.headers)))
+                said = stub.answers.pop(0) if stub.answers else (200, {})
+                if said is None:
+                    self.close_connection = True
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    return
+                status, content, *headers = said
+                payload = content if isinstance(content, bytes) else json.dumps(content).encode()
+                self.send_response(status)
+                for key, value in (headers[0] if headers else {}).items():
+                    self.send_header(key, value)
+                self.send_header("Content-Length", str(len(payload)))
+                self.end_headers()
+                self.wfile.write(payload)
+
+            def log_message(self, *_arguments: t.Any) -> None:
+                pass
+
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            setattr(Handler, f"do_{method}", Handler.answer)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    server = Stub()
+    yield server
+    server.stop()

@@ -1,0 +1,358 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from ...conftest import Runner
+
+LOGGED_IN = (200, {"auth": {"client_token": "s.fresh", "token_type": "service"}})
+
+
+@pytest.fixture
+def at(stub):
+    """Options that lead to the stub."""
+    return {"url": stub.url, "retries": 0}
+
+
+# -- what is sent ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "path", "body"),
+    [
+        ("approle", {"role_id": "r", "secret_id": "secret"}, "approle/login", {"role_id": "r", "secret_id": "secret"}),
+        ("kubernetes", {"auth_role": "app", "jwt": "the.jwt"}, "kubernetes/login", {"role": "app", "jwt": "the.jwt"}),
+        ("jwt", {"auth_role": "app", "jwt": " the.jwt\n"}, "jwt/login", {"role": "app", "jwt": "the.jwt"}),
+        ("userpass", {"auth_username": "me", "auth_password": "secret"}, "userpass/login/me", {"password": "secret"}),
+        ("ldap", {"auth_username": "me", "auth_password": "secret"}, "ldap/login/me", {"password": "secret"}),
+        ("cert", {"client_cert": None}, "cert/login", {"name": ""}),
+        ("cert", {"client_cert": None, "auth_role": "web"}, "cert/login", {"name": "web"}),
+    ],
+)
+@pytest.mark.parametrize("mount", [None, "team-a/auth"])
+def test_a_login_sends_what_its_method_wants_to_where_it_is_mounted(
+    stub, at, tmp_path, method, options, path, body, mount
+):
+    if "client_cert" in options:
+        (tmp_path / "cert.pem").write_bytes(b"".join(client_certificate()))
+        options = {**options, "client_cert": str(tmp_path / "cert.pem")}
+    stub.answers = [LOGGED_IN, (204, b"")]
+    session = log_in({**at, "auth_method": method, "auth_mount": mount, **options})
+    _method, sent_path, sent_body, headers = stub.asked[0]
+    assert sent_path == f"/v1/auth/{path.replace(method, mount, 1) if mount else path}"
+    assert {key: value for key, value in sent_body.items() if value is not None} == body
+    assert "X-Vault-Token" not in headers
+    assert session.client.token == "s.fresh"
+    assert session.own_token
+    assert session.log_out() == []
+    assert stub.asked[1][:2] == ("POST", "/v1/auth/token/revoke-self")
+    assert stub.asked[1][3]["X-Vault-Token"] == "s.fresh"
+
+
+def test_a_given_token_is_used_and_never_revoked(stub, at):
+    session = log_in({**at, "auth_method": "token", "token": " s.given\n"})
+    session.client.read("x")
+    assert session.log_out() == []
+    assert [headers["X-Vault-Token"] for *_rest, headers in stub.asked] == ["s.given"]
+
+
+def test_a_token_comes_from_the_file_the_command_line_client_leaves(at, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".vault-token").write_text("s.of-the-file\n")
+    assert log_in(at).client.token == "s.of-the-file"
+    (tmp_path / "elsewhere").write_text("s.elsewhere")
+    assert log_in({**at, "token_path": str(tmp_path / "elsewhere")}).client.token == "s.elsewhere"
+    assert log_in({**at, "token": "s.given"}).client.token == "s.given"
+
+
+def test_without_a_token_the_ways_to_give_one_are_named(at, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(Refused, match=r"VAULT_TOKEN.*auth_method.*\.vault-token"):
+        log_in(at)
+
+
+def test_none_sends_no_token(stub, at):
+    session = log_in({**at, "auth_method": "none", "token": "s.given"})
+    session.client.read("x")
+    assert "X-Vault-Token" not in stub.asked[0][3]
+    assert session.log_out() == []
+
+
+def test_a_batch_token_is_not_revoked(stub, at):
+    stub.answers = [(200, {"auth": {"client_token": "b.fresh", "token_type": "batch"}})]
+    session = log_in({**at, "auth_method": "userpass", "auth_username": "me", "auth_password": "secret"})
+    assert session.log_out() == []
+    assert len(stub.asked) == 1
+
+
+def test_a_jwt_comes_from_a_file_that_may_change(stub, at, tmp_path):
+    (tmp_path / "jwt").write_text("from.the.file\n")
+    stub.answers = [LOGGED_IN]
+    log_in({**at, "auth_method": "kubernetes", "auth_role": "app", "jwt_path": str(tmp_path / "jwt")})
+    assert stub.asked[0][2]["jwt"] == "from.the.file"
+
+
+# -- refusals --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("approle", "needs role_id"),
+        ("kubernetes", "needs auth_role"),
+        ("jwt", "needs auth_role"),
+        ("userpass", "needs auth_username and auth_password"),
+        ("ldap", "needs auth_username and auth_password"),
+        ("cert", "needs client_cert"),
+    ],
+)
+def test_what_a_method_needs_is_asked_for_before_anything_is_sent(stub, at, method, words):
+    with pytest.raises(Refused, match=words):
+        log_in({**at, "auth_method": method})
+    assert stub.asked == []
+
+
+@pytest.mark.parametrize(("method", "path"), [("kubernetes", "/var/run/secrets"), ("jwt", "jwt or jwt_path")])
+def test_a_jwt_that_is_nowhere_is_said(at, method, path):
+    with pytest.raises(Refused, match=path):
+        log_in({**at, "auth_method": method, "auth_role": "app"})
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("approle", {"role_id": "r", "secret_id": "hush-hush"}),
+        ("userpass", {"auth_username": "me", "auth_password": "hush-hush"}),
+        ("jwt", {"auth_role": "app", "jwt": "hush-hush"}),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_a_refused_login_is_one_sentence_without_the_secret(stub, at, method, options, status):
+    stub.answers = [(status, {"errors": ["no hush-hush here"]})]
+    with pytest.raises(VaultError, match=rf"Could not log in to {stub.url} by {method} at auth/{method}") as caught:
+        log_in({**at, "auth_method": method, **options})
+    assert "hush" not in str(caught.value)
+    assert str(status) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+@pytest.mark.parametrize("option", ["client_cert", "client_key", "ca_cert"])
+def test_a_file_that_is_no_certificate_is_a_sentence(bao, tmp_path, option, content):
+    certificate, key = client_certificate()
+    files = {"client_cert": certificate, "client_key": key, "ca_cert": bao.authority.certificate, option: content}
+    for name, written in files.items():
+        if written is not None:
+            (tmp_path / name).write_bytes(written)
+    paths = {name: str(tmp_path / name) for name in files}
+    with pytest.raises(Problem) as caught:
+        log_in({"url": bao.url, "retries": 0, "auth_method": "cert", **paths})
+    assert any(word in str(caught.value) for word in ("certificate", "TLS key"))
+    if content is None:
+        assert paths[option] in str(caught.value)
+
+
+def test_a_sealed_server_is_waited_for_at_the_login_too(stub, no_waiting):
+    stub.answers = [(503, {"errors": ["Vault is sealed"]}), LOGGED_IN]
+    options = {"url": stub.url, "auth_method": "approle", "role_id": "r"}
+    assert log_in(options).client.token == "s.fresh"
+    assert len(stub.asked) == 2
+
+
+def test_a_token_that_cannot_be_revoked_is_a_warning(stub, at):
+    stub.answers = [LOGGED_IN, (500, {"errors": ["no"]})]
+    (warning,) = log_in({**at, "auth_method": "approle", "role_id": "r"}).log_out()
+    assert "lives until it expires" in warning
+    assert "s.fresh" not in warning
+
+
+# -- on a real server ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def method_mount(bao):
+    """A function that mounts an auth method for this test; gone with the tokens it gave when the test is over."""
+    mounted = []
+
+    def mount(method):
+        path = f"{method}-{time.monotonic_ns()}"
+        bao.request("POST", f"sys/auth/{path}", {"type": method})
+        mounted.append(path)
+        return path
+
+    yield mount
+    for path in mounted:
+        bao.request("DELETE", f"sys/auth/{path}")
+
+
+@pytest.fixture
+def approle(bao, method_mount):
+    path = method_mount("approle")
+    everything = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
+    bao.request("POST", "sys/policies/acl/everything", {"policy": everything})
+    bao.request("POST", f"auth/{path}/role/app", {"token_policies": ["everything"], "token_ttl": "1h"})
+    role_id = bao.request("GET", f"auth/{path}/role/app/role-id")["data"]["role_id"]
+    secret_id = bao.request("POST", f"auth/{path}/role/app/secret-id", {})["data"]["secret_id"]
+    return {"auth_method": "approle", "auth_mount": path, "role_id": role_id, "secret_id": secret_id, "token": None}
+
+
+@pytest.fixture
+def encoded_jwt():
+    """A function that signs claims with a key of its own, and that key as PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    def sign(**claims):
+        now = int(time.time())
+        claims = {"iat": now - 10, "nbf": now - 10, "exp": now + 600, **claims}
+        parts = [json.dumps(part).encode() for part in ({"alg": "RS256", "typ": "JWT"}, claims)]
+        text = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+        signature = key.sign(text, padding.PKCS1v15(), hashes.SHA256())
+        return (text + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return sign, public.decode()
+
+
+def accessors(bao):
+    return set(bao.request("LIST", "auth/token/accessors")["data"]["keys"])
+
+
+def works(bao, **options):
+    """The login is good for a request, and its token is gone after the log-out."""
+    before = accessors(bao)
+    session = log_in({"url": bao.url, "ca_cert": str(bao.ca_cert), "retries": 0, **options})
+    held = session.client.ask("get", "auth/token/lookup-self")["data"]
+    assert held["path"].startswith(f"auth/{options['auth_mount']}/login")
+    assert session.log_out() == []
+    assert accessors(bao) == before
+
+
+def test_approle(bao, approle):
+    works(bao, **approle)
+    with pytest.raises(VaultError, match="invalid role or secret ID") as caught:
+        works(bao, **{**approle, "secret_id": "not-the-secret"})
+    assert "not-the-secret" not in str(caught.value)
+
+
+def test_userpass(bao, method_mount):
+    path = method_mount("userpass")
+    bao.request("POST", f"auth/{path}/users/me", {"password": "p@ss/w:rd"})
+    works(bao, auth_method="userpass", auth_mount=path, auth_username="me", auth_password="p@ss/w:rd")
+    with pytest.raises(VaultError, match="invalid username or password"):
+        works(bao, auth_method="userpass", auth_mount=path, auth_username="me", auth_password="another")
+
+
+def test_jwt(bao, method_mount, encoded_jwt):
+    sign, public = encoded_jwt
+    path = method_mount("jwt")
+    bao.request("POST", f"auth/{path}/config", {"jwt_validation_pubkeys": [public]})
+    role = {"role_type": "jwt", "bound_audiences": ["vault"], "user_claim": "sub"}
+    bao.request("POST", f"auth/{path}/role/app", role)
+    works(bao, auth_method="jwt", auth_mount=path, auth_role="app", jwt=sign(sub="ci", aud="vault"))
+    with pytest.raises(VaultError, match="audience"):
+        works(bao, auth_method="jwt", auth_mount=path, auth_role="app", jwt=sign(sub="ci", aud="another"))
+
+
+def test_kubernetes_by_token_review(bao, stub, method_mount, encoded_jwt):
+    sign, _public = encoded_jwt
+    path = method_mount("kubernetes")
+    config = {
+        "kubernetes_host": stub.url,
+        "kubernetes_ca_cert": bao.authority.certificate.decode(),
+        "token_reviewer_jwt": sign(sub="reviewer"),
+    }
+    bao.request("POST", f"auth/{path}/config", config)
+    bound = {"bound_service_account_names": "app", "bound_service_account_namespaces": "production"}
+    bao.request("POST", f"auth/{path}/role/app", bound)
+
+    def account(namespace):
+        return {"namespace": namespace, "serviceaccount": {"name": "app", "uid": "1"}}
+
+    def review(namespace):
+        user = {"username": f"system:serviceaccount:{namespace}:app", "uid": "1"}
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview"}
+        return (201, {**review, "status": {"authenticated": True, "user": user}}, {"Content-Type": "application/json"})
+
+    def login(namespace):
+        stub.answers = [review(namespace)]
+        claims = {"sub": f"system:serviceaccount:{namespace}:app", "kubernetes.io": account(namespace)}
+        works(bao, auth_method="kubernetes", auth_mount=path, auth_role="app", jwt=sign(**claims))
+
+    login("production")
+    assert stub.asked[0][1] == "/apis/authentication.k8s.io/v1/tokenreviews"
+    with pytest.raises(VaultError, match="not bound to the role"):
+        login("elsewhere")
+
+
+def test_cert(bao, method_mount, tmp_path):
+    certificate, key = client_certificate()
+    (tmp_path / "cert.pem").write_bytes(certificate)
+    (tmp_path / "key.pem").write_bytes(key)
+    path = method_mount("cert")
+    bao.request("POST", f"auth/{path}/certs/web", {"certificate": certificate.decode()})
+    files = {"client_cert": str(tmp_path / "cert.pem"), "client_key": str(tmp_path / "key.pem")}
+    works(bao, auth_method="cert", auth_mount=path, **files)
+    works(bao, auth_method="cert", auth_mount=path, auth_role="web", **files)
+    (tmp_path / "both.pem").write_bytes(certificate + key)
+    works(bao, auth_method="cert", auth_mount=path, client_cert=str(tmp_path / "both.pem"))
+
+
+def client_certificate():
+    """A certificate that signs itself, good for a client."""
+    from datetime import datetime, timedelta, timezone
+
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "web")])
+    now = datetime.now(timezone.utc)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return made.public_bytes(pem), private
+
+
+def test_a_method_that_is_not_mounted_is_explained(bao):
+    with pytest.raises(VaultError, match="set auth_mount"):
+        works(bao, auth_method="approle", auth_mount="nowhere", role_id="r", secret_id="hush-hush")
+
+
+def test_a_task_that_issued_no_lease_leaves_no_token_behind(bao, real_vault, approle):
+    run, before = Runner(real_vault), accessors(bao)
+    run("database_engine", **approle)
+    run("database_engine", check=True, **approle)
+    run("database_engine_info", **approle)
+    run("database_credentials", check=True, role="app", **approle)
+    with pytest.raises(Problem):
+        run("database_credentials", role="nobody", **approle)
+    assert accessors(bao) == before
+
+
+def test_a_task_that_issued_a_lease_keeps_its_token_and_so_the_user(bao, real_vault, approle):
+    real_vault.add_mount().add_connection().add_role()
+    before = accessors(bao)
+    issued = Runner(real_vault)("database_credentials", role="app", **approle)["credentials"]
+    assert len(accessors(bao) - before) == 1
+    assert real_vault.database.opens(issued["password"], issued["username"])

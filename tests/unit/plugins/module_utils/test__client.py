@@ -1,0 +1,341 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+
+import pytest
+import servers
+from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError, worth_repeating
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, MountMissing, Problem
+
+KINDS = ("repeat", "issue", "rotate")
+NOT_ACTIVE = "local node not active but active cluster node not found"
+NO_START = "unable to start transaction: failed to connect: FATAL: password authentication failed (SQLSTATE 28P01)"
+
+
+def errors(*texts):
+    return {"errors": list(texts)}
+
+
+@pytest.fixture
+def client(stub, no_waiting):
+    made = Client(stub.url, retries=2)
+    made.token = "s.thetokenofthistest"
+    return made
+
+
+# -- what is sent again ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "repeated"),
+    [
+        (503, "Vault is sealed", KINDS),
+        (429, "", KINDS),
+        (429, 'request path "database/roles/app": rate limit quota exceeded', KINDS),
+        (412, "required index state not present", KINDS),
+        (500, NOT_ACTIVE, KINDS),
+        (500, "leadership lost while committing log", ("repeat", "issue")),
+        (500, "context canceled", ("repeat", "issue")),
+        (500, "internal error", ("repeat", "issue")),
+        (500, "transaction commit failed", ("repeat", "issue")),
+        (500, NO_START, ("repeat", "issue")),
+        (500, "FATAL: too many connections (SQLSTATE 53300)", ("repeat",)),
+        (500, "the database system is starting up (SQLSTATE 57P03)", ("repeat",)),
+        (400, "the database system is starting up (SQLSTATE 57P03)", ("repeat",)),
+        (400, "connection failure (SQLSTATE 08006)", ("repeat",)),
+        (500, "failed to execute query: ERROR: permission denied (SQLSTATE 42501)", ()),
+        (500, "empty creation statements", ()),
+        (400, "password authentication failed (SQLSTATE 28P01)", ()),
+        (400, "internal error", ()),
+        (403, "permission denied", ()),
+        (404, "", ()),
+        (405, "unsupported operation", ()),
+        (502, "bad gateway", ()),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_worth_repeating(kind, status, said, repeated):
+    assert worth_repeating(kind, status, said) is (kind in repeated)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("trouble", [(503, errors("Vault is sealed")), (429, errors()), (500, errors(NOT_ACTIVE))])
+def test_a_server_that_was_away_is_asked_again_and_answers(client, stub, kind, trouble):
+    stub.answers = [trouble, trouble, (200, {"data": {"a": 1}})]
+    assert client.ask("get", "database/creds/app", kind=kind) == {"data": {"a": 1}}
+    assert len(stub.asked) == 3
+
+
+def test_patience_has_an_end_and_waits_longer_each_time(client, stub, no_waiting):
+    stub.answers = [(503, errors("Vault is sealed"))] * 5
+    with pytest.raises(VaultError, match="503: Vault is sealed") as caught:
+        client.read("x/y")
+    assert caught.value.status == 503
+    assert len(stub.asked) == 3
+    assert no_waiting == sorted(no_waiting)
+    assert len(no_waiting) == 2
+
+
+def test_a_refusal_is_not_repeated(client, stub):
+    stub.answers = [(400, errors("no"))]
+    with pytest.raises(VaultError):
+        client.write("x/y", {})
+    assert len(stub.asked) == 1
+
+
+def test_a_request_without_an_answer_is_repeated_only_when_that_costs_nothing(client, stub):
+    stub.answers = [None, (200, {"data": {"a": 1}})]
+    assert client.read("x/y") == {"a": 1}
+    assert len(stub.asked) == 2
+
+
+@pytest.mark.parametrize("kind", ["issue", "rotate"])
+def test_what_issues_or_rotates_is_not_repeated_without_an_answer_and_the_doubt_is_said(client, stub, kind):
+    stub.answers = [None, (200, {})]
+    with pytest.raises(VaultError, match="unknown whether it did what was asked") as caught:
+        client.ask("post", "database/rotate-root/db", kind=kind)
+    assert caught.value.unanswered
+    assert len(stub.asked) == 1
+
+
+def test_a_slow_answer_is_a_timeout_in_one_sentence(stub, no_waiting, monkeypatch):
+    release = threading.Event()
+    original = stub.server.RequestHandlerClass.answer
+    monkeypatch.setattr(stub.server.RequestHandlerClass, "do_GET", lambda handler: (release.wait(), original(handler)))
+    try:
+        with pytest.raises(VaultError, match=r"did not answer: .*[Tt]imed out"):
+            Client(stub.url, timeout=0.05, retries=0).read("x/y")
+    finally:
+        release.set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refused_connection_is_tried_again_whatever_it_is_for(no_waiting, kind):
+    with pytest.raises(VaultError, match=r"could not be reached: Connection refused\.$"):
+        Client("http://127.0.0.1:9", retries=3).ask("get", "x/y", kind=kind)
+    assert len(no_waiting) == 3
+
+
+# -- redirects, indexes, headers -------------------------------------------------------------------------------------------
+
+
+def test_a_redirect_to_the_leader_is_followed_with_method_body_and_token(client, stub):
+    stub.answers = [(307, {}, {"Location": f"{stub.url}/v1/leader/x"})]
+    client.write("x", {"a": 1})
+    method, path, body, headers = stub.asked[1]
+    assert (method, path, body) == ("POST", "/v1/leader/x", {"a": 1})
+    assert headers["X-Vault-Token"] == client.token
+
+
+def test_redirects_in_a_circle_are_a_cluster_without_a_leader(client, stub):
+    stub.answers = [(307, {}, {"Location": f"{stub.url}/v1/x"})] * 50
+    with pytest.raises(VaultError, match="no leader"):
+        client.read("x")
+
+
+def test_a_redirect_to_a_dead_leader_is_tried_again(client, stub):
+    stub.answers = [(307, {}, {"Location": "http://127.0.0.1:9/v1/x"}), (200, {"data": {"a": 1}})]
+    assert client.read("x") == {"a": 1}
+
+
+def test_a_redirect_out_of_tls_is_not_followed(stub, no_waiting, tmp_path):
+    authority = servers.Authority()
+    certificate, key = authority.issue()
+    for name, content in (("ca", authority.certificate), ("cert", certificate), ("key", key)):
+        (tmp_path / name).write_bytes(content)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    stub.server.socket = context.wrap_socket(stub.server.socket, server_side=True)
+    stub.answers = [(307, {}, {"Location": "http://127.0.0.1:9/v1/x"})]
+    client = Client(stub.url.replace("http:", "https:"), verify=str(tmp_path / "ca"))
+    with pytest.raises(VaultError, match="without TLS; not followed"):
+        client.read("x")
+    assert len(stub.asked) == 1
+
+
+def test_the_index_of_the_last_answer_is_sent_with_the_next_question(client, stub):
+    stub.answers = [(200, {}, {"X-Vault-Index": "first"}), (200, {}, {"X-Vault-Index": "second"}), (200, {}), (200, {})]
+    for _time in range(4):
+        client.read("x")
+    sent = [(headers.get("X-Vault-Index"), headers.get("X-Vault-Inconsistent")) for *_rest, headers in stub.asked]
+    forward = "forward-active-node"
+    assert sent == [(None, None), ("first", forward), ("second", forward), ("second", forward)]
+
+
+def test_a_real_server_gives_an_index_and_takes_it_back(real_vault):
+    real_vault.add_mount()
+    assert "X-Vault-Index" in real_vault.client.adapter.session.headers
+    real_vault.names("roles")
+
+
+def test_the_namespace_goes_along(stub):
+    Client(stub.url, namespace="/team-a/").read("x")
+    assert stub.asked[0][3]["X-Vault-Namespace"] == "team-a"
+
+
+def test_one_connection_is_kept_for_all_requests(client, stub):
+    ports = set()
+    original = stub.server.RequestHandlerClass.answer
+
+    def note(handler):
+        ports.add(handler.client_address)
+        original(handler)
+
+    stub.server.RequestHandlerClass.do_GET = note
+    for _time in range(5):
+        client.read("x")
+    assert len(ports) == 1
+
+
+# -- what answers mean -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_there_is_none_and_an_empty_list(client, stub):
+    stub.answers = [(404, errors()), (404, errors()), (400, errors("No secret engine mount at x/"))]
+    assert client.read("x/y") is None
+    assert client.list("x") == []
+    assert client.read("sys/mounts/x") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind", "words"),
+    [
+        (404, 'no handler for route "x/y". route entry not found.', MountMissing, "nothing is mounted there"),
+        (404, "namespace not found", VaultError, "has no namespace"),
+        (404, 'no handler for route "x/y". route entry or namespace is tainted.', VaultError, "half deleted"),
+        (404, "1 error occurred:\n\t* unsupported path\n\n", VaultError, "unsupported path"),
+        (403, "permission denied", Forbidden, "expired, revoked or unknown"),
+        (400, "error: FATAL (SQLSTATE 28P01)", VaultError, "SQLSTATE 28P01"),
+        (503, "Vault is sealed", VaultError, "Unseal it first"),
+        (500, "", VaultError, "nothing more"),
+    ],
+)
+def test_an_error_is_a_sentence_of_its_own(client, stub, status, said, kind, words):
+    stub.answers = [(status, errors(said) if said else errors())] * 3
+    with pytest.raises(Problem) as caught:
+        client.read("x/y")
+    assert type(caught.value) is kind
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_answer_that_is_no_json_is_quoted(client, stub):
+    stub.answers = [(404, b"<html>not a Vault</html>")]
+    with pytest.raises(VaultError, match="not a Vault"):
+        client.read("x/y")
+
+
+def test_a_missing_right_is_named_with_its_path_and_what_is_held(client, stub):
+    stub.answers = [
+        (403, errors("1 error occurred:\n\t* permission denied\n\n")),
+        (200, {"data": {"x/y": ["read", "list"]}}),
+    ]
+    with pytest.raises(Forbidden, match=r"needs the capability create or update on x/y and has read, list there"):
+        client.write("x/y", {})
+
+
+def test_a_missing_right_is_named_when_the_server_does_not_say_what_is_held(client, stub):
+    stub.answers = [(403, errors("1 error occurred:\n\t* permission denied\n\n"))] * 2
+    with pytest.raises(Forbidden, match=r"needs the capability list and sudo on sys/leases/lookup/x"):
+        client.list("sys/leases/lookup/x")
+
+
+def test_no_token_at_all_is_said(stub):
+    stub.answers = [(403, errors("permission denied"))]
+    with pytest.raises(Forbidden, match="No token was given"):
+        Client(stub.url).read("x")
+
+
+@pytest.mark.parametrize(
+    ("said", "sqlstate", "wrong"),
+    [
+        ("FATAL: no (SQLSTATE 28P01)", "28P01", True),
+        ('pq: password authentication failed for user "x"', "", True),
+        ("FATAL: no such database (SQLSTATE 3D000)", "3D000", False),
+        ("connect: connection refused", "", False),
+    ],
+)
+def test_the_sqlstate_is_found(said, sqlstate, wrong):
+    error = VaultError("sentence", 400, said)
+    assert (error.sqlstate, error.wrong_password) == (sqlstate, wrong)
+
+
+# -- secrets stay out of sentences -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["password", "private_key", "secret_id", "token"])
+def test_a_secret_that_was_written_is_masked_when_the_server_echoes_it(client, stub, key):
+    stub.answers = [(400, errors("bad value hush-hush for x"))]
+    with pytest.raises(VaultError) as caught:
+        client.write("x", {key: "hush-hush"})
+    assert "hush" not in str(caught.value)
+    assert "hush" not in caught.value.said
+
+
+def test_the_token_is_masked(client, stub):
+    stub.answers = [(400, errors(f"bad token {client.token}"))]
+    with pytest.raises(VaultError) as caught:
+        client.read("x")
+    assert client.token not in str(caught.value)
+
+
+def test_a_secret_inside_a_longer_one_is_masked_with_it(client, stub):
+    client.mask("hush", "hush-hush")
+    stub.answers = [(400, errors("hush-hush"))]
+    with pytest.raises(VaultError) as caught:
+        client.read("x")
+    assert "hush" not in str(caught.value)
+
+
+def test_a_piece_of_sql_that_may_hold_a_generated_password_is_masked(client, stub):
+    stub.answers = [(500, errors('syntax error at or near "k3_Rt9" (SQLSTATE 42601)'))]
+    with pytest.raises(VaultError) as caught:
+        client.read("x")
+    assert "k3_Rt9" not in str(caught.value)
+    assert "42601" in str(caught.value)
+
+
+def test_a_word_of_sql_is_shown(client, stub):
+    stub.answers = [(500, errors('syntax error at or near "PASSWORT" (SQLSTATE 42601)'))]
+    with pytest.raises(VaultError, match="PASSWORT"):
+        client.read("x")
+
+
+# -- requests --------------------------------------------------------------------------------------------------------------
+
+
+def test_leases_are_found_at_any_depth(client, stub):
+    stub.answers = [
+        (200, {"data": {"keys": ["app/", "other/"]}}),
+        (200, {"data": {"keys": ["1", "2"]}}),
+        (200, {"data": {"keys": ["3"]}}),
+    ]
+    assert client.leases("/database/creds/") == [
+        "database/creds/app/1",
+        "database/creds/app/2",
+        "database/creds/other/3",
+    ]
+
+
+def test_what_is_asked_is_what_is_sent(client, stub):
+    client.write("database/config/db", {"a": [1]})
+    client.delete("database/config/db")
+    client.revoke_prefix("database/creds/")
+    assert [asked[:3] for asked in stub.asked] == [
+        ("POST", "/v1/database/config/db", {"a": [1]}),
+        ("DELETE", "/v1/database/config/db", None),
+        ("PUT", "/v1/sys/leases/revoke-prefix/database/creds", None),
+    ]
+    assert json.loads(json.dumps(stub.asked[0][3]))["X-Vault-Request"] == "true"
+
+
+def test_a_body_is_left_as_it_was_given(client, stub):
+    body = {"password": "hush-hush"}
+    client.write("x", body)
+    assert body == {"password": "hush-hush"}
