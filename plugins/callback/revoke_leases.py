@@ -33,6 +33,7 @@ options:
 import atexit
 import os
 import signal
+import sys
 import time
 import typing as t
 
@@ -64,6 +65,7 @@ class CallbackModule(CallbackBase):
             os.kill(os.getpid(), number)
             return
         self.give_back()
+        sys.stdout.flush()  # Ansible's handler ends the process without it
         if callable(self._handler):
             self._handler(number, frame)
         raise SystemExit(128 + number)

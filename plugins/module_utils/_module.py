@@ -79,8 +79,8 @@ STATE = {
 }
 
 
-def state(resource: Resource, options: Values | None = None, **constraints: t.Any) -> Task:
-    """A task that makes one object be as asked.  ``options`` are the shorthand that the resource derives fields from."""
+def state(resource: Resource) -> Task:
+    """A task that makes one object be as asked."""
 
     def run(session: Session, wanted: Values, check_mode: bool) -> Values:
         manner = Manner(
@@ -102,7 +102,7 @@ def state(resource: Resource, options: Values | None = None, **constraints: t.An
         }
         return {**result, "revoked_leases": outcome.revoked} if outcome.revoked else result
 
-    return Task({**resource.argument_spec(), **STATE, **(options or {})}, run, constraints)
+    return Task({**resource.argument_spec(), **STATE}, run, dict(resource.constraints))
 
 
 def info(resource: Resource, plural: str, list_path: str = "") -> Task:

@@ -123,6 +123,10 @@ class Resource:
     """Where it lives, written with the identity's options: ``{mount}/roles/{name}``."""
     identity: tuple[Field, ...]
     fields: tuple[Field, ...]
+    shorthand: t.Mapping[str, Values] = dataclasses.field(default_factory=dict)
+    """Further options of its module, declared as Ansible wants them; ``derive`` and the checks understand them."""
+    constraints: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    """What Ansible knows as ``mutually_exclusive`` and the like."""
     update_path: str = ""
     """Where changes go, when not to the path itself; request bodies there are flat."""
     derive: t.Callable[[Values], Values] = unchanged
@@ -155,7 +159,7 @@ class Resource:
 
     def argument_spec(self) -> Values:
         options = [f for f in self.identity + self.fields if f.kept != "fact" and not f.internal]
-        return {f.option: f.argument() for f in options}
+        return {**{f.option: f.argument() for f in options}, **self.shorthand}
 
 
 class Server(t.Protocol):

@@ -40,6 +40,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
 
 ROTATED_AT = "leasehold_root_rotated_at"  # our key in a connection; Vault keeps it through updates and rotations
 PLUGIN = "postgresql-database-plugin"
+UPDATE_PASSWORD: Values = {"type": "str", "choices": ["on_create", "always"], "default": "on_create", "no_log": False}
 
 
 def named(alias: str) -> Field:
@@ -233,6 +234,11 @@ CONNECTION = Resource(
     path="{mount}/config/{name}",
     identity=(MOUNT, named("connection_name")),
     derive=_unfold,
+    shorthand={
+        "plugin_options": {"type": "dict"},
+        "update_password": UPDATE_PASSWORD,
+        "force": {"type": "bool", "default": False},
+    },
     fields=(
         text("plugin_name", initial=PLUGIN),
         text("plugin_version", default=""),
@@ -352,6 +358,7 @@ ROLE = Resource(
     path="{mount}/roles/{name}",
     identity=(MOUNT, named("role_name")),
     derive=_statements.expand,
+    shorthand={**_statements.OPTIONS, **_verification.OPTIONS},
     fields=(
         text("db_name"),
         statements("creation_statements"),
@@ -418,6 +425,10 @@ STATIC_ROLE = Resource(
     kind="static_role",
     path="{mount}/static-roles/{name}",
     identity=(MOUNT, named("role_name")),
+    shorthand={"update_password": UPDATE_PASSWORD},
+    constraints={
+        "mutually_exclusive": [("rotation_period", "rotation_schedule"), ("rotation_period", "rotation_window")]
+    },
     fields=(
         text("db_name"),
         text("username", fixed=True, always=True),

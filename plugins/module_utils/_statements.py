@@ -25,7 +25,13 @@ if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values
 
 OWNED = ("creation_statements", "revocation_statements", "renew_statements", "rollback_statements")
-SHORTHAND = ("in_role", "reassign_owned_to", "revocation", "set_role", "functions")
+OPTIONS: Values = {
+    "in_role": {"type": "str"},
+    "reassign_owned_to": {"type": "str"},
+    "revocation": {"type": "str", "choices": ["strict", "parking"]},
+    "set_role": {"type": "bool"},
+    "functions": {"type": "str", "choices": ["none", "leasehold"]},
+}
 
 _REVOCATION = """\
 DO {tag}
@@ -66,9 +72,9 @@ _DROP = {
 def expand(wanted: Values) -> Values:
     """Write out ``in_role`` and its companions as the four statement lists of a Vault role."""
     group = wanted.get("in_role")
-    said = {option: wanted.get(option) for option in SHORTHAND}
+    said = {option: wanted.get(option) for option in OPTIONS}
     if group is None:
-        companions = sorted(option for option in SHORTHAND if said[option] is not None)
+        companions = sorted(option for option in OPTIONS if said[option] is not None)
         if companions and any(said[option] not in (None, False) for option in companions):
             raise Refused(
                 f"{', '.join(companions)} shape the statements that in_role writes; name the group role in in_role too."

@@ -17,6 +17,13 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import Pro
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Finding, Plan, Server, Values
 
+OPTIONS: Values = {
+    "verify": {"type": "str", "choices": ["none", "issue", "login"], "default": "none"},
+    "login_host": {"type": "str"},
+    "login_port": {"type": "int"},
+    "login_ca_cert": {"type": "path"},
+}
+
 _GRANT = re.compile(
     r"\bGRANT\s+(?P<rights>[\w\s,]+?)\s+ON\s+(?:ALL\s+(?P<all>TABLES|SEQUENCES)\s+IN\s+SCHEMA\s+(?P<schemas>[^;]+?)"
     r"|(?P<one>TABLE\s+|SEQUENCE\s+)?(?P<objects>[^;]+?))\s+TO\s+\"?\{\{",

@@ -172,14 +172,7 @@ revoked_leases:
 from ansible_collections.leasehold.vault.plugins.module_utils._module import state
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION
 
-TASK = state(
-    CONNECTION,
-    {
-        "plugin_options": {"type": "dict"},
-        "update_password": {"type": "str", "choices": ["on_create", "always"], "default": "on_create", "no_log": False},
-        "force": {"type": "bool", "default": False},
-    },
-)
+TASK = state(CONNECTION)
 
 
 def main() -> None:

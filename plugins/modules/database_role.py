@@ -160,20 +160,7 @@ revoked_leases:
 from ansible_collections.leasehold.vault.plugins.module_utils._module import state
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import ROLE
 
-TASK = state(
-    ROLE,
-    {
-        "in_role": {"type": "str"},
-        "reassign_owned_to": {"type": "str"},
-        "revocation": {"type": "str", "choices": ["strict", "parking"]},
-        "set_role": {"type": "bool"},
-        "functions": {"type": "str", "choices": ["none", "leasehold"]},
-        "verify": {"type": "str", "choices": ["none", "issue", "login"], "default": "none"},
-        "login_host": {"type": "str"},
-        "login_port": {"type": "int"},
-        "login_ca_cert": {"type": "path"},
-    },
-)
+TASK = state(ROLE)
 
 
 def main() -> None:

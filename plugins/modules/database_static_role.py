@@ -108,11 +108,7 @@ static_role:
 from ansible_collections.leasehold.vault.plugins.module_utils._module import state
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import STATIC_ROLE
 
-TASK = state(
-    STATIC_ROLE,
-    {"update_password": {"type": "str", "choices": ["on_create", "always"], "default": "on_create", "no_log": False}},
-    mutually_exclusive=[("rotation_period", "rotation_schedule"), ("rotation_period", "rotation_window")],
-)
+TASK = state(STATIC_ROLE)
 
 
 def main() -> None:
