@@ -87,15 +87,22 @@ def where_to_log_in(connection_url: str, wanted: Values) -> Values:
     """libpq's words for the database of a connection, as seen from here: ``login_*`` options win over the URL."""
     parts = urlsplit(re.sub(r"\{\{(username|password)\}\}", r"__\1__", connection_url))
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    host, _colon, port = parts.netloc.rpartition("@")[2].partition(":")
+    hosts, ports = _hosts_and_ports(parts.netloc.rpartition("@")[2])
     where = {
-        "host": wanted.get("login_host") or unquote(host),
-        "port": wanted.get("login_port") or port or 5432,
+        "host": wanted.get("login_host") or ",".join(hosts),
+        "port": wanted.get("login_port") or ",".join(ports[:1] if wanted.get("login_host") else ports),
         "dbname": unquote(parts.path.lstrip("/")) or "postgres",
         "sslmode": query.get("sslmode", "prefer"),
         "sslrootcert": wanted.get("login_ca_cert") or query.get("sslrootcert"),
     }
     return {key: value for key, value in where.items() if value}
+
+
+def _hosts_and_ports(addresses: str) -> tuple[list[str], list[str]]:
+    """``[::1]:6432,db`` taken apart: a URL for PostgreSQL may name several hosts, and IPv6 in brackets."""
+    taken = [re.fullmatch(r"(\[[^]]*\]|[^:]*):?(\d*)", address) for address in addresses.split(",")]
+    found = [(match.group(1).strip("[]"), match.group(2)) for match in taken if match]
+    return [unquote(host) for host, _port in found], [port or "5432" for _host, port in found]
 
 
 def _missing_rights(cursor: t.Any, wanted: Values, plan: Plan) -> list[str]:
