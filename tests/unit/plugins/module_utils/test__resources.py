@@ -15,7 +15,7 @@ URL = "postgresql://{{username}}:{{password}}@db:5432/app"
 
 @pytest.mark.parametrize("resource", ALL, ids=lambda resource: resource.kind)
 def test_no_option_has_a_default_that_is_also_a_server_setting(resource):
-    assert [option for option, spec in resource.argument_spec().items() if "default" in spec] == ["mount"]
+    assert [field.option for field in resource.identity + resource.fields if "default" in field.spec] == ["mount"]
 
 
 @pytest.mark.parametrize("resource", ALL, ids=lambda resource: resource.kind)

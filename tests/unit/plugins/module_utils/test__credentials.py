@@ -1,0 +1,89 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._credentials import (
+    effective_life,
+    expiry,
+    issue,
+    placeholder,
+    read_static,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+
+
+class Client:
+    """Answers what it is told to, by path."""
+
+    def __init__(self, **answers):
+        self.answers, self.asked = answers, []
+
+    def ask(self, method, path, body=None, kind="repeat"):
+        self.asked.append((method, path, kind))
+        answer = self.answers["token" if path == "auth/token/lookup-self" else "user"]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+USER = {
+    "data": {"username": "v-app", "password": "hush-hush"},
+    "lease_id": "database/creds/app/1",
+    "lease_duration": 3600,
+    "renewable": True,
+    "warnings": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("token", "life", "warned"),
+    [
+        ({"expire_time": None, "ttl": 0}, 3600, False),
+        ({"expire_time": "2026-01-31T12:00:00Z", "ttl": 90}, 90, True),
+        ({"expire_time": "2026-01-31T12:00:00Z", "ttl": 3600}, 3600, False),
+        ({"expire_time": "2026-01-31T12:00:00Z", "ttl": 90, "period": 90}, 3600, False),
+        ({"expire_time": "2026-01-31T12:00:00Z", "ttl": 90, "period": 0}, 90, True),
+    ],
+)
+def test_a_lease_ends_with_its_token(token, life, warned):
+    lives, warnings = effective_life(Client(token={"data": token}), 3600)
+    assert lives == life
+    assert bool(warnings) is warned
+
+
+def test_who_may_not_ask_about_the_token_knows_only_the_lease():
+    assert effective_life(Client(token=Problem("no")), 3600) == (3600, [])
+
+
+def test_issuing_is_never_repeated_blindly():
+    client = Client(user=USER, token=Problem("no"))
+    issue(client, "database", "app")
+    assert client.asked[0] == ("get", "database/creds/app", "issue")
+
+
+def test_every_way_gives_the_same_keys():
+    static = {"data": {"username": "u", "password": "p", "ttl": 60}}
+    shapes = [
+        placeholder("app"),
+        issue(Client(user=USER, token=Problem("no")), "database", "app").credentials,
+        read_static(Client(user=static), "database", "app").credentials,
+    ]
+    assert len({frozenset(shape) for shape in shapes}) == 1
+
+
+def test_what_the_server_warns_of_is_passed_on():
+    client = Client(user={**USER, "warnings": ["capped"]}, token=Problem("no"))
+    assert issue(client, "database", "app").warnings == ["capped"]
+
+
+def test_a_placeholder_opens_no_door():
+    assert placeholder("app")["lease_id"] == ""
+    assert placeholder("app")["lease_duration"] == 0
+
+
+def test_expiry_is_given_twice():
+    assert expiry(60)["expires_in"] == 60
+    assert expiry(0)["expires_at"] < expiry(60)["expires_at"]

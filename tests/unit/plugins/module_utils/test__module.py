@@ -1,0 +1,142 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._module import Task, as_text
+
+
+@dataclasses.dataclass
+class Session:
+    """As much of a session as a task needs."""
+
+    warnings: list = dataclasses.field(default_factory=lambda: ["of the session"])
+    logged_out: int = 0
+
+    def log_out(self):
+        self.logged_out += 1
+        return ["of the log-out"]
+
+
+def performed(run, session, **more):
+    return Task({}, run, **more).perform({}, False, connect=lambda options: session)
+
+
+# -- the life of a task ----------------------------------------------------------------------------------------------------
+
+
+def test_a_task_logs_out_and_collects_all_warnings():
+    session = Session()
+    result = performed(lambda *dummy: {"changed": True, "warnings": ("of the task",)}, session)
+    assert result == {"changed": True, "warnings": ["of the session", "of the task", "of the log-out"]}
+    assert session.logged_out == 1
+
+
+def test_a_task_that_fails_logs_out_too():
+    session = Session()
+
+    def fail(*dummy):
+        raise Problem("a sentence")
+
+    with pytest.raises(Problem, match="a sentence"):
+        performed(fail, session)
+    assert session.logged_out == 1
+
+
+@pytest.mark.parametrize(("lease_id", "logged_out"), [("database/creds/app/1", 0), ("", 1)])
+def test_a_task_that_issued_a_lease_keeps_its_token(lease_id, logged_out):
+    session = Session()
+    performed(lambda *dummy: {"changed": True, "credentials": {"lease_id": lease_id}}, session, keeps_token=True)
+    assert session.logged_out == logged_out
+
+
+def test_a_task_knows_whether_it_is_a_check_run():
+    seen = []
+    task = Task({}, lambda session, options, check_mode: seen.append(check_mode) or {"changed": False})
+    for check_mode in (True, False):
+        task.perform({}, check_mode, connect=lambda options: Session())
+    assert seen == [True, False]
+
+
+def test_every_task_has_the_connection_and_login_options():
+    specification = Task({"own": {"type": "str"}}, lambda *dummy: {}, {"required_one_of": [("own",)]}).specification
+    assert {"own", "url", "token", "namespace"} <= set(specification["argument_spec"])
+    assert specification["supports_check_mode"] is True
+    assert specification["required_one_of"] == [("own",)]
+
+
+# -- a side of a diff ------------------------------------------------------------------------------------------------------
+
+
+def test_a_side_of_a_diff_is_sorted_yaml():
+    assert as_text({"b": 1, "a": ["x"]}) == "a:\n- x\nb: 1\n"
+    assert as_text({}) == ""
+
+
+def test_sql_of_many_lines_is_shown_in_lines():
+    values = {"creation_statements": ["DO $$\nBEGIN\n  NULL;\nEND\n$$"]}
+    assert "\n  BEGIN\n" in as_text(values)
+    assert yaml.safe_load(as_text(values)) == values
+
+
+def test_without_yaml_it_is_json(monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert json.loads(as_text({"a": 1})) == {"a": 1}
+
+
+# -- as a program ----------------------------------------------------------------------------------------------------------
+
+
+def program(module, **arguments):
+    """A module as Ansible starts it: its exit code, and what it prints."""
+    arguments |= {"_ansible_check_mode": arguments.pop("check", False)}
+    code = (
+        "import sys, runpy; from ansible.module_utils import basic; basic._ANSIBLE_ARGS = sys.stdin.buffer.read();"
+        "basic._ANSIBLE_PROFILE = 'legacy';"
+        f"runpy.run_module('ansible_collections.leasehold.vault.plugins.modules.{module}', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode(),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout.decode() or "null"), done.stderr.decode()
+
+
+def test_a_module_answers_in_json(stub):
+    stub.answers = [(404, {"errors": []})]
+    code, answer, errors = program("database_role_info", url=stub.url, token="s.of-this-test")
+    assert (code, errors) == (0, "")
+    assert answer["roles"] == []
+    assert answer["changed"] is False
+    assert "s.of-this-test" not in json.dumps(answer)
+
+
+def test_a_module_fails_with_the_sentence_and_no_traceback(stub):
+    stub.answers = [(400, {"errors": ["no"]})]
+    code, answer, errors = program("database_role_info", url=stub.url, token="s.of-this-test")
+    assert (code, errors, answer["failed"]) == (1, "", True)
+    assert answer["msg"].startswith("Could not list database/roles")
+    assert "s.of-this-test" not in json.dumps(answer)
+
+
+def test_a_module_warns(stub):
+    stub.answers = [(404, {"errors": ["no handler for route"]})]
+    code, answer, _errors = program(
+        "database_root_rotation", url=stub.url, token="s.of-this-test", name="db", password="hush-hush", check=True
+    )
+    assert (code, answer["changed"]) == (0, True)
+    assert "no connection" in str(answer["warnings"])
+    assert "hush-hush" not in json.dumps(answer)

@@ -1,0 +1,164 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils import _rotation
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
+from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+
+WANTED = {"mount": "database", "name": "db", "password": "bootstrap", "rotate": "once"}
+HELD = {
+    "plugin_name": "postgresql-database-plugin",
+    "allowed_roles": ["app"],
+    "connection_details": {"connection_url": "postgresql://x", "username": "admin", "max_open_connections": 9},
+}
+PROBE = "database/config/leasehold-probe-db"
+
+
+class Client:
+    """Answers probes in the order given: True and False are the database's word, anything else is raised."""
+
+    url = "https://vault"
+
+    def __init__(self, *probes, held=HELD, rotation=None):
+        self.probes, self.held, self.rotation, self.calls = list(probes), held, rotation, []
+
+    def read(self, path):
+        return self.held
+
+    def write(self, path, body):
+        self.calls.append(("write", path, body))
+        if path == PROBE:
+            said = self.probes.pop(0)
+            if said is False:
+                raise VaultError("no", 400, "FATAL: password authentication failed (SQLSTATE 28P01)")
+            if said is not True:
+                raise said
+
+    def delete(self, path):
+        self.calls.append(("delete", path))
+
+    def ask(self, method, path, kind):
+        self.calls.append((method, path, kind))
+        if self.rotation:
+            raise self.rotation
+
+    @property
+    def rotations(self):
+        return [call for call in self.calls if call[0] == "post"]
+
+    def probe_is_gone(self):
+        probed = [call[:2] for call in self.calls if call[1] == PROBE]
+        return not probed or probed[-1] == ("delete", PROBE)
+
+
+def rotate(client, check_mode=False, **more):
+    return _rotation.rotate_root(Session(client, False, []), {**WANTED, **more}, check_mode)
+
+
+def test_accepted_then_refused_is_a_rotation():
+    client = Client(True, False)
+    assert rotate(client)["rotated"] is True
+    assert client.rotations == [("post", "database/rotate-root/db", "rotate")]
+    assert client.probe_is_gone()
+
+
+def test_the_probe_is_the_connection_with_the_bootstrap_password_for_nobody():
+    client = Client(False)
+    rotate(client)
+    probe = next(body for method, path, *body in client.calls if (method, path) == ("write", PROBE))[0]
+    assert probe == {
+        **HELD["connection_details"],
+        "plugin_name": "postgresql-database-plugin",
+        "password": "bootstrap",
+        "allowed_roles": [],
+        "verify_connection": True,
+    }
+
+
+def test_refused_is_already_rotated():
+    client = Client(False)
+    assert rotate(client)["rotated"] is False
+    assert client.rotations == []
+    assert client.probe_is_gone()
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        VaultError("too many", 400, "FATAL: too many connections (SQLSTATE 53300)"),
+        VaultError("no role", 400, "FATAL: role is not permitted to log in (SQLSTATE 28000)"),
+        VaultError("refused", 400, "dial error: connect: connection refused"),
+        VaultError("tls", 400, "tls error: server refused TLS connection"),
+        VaultError("Vault did not answer"),
+        VaultError("sealed", 503, "Vault is sealed"),
+    ],
+    ids=str,
+)
+def test_anything_else_is_unknown_and_rotates_nothing(trouble):
+    client = Client(trouble)
+    with pytest.raises(Problem, match=rf"^It is unknown .* nothing was rotated.*{trouble}"):
+        rotate(client)
+    assert client.rotations == []
+    assert client.probe_is_gone()
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_without_an_answer_the_database_is_asked_whether_it_was_rotated(after):
+    client = Client(True, after, False, rotation=VaultError("Vault did not answer"))
+    if after:
+        with pytest.raises(VaultError, match="did not answer"):
+            rotate(client)
+    else:
+        assert rotate(client)["rotated"] is True
+    assert len(client.rotations) == 1
+    assert client.probe_is_gone()
+
+
+def test_a_rotation_that_was_refused_is_the_servers_sentence():
+    client = Client(True, rotation=VaultError("no", 500, "failed to update user (SQLSTATE 42501)"))
+    with pytest.raises(VaultError, match="no"):
+        rotate(client)
+    assert client.probe_is_gone()
+
+
+def test_what_lets_everybody_in_is_a_failure_although_it_was_rotated():
+    with pytest.raises(Problem, match=r"still lets the bootstrap password in"):
+        rotate(Client(True, True))
+
+
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("how", ["once", "always"])
+def test_a_check_run_reads_and_does_nothing_else(noted, how):
+    details = {_rotation.ROTATED_AT: "2026-01-31T12:00:00Z"} if noted else {}
+    client = Client(held={**HELD, "connection_details": {**HELD["connection_details"], **details}})
+    result = rotate(client, check_mode=True, rotate=how)
+    assert result["changed"] is not (noted and how == "once")
+    assert client.calls == []
+
+
+def test_a_note_that_cannot_be_left_is_a_warning():
+    client = Client(True, False)
+    original = client.write
+
+    def refuse(path, body):
+        if path != PROBE:
+            raise Problem("not allowed")
+        original(path, body)
+
+    client.write = refuse
+    result = rotate(client)
+    assert result["rotated"] is True
+    assert "could not be noted" in result["warnings"][0]
+
+
+def test_the_note_is_not_part_of_the_probe():
+    client = Client(
+        False, held={**HELD, "connection_details": {**HELD["connection_details"], _rotation.ROTATED_AT: "x"}}
+    )
+    assert rotate(client) == {"changed": False, "rotated": False}
+    assert _rotation.ROTATED_AT not in str(client.calls)
