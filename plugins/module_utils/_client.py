@@ -41,6 +41,7 @@ _DATABASE_AWAY = re.compile(r"SQLSTATE (?:53300|57P03|08\w{3})")
 _SQLSTATE = re.compile(r"SQLSTATE (\w{5})")
 # Vault before 1.11, whose driver was lib/pq, names the wrong password without a code.
 _WRONG_PASSWORD = re.compile(r"SQLSTATE 28P01|pq: password authentication failed")
+PAGE = 1000  # keys asked for at once
 _CAPABILITY = {"get": "read", "list": "list", "post": "create or update", "put": "update", "delete": "delete"}
 _SUDO = (
     "sys/leases/lookup/",
@@ -135,9 +136,23 @@ class Client:
         answer = self.ask("get", path, absent_ok=True)
         return None if answer is None else answer.get("data")
 
-    def list(self, path: str) -> builtins.list[str]:
-        answer = self.ask("list", path, absent_ok=True)
-        return [] if answer is None else list((answer.get("data") or {}).get("keys") or [])
+    def list(self, path: str, mount_may_be_missing: bool = False) -> builtins.list[str]:
+        """The keys below a path, page by page where the server knows pages."""
+        keys: builtins.list[str] = []
+        try:
+            while True:
+                answer = self.ask(
+                    "list", path, absent_ok=True, params={"after": keys[-1] if keys else "", "limit": PAGE}
+                )
+                page = ((answer or {}).get("data") or {}).get("keys") or []
+                new = [key for key in page if not keys or key > keys[-1]]
+                keys.extend(new)
+                if len(page) < PAGE or not new:
+                    return keys
+        except MountMissing:
+            if mount_may_be_missing:
+                return []
+            raise
 
     def write(self, path: str, body: Values) -> None:
         self.mask(*(value for key, value in body.items() if key in ("password", "private_key", "secret_id", "token")))
@@ -157,13 +172,27 @@ class Client:
     def revoke_prefix(self, prefix: str) -> None:
         self.ask("put", f"sys/leases/revoke-prefix/{prefix.strip('/')}")
 
+    def widen(self, concurrency: int) -> None:
+        """Keep as many connections alive as threads will use."""
+        from requests.adapters import HTTPAdapter
+
+        self.adapter.session.mount(self.url, HTTPAdapter(pool_maxsize=concurrency))
+
     # -- what is more than reading and writing ---------------------------------------------------------------------------
 
     def ask(
-        self, method: str, path: str, body: Values | None = None, kind: Kind = "repeat", absent_ok: bool = False
+        self,
+        method: str,
+        path: str,
+        body: Values | None = None,
+        kind: Kind = "repeat",
+        absent_ok: bool = False,
+        params: Values | None = None,
     ) -> t.Any:
         """Send one request; the decoded answer, None for an absent object, or a sentence raised as :class:`VaultError`."""
-        more = {"json": body} if body is not None else {}
+        more: Values = {"json": body} if body is not None else {}
+        if params:
+            more["params"] = params
         response = self._patiently(method, f"/v1/{path}", kind=kind, **more)
         if response.ok:
             return response.json() if response.content else {}

@@ -8,9 +8,18 @@
 
 from __future__ import annotations
 
+import typing as t
+
 
 class Problem(Exception):
-    """A sentence that says what was tried, on which path, what is in the way and what to do."""
+    """A sentence that says what was tried, on which path, what is in the way and what to do.
+
+    ``result`` is what the module returns beside it, when something was done before it failed.
+    """
+
+    def __init__(self, sentence: str, **result: t.Any) -> None:
+        super().__init__(sentence)
+        self.result = result
 
 
 class Refused(Problem):

@@ -66,7 +66,7 @@ class Task:
         try:
             result = self.perform(module.params, module.check_mode)
         except Problem as problem:
-            module.fail_json(msg=str(problem))
+            module.fail_json(**problem.result, msg=str(problem))
         for warning in result.pop("warnings"):
             module.warn(warning)
         module.exit_json(**result)

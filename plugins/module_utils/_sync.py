@@ -1,0 +1,243 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""Many objects in one task: the same declarations and the same engine as the single modules, in the right order.
+
+engine, then connections, then roles that go, then roles, then connections that go.  What depends on a failed object is not
+tried; everything else is, and then all errors are told at once.  Interrupted anywhere, the next run finishes the job: there is
+no state but the server's.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import threading
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
+from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task, as_text
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
+    Manner,
+    Outcome,
+    Resource,
+    Server,
+    Values,
+    reconcile,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ENGINE, ROLE, STATIC_ROLE
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
+    from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
+
+KINDS = {"connections": CONNECTION, "roles": ROLE, "static_roles": STATIC_ROLE}
+
+
+@dataclasses.dataclass(frozen=True)
+class Object:
+    """One entry of the document, or one that is to go because the document does not have it."""
+
+    kind: str
+    resource: Resource
+    wanted: Values
+    manner: Manner
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind}/{self.wanted['name']}" if "name" in self.wanted else self.kind
+
+
+@dataclasses.dataclass
+class Result:
+    object: Object
+    outcome: Outcome | None = None
+    error: str = ""
+
+    @property
+    def action(self) -> str:
+        return self.outcome.plan.action if self.outcome else "failed"
+
+
+class View:
+    """The server as it will be: in a dry run, what is planned is there already.  Connections, which every role asks for, are read once."""
+
+    def __init__(self, server: Server, mounted: bool) -> None:
+        self._server = server
+        self._mounted = mounted
+        self._lock = threading.Lock()
+        self._known: dict[str, Values | None] = {}
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._server, name)
+
+    def foresee(self, path: str, answer: Values | None) -> None:
+        self._known[path] = answer
+
+    def read(self, path: str) -> Values | None:
+        if "/config/" not in path:
+            return self._server.read(path) if self._mounted else None
+        with self._lock:
+            if path not in self._known:
+                self._known[path] = self._server.read(path) if self._mounted else None
+            return self._known[path]
+
+
+def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
+    """The module ``database_sync``."""
+    client, mount = session.client, MOUNT.said_in(wanted)
+    client.widen(wanted["concurrency"])
+    keep = Manner(validate=wanted["validate"], dry_run=check_mode)
+    go = dataclasses.replace(keep, state="absent", revoke_leases=wanted["revoke_leases"])
+
+    def declared(kind: str) -> list[Object]:
+        entries = wanted.get(kind) or []
+        return [Object(kind, KINDS[kind], {**entry, "mount": mount}, _manner(entry, keep)) for entry in entries]
+
+    engine = Object("engine", ENGINE, {**(wanted.get("engine") or {}), "mount": mount}, keep)
+    connections, roles = declared("connections"), declared("roles") + declared("static_roles")
+    _refuse_doubles(connections, roles)
+    surplus = {kind: _undeclared(client, mount, kind, wanted, go) for kind in wanted.get("prune") or []}
+
+    results = [_one(engine, client)]
+    if results[0].error:
+        results += [Result(each, error="not tried, because the engine failed") for each in connections + roles]
+    else:
+        view = View(client, mounted=not (check_mode and results[0].action == "create"))
+        results += _all(connections, t.cast("Client", view) if check_mode else client, wanted["concurrency"])
+        failed = _note_connections(view, results[1:], check_mode)
+        results += _all(
+            [each for kind in ("roles", "static_roles") for each in surplus.get(kind, ())],
+            client,
+            wanted["concurrency"],
+        )
+        results += [
+            Result(each, error=f"not tried, because its connection {each.wanted['db_name']} failed")
+            for each in roles
+            if each.wanted.get("db_name") in failed
+        ]
+        results += _all(
+            [each for each in roles if each.wanted.get("db_name") not in failed],
+            t.cast("Client", view),
+            wanted["concurrency"],
+        )
+        results += _all(surplus.get("connections", []), client, wanted["concurrency"])
+    return _told(results)
+
+
+def _manner(entry: Values, manner: Manner) -> Manner:
+    return dataclasses.replace(manner, secrets=entry.get("update_password") or "on_create")
+
+
+def _refuse_doubles(connections: Sequence[Object], roles: Sequence[Object]) -> None:
+    """Dynamic and static roles share one space of names."""
+    for objects, word in ((connections, "connections"), (roles, "roles and static_roles")):
+        names = [each.wanted["name"] for each in objects]
+        double = sorted({name for name in names if names.count(name) > 1})
+        if double:
+            raise Problem(f"{word}: {', '.join(double)} is declared more than once.")
+
+
+def _undeclared(client: Client, mount: str, kind: str, wanted: Values, manner: Manner) -> list[Object]:
+    """What is on the server and not in the document.  Nothing is removed unless all of it can be seen."""
+    declared = {entry["name"] for entry in wanted.get(kind) or []}
+    path = KINDS[kind].path.format(mount=mount, name="").rstrip("/")
+    return [
+        Object(kind, KINDS[kind], {"mount": mount, "name": name}, manner)
+        for name in client.list(path, mount_may_be_missing=True)
+        if name not in declared
+    ]
+
+
+def _all(objects: Sequence[Object], server: Client, concurrency: int) -> list[Result]:
+    if len(objects) < 2 or concurrency < 2:
+        return [_one(each, server) for each in objects]
+    with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
+        return list(pool.map(lambda each: _one(each, server), objects))
+
+
+def _one(each: Object, server: Client) -> Result:
+    try:
+        try:
+            return Result(each, reconcile(server, each.resource, each.wanted, each.manner))
+        except VaultError as error:
+            # Another controller may have made it between our look and our write.
+            if "already in use" not in error.said:
+                raise
+            return Result(each, reconcile(server, each.resource, each.wanted, each.manner))
+    except Problem as problem:
+        return Result(each, error=str(problem))
+
+
+def _note_connections(view: View, results: Iterable[Result], dry_run: bool) -> set[str]:
+    """Tell the view what was planned; return the names of connections that failed."""
+    failed = set()
+    for result in results:
+        if result.outcome is None:
+            failed.add(result.object.wanted["name"])
+        elif dry_run:
+            view.foresee(result.object.resource.at(result.object.wanted), result.outcome.object)
+    return failed
+
+
+def _told(results: Sequence[Result]) -> Values:
+    differing = [result for result in results if result.outcome and result.outcome.changed]
+    answer = {
+        "changed": bool(differing),
+        "objects": [
+            {
+                "kind": result.object.kind,
+                "name": result.object.wanted.get("name", result.object.wanted["mount"]),
+                "action": result.action,
+            }
+            for result in results
+        ],
+        "diff": {
+            "before": as_text(
+                {r.object.label: r.outcome.plan.before for r in differing if r.outcome and r.outcome.plan.before}
+            ),
+            "after": as_text(
+                {
+                    r.object.label: {**r.outcome.plan.after, **r.outcome.beside}
+                    for r in differing
+                    if r.outcome and r.outcome.plan.after
+                }
+            ),
+        },
+        "warnings": sorted(
+            {f"{r.object.label}: {warning}" for r in results if r.outcome for warning in r.outcome.warnings}
+        ),
+    }
+    errors = [f"{result.object.label}: {result.error}" for result in results if result.error]
+    if errors:
+        done = f"; {len(results) - len(errors)} of {len(results)} objects are as declared"
+        raise Problem(f"{len(errors)} object(s) failed{done}. {' '.join(errors)}", **answer)
+    return answer
+
+
+def synchronisation() -> Task:
+    """The task that reconciles a whole engine from one document."""
+    each = {"type": "list", "elements": "dict"}
+    kinds = {kind: {**each, "options": _within(resource), **resource.constraints} for kind, resource in KINDS.items()}
+    options: Values = {
+        "mount": MOUNT.argument(),
+        "engine": {"type": "dict", "options": _within(ENGINE)},
+        **kinds,
+        "prune": {"type": "list", "elements": "str", "choices": list(KINDS), "default": []},
+        "revoke_leases": STATE["revoke_leases"],
+        "validate": STATE["validate"],
+        "concurrency": {"type": "int", "default": 8},
+    }
+    return Task(options, synchronise)
+
+
+def _within(resource: Resource) -> Values:
+    """The options of one entry of a document, where the mount is said once."""
+    return {option: spec for option, spec in resource.argument_spec().items() if option != "mount"}
