@@ -107,6 +107,7 @@ def run_command(command: Command, verbose: bool) -> bool:
         "PYTHONPATH": str(TREE),
         "MYPY_CACHE_DIR": str(ROOT / ".cache" / "mypy"),
         "NO_COLOR": "1",
+        "PYTEST_DEBUG_TEMPROOT": str(ROOT / ".cache" / "home"),  # where pytest's tmp_path lies
     }
     if verbose:
         print(f"+ {command}", flush=True)
