@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from ansible_collections.leasehold.vault.plugins.modules.database_connection_info import TASK
 from ansible_collections.leasehold.vault.plugins.plugin_utils._action import LeaseholdAction
 
 
 class ActionModule(LeaseholdAction):
-    """The module of the same name, with its options found in variables too."""
+    task = TASK

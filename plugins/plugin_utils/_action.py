@@ -4,35 +4,134 @@
 
 # This plugin_util is PRIVATE to the collection: it may change without notice.
 
-"""What all our tasks do on the controller before the module starts: find connection and login options in variables.
+"""Where a task runs: in the controller's worker when the controller is its target, and as a module everywhere else.
 
-Modules see their arguments and their environment, not Ansible's variables; here the two meet.
+Starting a module costs some 300 ms before it does anything.  The work itself knows nothing of where it runs, so when the target is
+the controller, it is done in the worker that is there already: same options, same results, same masking.  Anything unusual
+(become, async, environment, another interpreter) is done the usual way.
+
+Action plugins are loaded in the main process, before the workers fork: what is imported here is paid for once a run.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 import typing as t
 
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.leasehold.vault.plugins.module_utils._options import OPTIONS, Option
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._options import NAMES, OPTIONS, Option
+from ansible_collections.leasehold.vault.plugins.plugin_utils._end import end_of_run
+from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import (
+    ledger_of_run,
+    login_identity,
+    session_of_run,
+)
+
+try:
+    import hvac.api.auth_methods
+except ImportError:
+    HAS_HVAC = False
+else:
+    HAS_HVAC = bool(hvac.api.auth_methods)
+
+if t.TYPE_CHECKING:
+    from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
+    from ansible_collections.leasehold.vault.plugins.module_utils._module import Task
+
+Values = dict[str, t.Any]
+VALIDATED = ("mutually_exclusive", "required_together", "required_one_of", "required_if", "required_by")
+end_of_run()
 
 
 class LeaseholdAction(ActionBase):
+    """The action plugin of a module; ``task`` is what both do."""
+
+    task: Task
     _supports_check_mode = True
     _supports_async = True
     _supports_diff = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        arguments = with_variables(self._task.args, task_vars or {}, self._templar.template)
-        answer = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val)
-        result.update(answer)
+    def run(self, tmp: str | None = None, task_vars: Values | None = None) -> Values:
+        result: Values = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        arguments = with_variables(self._task.args, variables, self._templar.template)
+        if HAS_HVAC and self._controller_is_target(variables):
+            result.update(perform_here(self.task, self._task.action, arguments, bool(self._task.check_mode)))
+        else:
+            result.update(
+                self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val)
+            )
         return result
+
+    def _controller_is_target(self, variables: Values) -> bool:
+        """Whether nothing about the task asks for a process of its own."""
+        if not boolean(self._templar.template(variables.get("leasehold_run_in_controller", True)), strict=False):
+            return False
+        unusual = (
+            self._connection.transport != "local"
+            or self._connection.become is not None
+            or self._task.async_val
+            or any(self._task.environment or ())
+        )
+        return not unusual and self._asks_for_this_python(variables)
+
+    def _asks_for_this_python(self, variables: Values) -> bool:
+        if self._task.delegate_to:
+            variables = variables.get("ansible_delegated_vars", {}).get(self._task.delegate_to, {})
+        asked = self._templar.template(variables.get("ansible_python_interpreter") or "auto")
+        return str(asked).startswith("auto") or os.path.abspath(str(asked)) == os.path.abspath(sys.executable)  # noqa: PTH100 (no links resolved)
+
+
+def perform_here(task: Task, action: str, arguments: Values, check_mode: bool) -> Values:
+    """Do in this process what the module would do in its own, and answer as it would."""
+    specification = task.specification
+    validator = ModuleArgumentSpecValidator(
+        specification["argument_spec"], **{key: specification[key] for key in VALIDATED if key in specification}
+    )
+    checked = validator.validate(_as_sent(arguments))
+    secrets = checked._no_log_values
+    options = checked.validated_parameters
+    if checked.error_messages:
+        message = checked.error_messages[0]
+        if checked.unsupported_parameters:
+            message = f"Unsupported parameters for ({action}) module: {message}"
+        return t.cast("Values", remove_values({"failed": True, "msg": message}, secrets))
+    answer: Values = {"invocation": {"module_args": _shown(options, specification["argument_spec"])}}
+    try:
+        answer.update(task.perform(options, check_mode, connect=_session))
+    except Problem as problem:
+        answer.update(problem.result, failed=True, msg=str(problem))
+    return t.cast("Values", remove_values(_as_sent(answer), secrets))
+
+
+def _session(options: Values) -> Session:
+    """The run's login, shared with the lookups; it ends with the run, not with the task."""
+    login = {name: options.get(name) for name in NAMES}
+    return session_of_run(ledger_of_run(), login_identity(login), login)._replace(own_token=False)
+
+
+def _as_sent(values: Values) -> Values:
+    """Values as they come out of the JSON in which modules get and give them: plain, and decrypted."""
+    return t.cast("Values", json.loads(json.dumps(values, default=str)))
+
+
+def _shown(options: Values, specification: Values) -> Values:
+    hidden = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+    return {
+        name: hidden if specification.get(name, {}).get("no_log") and value is not None else value
+        for name, value in options.items()
+    }
 
 
 def with_variables(
     arguments: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any], template: t.Callable[[t.Any], t.Any]
-) -> dict[str, t.Any]:
+) -> Values:
     """The task's arguments, completed from variables where neither the option nor one of its aliases is given."""
     completed = dict(arguments)
     for option in OPTIONS:

@@ -81,19 +81,21 @@ class CredentialsLookup(LookupBase):
     def login_options(self) -> Values:
         return {option: self.option(option) for option in _options.NAMES}
 
-    def login_identity(self) -> str:
-        """Who asks, and where: leases of different people are not shared.  Goes into a keyed hash only."""
-        return json.dumps(self.login_options, sort_keys=True, default=str)
 
-    def ledger(self) -> Ledger | None:
-        try:
-            return _ledger.of_this_run()
-        except OSError as error:
-            display.warning(
-                f"Credentials are not remembered within this run, so that every mention issues anew: {error}. Make ANSIBLE_LOCAL_TEMP a "
-                "directory that can be written."
-            )
-            return None
+def ledger_of_run() -> Ledger | None:
+    try:
+        return _ledger.of_this_run()
+    except OSError as error:
+        display.warning(
+            f"Credentials are not remembered within this run, so that every mention issues anew: {error}. Make ANSIBLE_LOCAL_TEMP a "
+            "directory that can be written."
+        )
+        return None
+
+
+def login_identity(options: Values) -> str:
+    """Who asks, and where: leases of different people are not shared.  Goes into a keyed hash only."""
+    return json.dumps(options, sort_keys=True, default=str)
 
 
 # -- one login for the run ------------------------------------------------------------------------------------------------
@@ -259,7 +261,7 @@ class DynamicCredentials(CredentialsLookup):
     def credentials(self, role: str) -> Values:
         if self.checking and not self.option("issue_in_check_mode"):
             return placeholder(role)
-        options, identity, ledger = self.login_options, self.login_identity(), self.ledger()
+        options, identity, ledger = self.login_options, login_identity(self.login_options), ledger_of_run()
         at_end = self.option("revoke") == "at_end"
         if at_end:
             _warn_without_callback()
@@ -291,7 +293,7 @@ class StaticCredentials(CredentialsLookup):
     def credentials(self, role: str) -> Values:
         if self.checking and not self.option("read_in_check_mode"):
             return placeholder(role)
-        options, identity, ledger = self.login_options, self.login_identity(), self.ledger()
+        options, identity, ledger = self.login_options, login_identity(self.login_options), ledger_of_run()
         if ledger is None:
             return read_static(session_of_run(None, identity, options).client, self.mount, role).credentials
         with ledger.entry("static", identity, self.mount, role) as entry:

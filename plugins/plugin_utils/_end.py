@@ -1,0 +1,122 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to the collection: it may change without notice.
+
+"""The end of a run: revoke what was issued for the run only, then the run's own logins.
+
+Leaving the interpreter is what nearly all ends of a run have in common: callbacks are not called after Ctrl-C, and several
+times for several playbooks.  SIGTERM alone ends it without leaving; Ansible passes it on to the workers and to itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import time
+import typing as t
+
+from ansible.utils.display import Display
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._leases import revoke
+from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import Page
+
+display = Display()
+
+
+class EndOfRun:
+    """One for the main process of the run; workers inherit it and do nothing."""
+
+    def __init__(self) -> None:
+        self._owner = os.getpid()
+        self._deadline = 30.0
+        self._revokes_leases = False
+        self._done = False
+        self._signal_handler: t.Any = signal.SIG_DFL
+        atexit.register(self.give_back)
+
+    def revoke_leases(self, timeout: float) -> None:
+        """Leases as well, and after SIGTERM as well: what the callback adds."""
+        self._revokes_leases = True
+        self._deadline = timeout
+        self._signal_handler = signal.signal(signal.SIGTERM, self._terminated)
+
+    def _terminated(self, number: int, frame: t.Any) -> None:
+        if os.getpid() != self._owner:  # a worker has inherited us
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        self.give_back()
+        if callable(self._signal_handler):
+            self._signal_handler(number, frame)
+        raise SystemExit(128 + number)
+
+    def give_back(self) -> None:
+        if os.getpid() != self._owner or self._done:
+            return
+        self._done = True
+        try:
+            ledger = _ledger.of_this_run()
+            pages = ledger.pages()
+        except OSError:
+            return  # nowhere to write, so nothing was written down; the lookup has said so
+        deadline = time.monotonic() + self._deadline
+        leases = [page for page in pages if page["kind"] == "lease"]
+        ending = [page for page in leases if page["revoke_at_end"]] if self._revokes_leases else []
+        _revoke_leases(ending, deadline)
+        living = {page["login"] for page in leases if page not in ending}
+        _revoke_logins([page for page in pages if page["kind"] == "login" and page["id"] not in living], deadline)
+        ledger.clear()
+
+
+def _revoke_leases(pages: Sequence[Page], deadline: float) -> None:
+    revoked: dict[str, int] = {}
+    left: list[str] = []
+    for page in pages:
+        for lease_id in [*page["replaced"], page["credentials"]["lease_id"]]:
+            try:
+                revoke(_client(page["options"], page["token"], deadline), lease_id)
+                revoked[page["path"]] = revoked.get(page["path"], 0) + 1
+            except Problem as problem:
+                left.append(f"{lease_id} ({problem})")
+    for path, count in sorted(revoked.items()):
+        display.display(f"leasehold: revoked {count} lease(s) of {path}")
+    if left:
+        display.warning(f"leasehold: not revoked, and their users live to the end of their leases: {'; '.join(left)}")
+
+
+def _revoke_logins(pages: Sequence[Page], deadline: float) -> None:
+    for page in pages:
+        for token in [*page["earlier"], *([page["token"]] if page["own"] else [])]:
+            try:
+                _client(page["options"], token, deadline).ask("post", "auth/token/revoke-self")
+            except Problem as problem:
+                display.warning(
+                    f"leasehold: the run's own login could not be revoked and lives until it expires. {problem}"
+                )
+
+
+def _client(options: dict[str, t.Any], token: str, deadline: float) -> t.Any:
+    left = int(deadline - time.monotonic())
+    if left < 1:
+        raise Problem("there was no time left")
+    method = "none" if options["auth_method"] == "none" else "token"
+    return log_in({**options, "auth_method": method, "token": token, "timeout": left, "retries": 0}).client
+
+
+_end: list[EndOfRun] = []
+
+
+def end_of_run() -> EndOfRun:
+    """To be called first in the main process, when plugins are loaded there."""
+    if not _end:
+        _end.append(EndOfRun())
+    return _end[0]
