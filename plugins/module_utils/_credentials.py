@@ -37,6 +37,9 @@ def hand_out(session: Session, wanted: Values, check_mode: bool) -> Values:
     return carry_out(change, {"changed": dynamic, "credentials": placeholder(chosen)}, check_mode)
 
 
+ROUNDING = 2  # seconds between a login and a lease of equal length
+
+
 class Issued(t.NamedTuple):
     credentials: Values
     warnings: list[str]
@@ -92,6 +95,8 @@ def effective_life(client: Client, lease_duration: int) -> tuple[int, list[str]]
         return lease_duration, []  # not allowed to ask, or an agent's listener: only the lease is known
     if not token.get("expire_time") or token["ttl"] >= lease_duration or token.get("period"):
         return lease_duration, []
+    if lease_duration - token["ttl"] <= ROUNDING:
+        return token["ttl"], []
     return token["ttl"], [
         f"The lease says {lease_duration} s, but the token it was issued under ends in {token['ttl']} s and takes the user with it. Give "
         "the login a token that lives longer: token_period or token_ttl of its auth role, or token_type=batch."
