@@ -144,7 +144,7 @@ class Database:
             return False
 
     def has(self, user: str) -> bool:
-        return bool(self.sql("SELECT FROM pg_roles WHERE rolname = %s", user))
+        return bool(self.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", user))
 
     def refuse_all(self) -> None:
         """Be there, and let nobody in, for a reason that is not the password."""
@@ -354,10 +354,10 @@ class Runner:
             for key, spec in task.specification["argument_spec"].items()
             for word in (key, *spec.get("aliases", ()))
         }
-        if any(alias in options for alias in task.specification["argument_spec"]["mount"].get("aliases", ())):
+        if any(alias in options for alias in task.specification["argument_spec"].get("mount", {}).get("aliases", ())):
             del given["mount"]
         wanted = validated(module_name, {key: value for key, value in given.items() if value is not None})
-        assert set(given) <= named
+        assert {key for key in given if given[key] is not None} <= named
         with self.world.unchanged() if check and self.watching else contextlib.nullcontext():
             return t.cast("Values", task.perform(wanted, check, connect=self.world.connect))
 
@@ -392,7 +392,11 @@ class Runner:
 
 @pytest.fixture
 def run(request: pytest.FixtureRequest) -> Runner:
-    used = next(name for name in ("vault", "real_vault", "any_postgres", "fake_vault") if name in request.fixturenames)
+    used = next(
+        name
+        for name in ("vault", "real_vault", "any_postgres", "fake_vault", "reports")
+        if name in request.fixturenames
+    )
     return Runner(request.getfixturevalue(used))
 
 
@@ -457,3 +461,12 @@ def stub() -> Iterator[Stub]:
     server = Stub()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def reports(real_vault: World) -> World:
+    """A mounted engine with a connection, and a PostgreSQL user `…_reports` whose password Vault may change."""
+    user = f"{real_vault.database.name}_reports"
+    real_vault.database.sql(f"CREATE ROLE {user} LOGIN PASSWORD 'first-password'")
+    real_vault.database.sql(f"GRANT {user} TO {real_vault.database.admin} WITH ADMIN OPTION")
+    return real_vault.add_mount().add_connection()

@@ -1,0 +1,79 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def user(reports):
+    return f"{reports.database.name}_reports"
+
+
+@pytest.fixture
+def wanted(user):
+    return {"name": "reports", "db_name": "db", "username": user, "rotation_period": "24h"}
+
+
+def test_the_life_of_a_static_role(reports, run, user, wanted):
+    made = run.changes("database_static_role", **wanted)
+    assert made["static_role"]["rotation_period"] == 86400
+    assert not reports.database.opens("first-password", user)  # Vault rotates at once
+
+    run.nothing("database_static_role", **{**wanted, "rotation_period": 86400})
+    run.nothing("database_static_role", name="reports")
+    changed = run.changes("database_static_role", **{**wanted, "rotation_period": "12h"})
+    assert yaml.safe_load(changed["diff"]["before"])["rotation_period"] == 86400
+    assert yaml.safe_load(changed["diff"]["after"])["rotation_period"] == 43200
+
+    assert run.changes("database_static_role", name="reports", state="absent")["static_role"] == {}
+    run.nothing("database_static_role", name="reports", state="absent")
+    assert reports.database.has(user)
+
+
+def test_what_somebody_else_changed_is_reported_and_mended(reports, run, user, wanted):
+    run("database_static_role", **wanted)
+    reports.write("static-roles/reports", username=user, rotation_period=60, rotation_statements=["SELECT 'by hand'"])
+    result = run.changes("database_static_role", **wanted)
+    before, after = (yaml.safe_load(result["diff"][side]) for side in ("before", "after"))
+    assert {key for key in after if before[key] != after[key]} == {"rotation_period"}
+    assert result["static_role"]["rotation_statements"] == ["SELECT 'by hand'"]
+
+
+def test_the_user_cannot_change(reports, run, wanted):
+    run("database_static_role", **wanted)
+    sentence = run.refused("database_static_role", **{**wanted, "username": "somebody_else"})
+    assert "username" in sentence
+    assert "only at creation" in sentence
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"name": "a/b"}, "cannot be a name"),
+        ({"rotation_period": "abc"}, "rotation_period"),
+        ({"rotation_period": "-1"}, "rotation_period"),
+        ({"rotation_period": "1w"}, "rotation_period"),
+        ({"db_name": "nowhere"}, "no connection nowhere"),
+        ({"username": None}, "username"),
+        ({"rotation_period": None}, "rotation_period"),
+        ({"rotation_period": None, "rotation_schedule": "0 0 * * *"}, "rotation_schedule"),
+    ],
+)
+def test_bad_input_is_refused_and_rotates_nothing(reports, run, user, wanted, wrong, words):
+    assert words in run.refused("database_static_role", **{**wanted, **wrong})
+    assert reports.database.opens("first-password", user)
+
+
+def test_a_role_the_connection_does_not_allow_is_refused(reports, run, user, wanted):
+    reports.write("config/db", allowed_roles="another")
+    assert "does not allow the role reports" in run.refused("database_static_role", **wanted)
+    assert reports.database.opens("first-password", user)
+
+
+def test_no_password_is_shown(reports, run, wanted):
+    made = run("database_static_role", **wanted)
+    assert reports.read("static-creds/reports")["password"] not in str(made)

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+
+
+@pytest.fixture
+def issuing(real_vault):
+    return real_vault.add_mount().add_connection().add_role(default_ttl="1h", max_ttl="2h")
+
+
+def lease(run, check=False, **options):
+    return run("lease", check=check, mount=None, **options)
+
+
+def refused(run, **options):
+    return run.refused("lease", mount=None, **options)
+
+
+def test_the_life_of_a_lease(issuing, run):
+    user = issuing.issue("app")
+    one = {"lease_id": user["lease_id"]}
+    for check in (True, False):
+        assert not lease(run, check=check, **one)["changed"]
+        assert not lease(run, check=check, **one, valid_for="30m")["changed"]
+    assert lease(run, check=True, **one, valid_for="90m")["changed"]
+    renewed = lease(run, **one, valid_for="90m")
+    assert renewed["changed"]
+    assert renewed["lease"]["lease_duration"] == 5400
+    assert not lease(run, **one, valid_for="80m")["changed"]
+
+    assert lease(run, check=True, **one, state="absent")["changed"]
+    assert issuing.database.has(user["username"])
+    assert lease(run, **one, state="absent")["changed"]
+    assert not issuing.database.has(user["username"])
+    for check in (True, False):
+        assert not lease(run, check=check, **one, state="absent")["changed"]
+
+
+def test_a_lease_is_never_shortened(issuing, run):
+    one = {"lease_id": issuing.issue("app")["lease_id"]}
+    lease(run, **one, valid_for="90m")
+    assert not lease(run, **one, valid_for="1m", increment="2m")["changed"]
+    assert issuing.client.ask("put", "sys/leases/lookup", one)["data"]["ttl"] > 5000
+
+
+def test_longer_than_the_hard_limit_is_a_failure_not_a_shorter_life(issuing, run):
+    with pytest.raises(Problem, match=r"hard limit.*Issue new credentials"):
+        lease(run, lease_id=issuing.issue("app")["lease_id"], valid_for="5h")
+
+
+def test_a_lease_that_has_ended_cannot_be_kept(issuing, run):
+    assert "has ended" in refused(run, lease_id=f"{issuing.mount}/creds/app/nobody")
+
+
+def test_a_prefix_is_revoked_as_a_whole(issuing, run):
+    issuing.add_role("other")
+    for role in ("app", "app", "other"):
+        issuing.issue(role)
+    prefix = {"prefix": f"{issuing.mount}/creds/app", "state": "absent"}
+    assert lease(run, check=True, **prefix)["revoked"] == 2
+    done = lease(run, **prefix)
+    assert (done["changed"], done["revoked"], done["remaining"]) == (True, 2, 0)
+    for check in (True, False):
+        assert not lease(run, check=check, **prefix)["changed"]
+    assert len(issuing.leases()) == 1
+
+
+@pytest.mark.parametrize("whole_prefix", [True, False])
+def test_a_lease_that_cannot_be_revoked_is_a_failure_or_forgotten_by_force(real_vault, run, whole_prefix):
+    real_vault.add_mount().add_connection().add_role(revocation_statements=["SELECT no_such_function()"])
+    user = real_vault.issue("app")
+    what = {"prefix": f"{real_vault.mount}/creds"} if whole_prefix else {"lease_id": user["lease_id"]}
+    assert "42883" in refused(run, **what, state="absent")
+    done = lease(run, **what, state="absent", force=True)
+    assert done["changed"]
+    assert "stays in the database" in done["warnings"][0]
+    assert real_vault.leases() == []
+    assert real_vault.database.has(user["username"])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "lease_id"),
+        ({"lease_id": "a/b", "prefix": "a"}, "mutually exclusive"),
+        ({"prefix": "database/creds"}, "prefix can be revoked, not renewed"),
+        ({"lease_id": "../sys/seal", "state": "absent"}, "is not a lease"),
+        ({"lease_id": "database/creds/app/x", "valid_for": "soon"}, "valid_for"),
+        ({"prefix": "sys/x", "state": "absent"}, "is not a lease"),
+    ],
+)
+def test_bad_input_is_refused(real_vault, run, options, words):
+    assert words in refused(run, **options)

@@ -1,0 +1,184 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The repository tests itself: what every module and every file has to have."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+
+import pytest
+import yaml
+
+from .conftest import ROOT, module_named
+
+PLUGINS = ROOT / "plugins"
+MODULES = sorted(file.stem for file in (PLUGINS / "modules").glob("*.py") if file.stem != "__init__")
+FILES = sorted(file for file in PLUGINS.rglob("*.py") if "__pycache__" not in file.parts)
+
+each_module = pytest.mark.parametrize("name", MODULES)
+each_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PLUGINS)))
+
+
+class AnyTag(yaml.SafeLoader):
+    """YAML as Ansible reads it: `!unsafe` is text."""
+
+
+AnyTag.add_constructor("!unsafe", lambda loader, node: node.value)
+
+
+def documented(name):
+    """The options of a module with those of its fragments, as ansible-doc puts them together."""
+    text = yaml.safe_load(module_named(name).DOCUMENTATION)
+    options = dict(text.get("options") or {})
+    for fragment in text.get("extends_documentation_fragment", ()):
+        file, _dot, part = fragment.removeprefix("leasehold.vault.").partition(".")
+        module = importlib.import_module(f"ansible_collections.leasehold.vault.plugins.doc_fragments.{file}")
+        found = yaml.safe_load(getattr(module.ModuleDocFragment, (part or "DOCUMENTATION").upper()))
+        options = {**(found.get("options") or {}), **options}
+    return text, options
+
+
+def tree(file):
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def test_there_are_modules():
+    assert len(MODULES) >= 8
+
+
+@each_module
+def test_a_module_is_one_task(name):
+    module = module_named(name)
+    specification = module.TASK.specification
+    assert specification["supports_check_mode"] is True
+    assert callable(module.main)
+
+
+@each_module
+def test_the_documented_options_are_the_modules_options(name):
+    specification = module_named(name).TASK.specification["argument_spec"]
+    _text, options = documented(name)
+    assert set(options) == set(specification)
+    for option, spec in specification.items():
+        says = options[option]
+        assert says["type"] == spec.get("type", "str"), option
+        assert sorted(says.get("aliases", ())) == sorted(spec.get("aliases", ())), option
+        assert list(says.get("choices", ())) == list(spec.get("choices", ())), option
+        assert says.get("default") == spec.get("default"), option
+        assert says.get("required", False) == spec.get("required", False), option
+        assert says.get("elements") == spec.get("elements"), option
+        assert says["description"], option
+
+
+@each_module
+def test_a_module_is_documented(name):
+    text, _options = documented(name)
+    assert text["module"] == name
+    assert text["author"]
+    assert text["version_added"]
+    assert text["short_description"]
+    assert module_named(name).__doc__
+
+
+@each_module
+def test_the_examples_are_tasks_with_options_that_exist(name):
+    specification = module_named(name).TASK.specification["argument_spec"]
+    words = {word for option, spec in specification.items() for word in (option, *spec.get("aliases", ()))}
+    tasks = yaml.load(module_named(name).EXAMPLES, AnyTag)  # noqa: S506 (a safe loader that knows one more tag)
+    assert tasks
+    ours = [task[f"leasehold.vault.{name}"] for task in tasks if f"leasehold.vault.{name}" in task]
+    assert ours
+    for task in tasks:
+        assert task["name"]
+    for options in ours:
+        assert set(options or {}) <= words
+
+
+@each_module
+def test_what_a_module_returns_is_documented(name):
+    returned = yaml.safe_load(module_named(name).RETURN)
+    assert all(value["description"] and value["type"] and value["returned"] for value in returned.values())
+
+
+@each_module
+def test_a_module_has_an_action_plugin_of_its_name(name):
+    action = importlib.import_module(f"ansible_collections.leasehold.vault.plugins.action.{name}")
+    from ansible_collections.leasehold.vault.plugins.plugin_utils._action import LeaseholdAction
+
+    assert issubclass(action.ActionModule, LeaseholdAction)
+
+
+@each_module
+def test_a_module_has_a_story(name):
+    assert (ROOT / "tests" / "unit" / "plugins" / "modules" / f"test_{name}.py").is_file()
+
+
+def test_the_action_group_holds_every_module_and_nothing_else():
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+    assert sorted(runtime["action_groups"]["vault"]) == MODULES
+
+
+def test_there_is_no_action_plugin_without_a_module():
+    assert sorted(file.stem for file in (PLUGINS / "action").glob("*.py") if file.stem != "__init__") == MODULES
+
+
+def test_every_util_is_private_by_name_and_has_a_test():
+    utils = [file for kind in ("module_utils", "plugin_utils") for file in (PLUGINS / kind).glob("*.py")]
+    assert all(file.stem.startswith("_") for file in utils)
+    assert all("PRIVATE to the collection" in file.read_text(encoding="utf-8") for file in utils)
+
+
+@each_file
+def test_nothing_catches_everything(file):
+    caught = [node.type for node in ast.walk(tree(file)) if isinstance(node, ast.ExceptHandler)]
+    names = {name.id for kind in caught if kind for name in ast.walk(kind) if isinstance(name, ast.Name)}
+    assert None not in caught
+    assert not names & {"Exception", "BaseException"}
+
+
+@each_file
+def test_a_file_says_whose_it_is(file):
+    head = file.read_text(encoding="utf-8")[:400]
+    assert "SPDX-License-Identifier: GPL-3.0-or-later" in head
+    assert "from __future__ import annotations" in file.read_text(encoding="utf-8")
+
+
+def decides(node):
+    """Whether a condition asks if this is a check run."""
+    asked = {part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "") for part in ast.walk(node)}
+    return bool(asked & {"dry_run", "check_mode"})
+
+
+def test_one_place_alone_decides_what_a_check_run_does():
+    places = []
+    for file in FILES:
+        if "lookup" in str(file.relative_to(PLUGINS)):
+            continue  # a lookup has no second half to leave out; it answers with placeholders
+        for function in ast.walk(tree(file)):
+            if isinstance(function, ast.FunctionDef):
+                tests = [node.test for node in ast.walk(function) if isinstance(node, (ast.If, ast.IfExp, ast.While))]
+                places += [f"{file.stem}.{function.name}" for test in tests if decides(test)]
+    assert places == ["_reconcile.carry_out"]
+
+
+def test_only_the_client_and_the_login_know_hvac():
+    knowing = set()
+    for file in FILES:
+        for node in ast.walk(tree(file)):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            named += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.split(".")[0] in ("hvac", "requests") for name in named):
+                knowing.add(file.stem)
+    assert knowing <= {"_client", "_auth"}
+
+
+def test_the_engine_knows_no_ansible_and_no_network():
+    imported = [
+        node.module or ""
+        for node in ast.walk(tree(PLUGINS / "module_utils" / "_reconcile.py"))
+        if isinstance(node, ast.ImportFrom)
+    ]
+    ours = "ansible_collections.leasehold.vault.plugins.module_utils."
+    assert {name.removeprefix(ours) for name in imported} <= {"__future__", "_errors"}
