@@ -1,0 +1,81 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one document that people write, as the arguments of ``database_sync``."""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import quote, urlencode
+
+from ansible.errors import AnsibleFilterError
+
+Values = dict[str, t.Any]
+
+
+def database_document(
+    databases: list[Values], functions: Values | None = None, verify: str = "none"
+) -> dict[str, list[Values]]:
+    """``{"connections": […], "roles": […], "static_roles": […]}`` for the entries of ``vault_databases``."""
+    document: dict[str, list[Values]] = {"connections": [], "roles": [], "static_roles": []}
+    for database in databases:
+        connection = _of(database, "name", "an entry of vault_databases")
+        made_by = database.get("functions") or ("leasehold" if (functions or {}).get(connection) else "none")
+        roles, static_roles = database.get("roles") or {}, database.get("static_roles") or {}
+        document["connections"].append(_connection(database, connection, [*roles, *static_roles]))
+        document["roles"].extend(
+            {
+                "verify": verify,
+                **_login(database),
+                **({"functions": made_by} if "in_role" in role else {}),
+                **role,
+                "name": name,
+                "db_name": connection,
+            }
+            for name, role in roles.items()
+        )
+        document["static_roles"].extend(
+            {**role, "name": name, "db_name": connection} for name, role in static_roles.items()
+        )
+    return document
+
+
+def _connection(database: Values, name: str, roles: list[str]) -> Values:
+    admin = _of(database, "admin", name)
+    given: Values = {
+        "name": name,
+        "connection_url": database.get("connection_url") or _url(database, name),
+        "username": _of(admin, "username", f"{name}: admin"),
+        "password": admin.get("password") or None,
+        "allowed_roles": roles,
+        "plugin_options": database.get("options") or None,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _url(database: Values, name: str) -> str:
+    """The names in braces are Vault's to fill in."""
+    parameters = {"sslmode": database.get("sslmode", "verify-full"), **(database.get("url_parameters") or {})}
+    return (
+        f"postgresql://{{{{username}}}}:{{{{password}}}}@{_of(database, 'host', name)}:{database.get('port', 5432)}"
+        f"/{quote(_of(database, 'database', name), safe='')}?{urlencode(parameters, quote_via=quote, safe='/')}"
+    )
+
+
+def _login(database: Values) -> Values:
+    """Where the database is as seen from here, for trying roles."""
+    login = database.get("login") or {}
+    return {f"login_{key}": login[key] for key in ("host", "port", "ca_cert") if login.get(key)}
+
+
+def _of(entry: Values, key: str, where: str) -> t.Any:
+    value = entry.get(key)
+    if not value:
+        raise AnsibleFilterError(f"{where}: {key} is missing.")
+    return value
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"database_document": database_document}
