@@ -16,7 +16,7 @@ import itertools
 import json
 import re
 import typing as t
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import requests
 
@@ -107,7 +107,8 @@ class FakeVault(requests.adapters.BaseAdapter):
         parts = urlsplit(request.url or "")
         path = unquote(parts.path).removeprefix("/v1/")
         method = {"PUT": "POST"}.get(str(request.method).upper(), str(request.method).upper())
-        if method == "GET" and parts.query == "list=true":
+        query = parse_qs(parts.query)
+        if method == "GET" and query.get("list") == ["true"]:
             method = "LIST"
         body = json.loads(request.body) if request.body else {}
         if self.frozen and method in ("POST", "DELETE") and path not in HARMLESS:
@@ -116,6 +117,8 @@ class FakeVault(requests.adapters.BaseAdapter):
             if method in ("POST", "DELETE"):
                 self.writes.append((method, path, copy.deepcopy(body)))
             status, answer = self.answer(method, path, body)
+            if method == "LIST":
+                answer["data"]["keys"] = _page(answer["data"]["keys"], query)
         except RefusalError as refusal:
             status, answer = refusal.status, {"errors": list(refusal.errors)}
         response = requests.Response()
@@ -335,6 +338,12 @@ def _listed(keys: list[str]) -> Answer:
     if not keys:
         raise RefusalError(404)
     return 200, {"data": {"keys": keys}}
+
+
+def _page(keys: list[str], query: dict[str, list[str]]) -> list[str]:
+    after, limit = query.get("after", [""])[0], int(query.get("limit", ["0"])[0])
+    later = [key for key in keys if key > after]
+    return later[:limit] if limit > 0 else later
 
 
 def _as_list(value: t.Any) -> list[str]:

@@ -339,3 +339,17 @@ def test_a_body_is_left_as_it_was_given(client, stub):
     body = {"password": "hush-hush"}
     client.write("x", body)
     assert body == {"password": "hush-hush"}
+
+
+def test_a_long_list_is_read_page_by_page(fake_vault):
+    fake_vault.add_mount().add_connection()
+    wanted = sorted(f"role-{number:04}" for number in range(2001))
+    for name in wanted:
+        fake_vault.server.objects[f"{fake_vault.mount}/roles/{name}"] = {}
+    assert fake_vault.names("roles") == wanted
+
+
+def test_a_server_without_pages_gives_its_list_once(client, stub):
+    keys = [f"role-{number:04}" for number in range(1500)]
+    stub.answers = [(200, {"data": {"keys": keys}})] * 3
+    assert client.list("database/roles") == keys

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 
 import pytest
@@ -17,6 +18,7 @@ from ...conftest import validated
 each_option = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 
 
+@functools.cache
 def fragments(part):
     merged = {}
     for name in ("connection", "auth"):
