@@ -329,11 +329,21 @@ def module_named(name: str) -> types.ModuleType:
     return importlib.import_module(f"ansible_collections.leasehold.vault.plugins.modules.{name}")
 
 
+@functools.cache
+def specification_of(module_name: str) -> Values:
+    return t.cast("Values", module_named(module_name).TASK.specification)
+
+
+@functools.cache
+def _validator(module_name: str) -> ArgumentSpecValidator:
+    specification = dict(specification_of(module_name))
+    specification.pop("supports_check_mode")
+    return ArgumentSpecValidator(**specification)
+
+
 def validated(module_name: str, given: Values) -> Values:
     """The options as the module receives them: aliases, types and defaults as AnsibleModule has them."""
-    specification = dict(module_named(module_name).TASK.specification)
-    specification.pop("supports_check_mode")
-    result = ArgumentSpecValidator(**specification).validate(given)
+    result = _validator(module_name).validate(given)
     if result.error_messages:
         raise Problem("; ".join(result.error_messages))
     return t.cast("Values", result.validated_parameters)
@@ -348,14 +358,10 @@ class Runner:
         """Whether each check run is proved not to write; turned off by tests that prove it for many runs at once."""
 
     def __call__(self, module_name: str, check: bool = False, **options: t.Any) -> Values:
-        task = module_named(module_name).TASK
+        task, known = module_named(module_name).TASK, specification_of(module_name)["argument_spec"]
         given = {"mount": self.world.mount, **self.world.options, **options}
-        named = {
-            word
-            for key, spec in task.specification["argument_spec"].items()
-            for word in (key, *spec.get("aliases", ()))
-        }
-        if any(alias in options for alias in task.specification["argument_spec"].get("mount", {}).get("aliases", ())):
+        named = {word for key, spec in known.items() for word in (key, *spec.get("aliases", ()))}
+        if any(alias in options for alias in known.get("mount", {}).get("aliases", ())):
             del given["mount"]
         wanted = validated(module_name, {key: value for key, value in given.items() if value is not None})
         assert {key for key in given if given[key] is not None} <= named

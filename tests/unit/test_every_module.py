@@ -12,7 +12,7 @@ import importlib
 import pytest
 import yaml
 
-from .conftest import ROOT, module_named
+from .conftest import ROOT, module_named, specification_of
 
 PLUGINS = ROOT / "plugins"
 MODULES = sorted(file.stem for file in (PLUGINS / "modules").glob("*.py") if file.stem != "__init__")
@@ -66,7 +66,7 @@ def test_a_module_is_one_task(name):
 
 @each_module
 def test_the_documented_options_are_the_modules_options(name):
-    specification = module_named(name).TASK.specification["argument_spec"]
+    specification = specification_of(name)["argument_spec"]
     _text, options = documented(name)
     assert set(options) == set(specification)
     for option, spec in specification.items():
@@ -92,7 +92,7 @@ def test_a_module_is_documented(name):
 
 @each_module
 def test_the_examples_are_tasks_with_options_that_exist(name):
-    specification = module_named(name).TASK.specification["argument_spec"]
+    specification = specification_of(name)["argument_spec"]
     words = {word for option, spec in specification.items() for word in (option, *spec.get("aliases", ()))}
     tasks = yaml.load(module_named(name).EXAMPLES, AnyTag)  # noqa: S506 (a safe loader that knows one more tag)
     assert tasks
