@@ -24,6 +24,7 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._options import NAMES, OPTIONS, Option
 from ansible_collections.leasehold.vault.plugins.plugin_utils._end import end_of_run
@@ -103,8 +104,10 @@ def perform_here(task: Task, action: str, arguments: Values, check_mode: bool) -
             message = f"Unsupported parameters for ({action}) module: {message}"
         return t.cast("Values", remove_values({"failed": True, "msg": message}, secrets))
     answer: Values = {"invocation": {"module_args": _shown(options, specification["argument_spec"])}}
+    # What it issues ends with its login, and shall outlive the run.
+    connect = log_in if task.keeps_token else _session
     try:
-        answer.update(task.perform(options, check_mode, connect=_session))
+        answer.update(task.perform(options, check_mode, connect=connect))
     except Problem as problem:
         answer.update(problem.result, failed=True, msg=str(problem))
     return t.cast("Values", remove_values(_as_sent(answer), secrets))

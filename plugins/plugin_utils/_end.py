@@ -15,6 +15,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import time
 import typing as t
 
@@ -55,6 +56,7 @@ class EndOfRun:
             os.kill(os.getpid(), number)
             return
         self.give_back()
+        sys.stdout.flush()  # Ansible's handler ends the process without it
         if callable(self._signal_handler):
             self._signal_handler(number, frame)
         raise SystemExit(128 + number)

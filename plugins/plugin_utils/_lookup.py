@@ -47,8 +47,8 @@ class CredentialsLookup(LookupBase):
 
     def run(self, terms: list[str], variables: Values | None = None, **kwargs: t.Any) -> list[Values]:
         self._plugin = t.cast("t.Any", self)  # LookupBase is untyped
-        self._plugin.set_options(var_options=variables, direct=kwargs)
         self._variables = variables or {}
+        self._plugin.set_options(var_options=self._finished(), direct=kwargs)
         try:
             return [self.credentials(_role(term)) for term in terms]
         except Problem as problem:
@@ -56,6 +56,15 @@ class CredentialsLookup(LookupBase):
 
     def credentials(self, role: str) -> Values:
         raise NotImplementedError
+
+    def _finished(self) -> Values:
+        """The variables in which options are found; Ansible hands them over as they are written, templates and all."""
+        places = [
+            place["name"] for told in self._plugin.option_definitions.values() for place in told.get("vars") or ()
+        ]
+        return {
+            name: self._plugin._templar.template(self._variables[name]) for name in places if name in self._variables
+        }
 
     def option(self, option: str) -> t.Any:
         try:
