@@ -10,6 +10,7 @@ ground("name")                 a mount and a database of one test file, made wit
 
 from __future__ import annotations
 
+import base64
 import collections
 import contextlib
 import json
@@ -23,9 +24,11 @@ import time
 import typing as t
 import urllib.error
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import psycopg2
 import pytest
+import yaml
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,14 +41,46 @@ CALLBACK = "leasehold.vault.revoke_leases"
 Values = dict[str, t.Any]
 
 
+# ----------------------------------------------------------------------------------------------------------- secrets
+
+
+def leaks(text: str, secrets: t.Iterable[str]) -> list[str]:
+    """Which of these secrets a text holds, as they are or in one of the forms in which they could get there."""
+    return [secret for secret in secrets if any(form in text for form in forms(secret))]
+
+
+def forms(secret: str) -> set[str]:
+    raw = secret.encode()
+    written = {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    nested = {json.dumps(form)[1:-1] for form in written} | {form.replace("'", "''") for form in written}
+    encoded = {quote(secret), quote(secret, safe=""), quote_plus(secret), base64.b64encode(raw).decode(), raw.hex()}
+    return written | nested | encoded
+
+
 # ------------------------------------------------------------------------------------------------------------- plays
+
+
+class Unsafe(str):
+    """Text that Ansible is to leave alone: `!unsafe` in YAML."""
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_Dumper.add_representer(Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", str(text), style='"'))
+
+
+def as_yaml(values: t.Any) -> str:
+    return str(yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000))
 
 
 class Run:
     """What a run said: its output as people see it, and task by task."""
 
-    def __init__(self, code: int, output: str, record: Path, home: Path) -> None:
+    def __init__(self, code: int, output: str, record: Path, home: Path, secrets: t.Sequence[str] = ()) -> None:
         self.code, self.output, self.home = code, output, home
+        assert not leaks(output, secrets), f"printed: {leaks(output, secrets)}"
         lines = record.read_text().splitlines() if record.exists() else []
         events = [json.loads(line) for line in lines]
         self.results: list[Values] = [event for event in events if "task" in event]
@@ -101,8 +136,10 @@ def _label(event: Values) -> bool:
 class Started:
     """A run in the background, in a process group of its own."""
 
-    def __init__(self, process: subprocess.Popen[str], log: Path, record: Path, home: Path) -> None:
-        self.process, self.log, self.record, self.home = process, log, record, home
+    def __init__(
+        self, process: subprocess.Popen[str], log: Path, record: Path, home: Path, secrets: t.Sequence[str] = ()
+    ) -> None:
+        self.process, self.log, self.record, self.home, self.secrets = process, log, record, home, secrets
 
     def wait_for(self, what: Callable[[], t.Any], seconds: float = 60) -> t.Any:
         """Wait until it is so; the run must not end before."""
@@ -123,7 +160,7 @@ class Started:
         except subprocess.TimeoutExpired:
             self.signal_group(signal.SIGKILL)
             pytest.fail(f"the run did not end within {seconds} s:\n{self.log.read_text()}")
-        return Run(self.process.returncode, self.log.read_text(), self.record, self.home)
+        return Run(self.process.returncode, self.log.read_text(), self.record, self.home, self.secrets)
 
 
 class Play:
@@ -133,6 +170,8 @@ class Play:
         self.directory, self.bao = directory, bao
         self.inventory: list[str] = ["localhost"]
         self.environment: dict[str, str] = {}
+        self.secrets: list[str] = []
+        """What no run may print."""
         self._count = 0
 
     def __call__(
@@ -157,7 +196,7 @@ class Play:
                 stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, text=True, cwd=self.directory,
                 env={**self._environment(here, home), **self.environment, **(env or {})}, start_new_session=True,
             )  # fmt: skip
-        return Started(process, log, record, home)
+        return Started(process, log, record, home, self.secrets)
 
     def write(self, name: str, text: str) -> str:
         path = self.directory / name
@@ -282,7 +321,7 @@ class Ground:
 
     def users(self, role: str) -> list[str]:
         """The PostgreSQL users of a role that there are."""
-        rows = self.sql("SELECT rolname FROM pg_roles WHERE rolname ~ %s ORDER BY 1", values=(f"^v-.*-{role[:8]}-",))
+        rows = self.sql("SELECT rolname FROM pg_roles WHERE rolname ~ %s ORDER BY 1", values=(f"^v-.*-{role[:8]}",))
         return [name for (name,) in rows]
 
     def sql(self, text: str, database: str = "", values: t.Sequence[t.Any] = ()) -> list[t.Any]:
@@ -337,7 +376,7 @@ class Ground:
     def remove(self) -> None:
         self.bao.request("PUT", f"sys/leases/revoke-force/{self.mount}")
         self.bao.request("DELETE", f"sys/mounts/{self.mount}")
-        self.sql(f"DROP DATABASE {self.database} WITH (FORCE)", "postgres")
+        self.sql(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)", "postgres")
 
 
 @pytest.fixture(scope="module")

@@ -121,6 +121,24 @@ def test_what_shall_stay_stays_also_under_the_login_of_the_run(play: Play, here:
     assert "revoked 2 lease(s) of end/creds/goes" in run.output
 
 
+def test_what_a_module_issued_outlives_the_run(play: Play, here: Ground) -> None:
+    """In the controller, where tasks share the login of the run, and as a module of its own."""
+    role = here.role("module")
+    issue = f"leasehold.vault.database_credentials: {{mount: end, role: {role}}}\n      register: issued"
+    for where in (True, False):
+        play(f"""
+- hosts: all
+  gather_facts: false
+  tasks:
+    - {issue}
+    - ansible.builtin.debug:
+        msg: "{{{{ (issued.credentials | noted('{play.directory}/seen')).username }}}}"
+    - leasehold.vault.lease: {{lease_id: "{{{{ issued.credentials.lease_id }}}}", valid_for: 2m}}
+""", "-e", json.dumps({"leasehold_run_in_controller": where}), env=here.approle("module", token_ttl="2h"))  # fmt: skip
+    assert len(seen(play)) == 4
+    assert all(here.opens(one["username"], one["password"]) for one in seen(play))
+
+
 def test_the_login_of_the_run_ends_with_it(play: Play, here: Ground) -> None:
     role = here.role("login")
     mark = here.mark()

@@ -145,6 +145,19 @@ def test_names_tell_users_of_one_role_apart_and_runs_do_not_share(play: Play, he
     assert not set(first) & set(play(document).said("who")[0])
 
 
+def test_options_are_found_in_variables_with_templates_in_them(play: Play, here: Ground) -> None:
+    play.write(
+        "group_vars/all.yml",
+        "leasehold_token: \"{{ lookup('ansible.builtin.env', 'TOKEN') }}\"\nleasehold_scope: \"{{ shared }}\"\n",
+    )
+    here.role("variable")
+    run = play(
+        a_play(say("who", f"{lookup('variable')}.username"), hosts="h0,h1", vars="{shared: run}"),
+        env={"VAULT_TOKEN": "", "TOKEN": here.bao.token},
+    )
+    assert run.said("who") == here.users("variable") * 2
+
+
 # --------------------------------------------------------------------------------------------------------- one login
 
 
