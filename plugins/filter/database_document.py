@@ -49,7 +49,7 @@ def _connection(database: Values, name: str, roles: list[str]) -> Values:
         "username": _of(admin, "username", f"{name}: admin"),
         "password": admin.get("password") or None,
         "allowed_roles": roles,
-        "plugin_options": database.get("options") or None,
+        **(database.get("options") or {}),
     }
     return {key: value for key, value in given.items() if value is not None}
 

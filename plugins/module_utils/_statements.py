@@ -120,6 +120,12 @@ def revocation(group: str, owner: str, manner: str = "strict") -> str:
     return _REVOCATION.format(tag=tag, owner=identifier(owner), drop=drop)
 
 
+def groups_in(creation: t.Sequence[str]) -> list[str]:
+    """The group roles that creation statements may have been written for."""
+    found = re.findall(r"""IN ROLE "((?:[^"]|"")+)"|leasehold\.issue\(.*, '((?:[^']|'')+)'\)""", " ".join(creation))
+    return [(quoted or literal_).replace('""', '"').replace("''", "'") for quoted, literal_ in found]
+
+
 def identifier(name: str) -> str:
     return '"{}"'.format(_postgresql_name(name).replace('"', '""'))
 
