@@ -1,0 +1,95 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+
+
+@pytest.fixture
+def document(vault):
+    roles = [
+        {"name": name, "db_name": "db", "in_role": vault.database.group, "default_ttl": "1h"}
+        for name in ("app", "reports")
+    ]
+    return {
+        "engine": {"max_lease_ttl": "24h"},
+        "connections": [{"name": "db", **vault.connection(), "allowed_roles": ["app", "reports"]}],
+        "roles": roles,
+    }
+
+
+def actions(result):
+    return {each["name"]: each["action"] for each in result["objects"] if each["action"] != "none"}
+
+
+def test_the_life_of_an_engine_in_one_document(vault, run, document):
+    made = run.changes("database_sync", **document)
+    assert actions(made) == {vault.mount: "create", "db": "create", "app": "create", "reports": "create"}
+    assert vault.issue("app")["username"]
+
+    document["roles"][1]["default_ttl"] = "2h"
+    assert actions(run.changes("database_sync", **document)) == {"reports": "update"}
+
+
+def test_what_somebody_else_changed_is_reported_alone_and_mended(vault, run, document):
+    run("database_sync", **document)
+    vault.write("roles/app", default_ttl=120, max_ttl=7200)
+    result = run.changes("database_sync", **document)
+    assert actions(result) == {"app": "update"}
+    assert "120" in result["diff"]["before"]
+    assert vault.read("roles/app")["max_ttl"] == 7200
+
+
+def test_what_is_not_declared_stays_unless_it_is_to_be_pruned(vault, run, document):
+    run("database_sync", **document)
+    vault.add_role("old").add_connection("old-db")
+    run.nothing("database_sync", **document)
+    assert actions(run.changes("database_sync", **document, prune=["roles"])) == {"old": "delete"}
+    assert vault.names("config") == ["db", "old-db"]
+    run.changes("database_sync", **document, prune=["roles", "connections"])
+    assert vault.names("config") == ["db"]
+
+
+def test_pruning_with_live_leases_refuses_or_revokes_first(vault, run, document):
+    run("database_sync", **document)
+    vault.write("config/db", allowed_roles=["*"])
+    vault.add_role("old").issue("old")
+    document["connections"][0]["allowed_roles"] = ["*"]
+    assert "1 live lease(s)" in run.refused("database_sync", **document, prune=["roles"])
+    run.changes("database_sync", **document, prune=["roles"], revoke_leases=True)
+    assert vault.leases() == []
+
+
+def test_what_does_not_depend_on_a_failure_is_finished_and_the_next_run_does_the_rest(vault, run, document):
+    wrong = {
+        **document,
+        "connections": [*document["connections"], {"name": "odd", **vault.connection(), "password": "wrong"}],
+    }
+    wrong["roles"] = [*document["roles"], {"name": "other", "db_name": "odd", "in_role": "g"}]
+    with pytest.raises(Problem, match="28P01"):
+        run("database_sync", **wrong)
+    assert vault.names("roles") == ["app", "reports"]
+    run.nothing("database_sync", **document)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"name": "app"}, "more than once"),
+        ({"name": "a/b"}, "cannot be a name"),
+        ({"name": "other", "default_ttl": "1w"}, "default_ttl"),
+        ({"name": "other", "db_name": "nowhere"}, "no connection nowhere"),
+        ({"name": "other"}, "does not allow the role other"),
+    ],
+)
+def test_bad_input_is_refused(vault, run, document, wrong, words):
+    run("database_sync", **document)
+    document["roles"].append({"db_name": "db", "in_role": "g", **wrong})
+    assert words in run.refused("database_sync", **document)
+
+
+def test_no_password_is_shown(vault, run, document):
+    assert vault.database.admin_password not in str(run("database_sync", **document))
