@@ -63,6 +63,7 @@ class Task:
         from ansible.module_utils.basic import AnsibleModule
 
         module = AnsibleModule(**self.specification)
+        module.no_log_values.update(secrets_within(module.params))
         try:
             result = self.perform(module.params, module.check_mode)
         except Problem as problem:
@@ -70,6 +71,12 @@ class Task:
         for warning in result.pop("warnings"):
             module.warn(warning)
         module.exit_json(**result)
+
+
+def secrets_within(options: Values) -> set[str]:
+    """The secrets in ``plugin_options``, which Ansible does not hide: it knows them at the top level only."""
+    within = options.get("plugin_options") or {}
+    return {str(within[key]) for key in ("password", "private_key") if within.get(key)}
 
 
 STATE = {
@@ -91,12 +98,11 @@ def state(resource: Resource) -> Task:
             dry_run=check_mode,
         )
         outcome = reconcile(session.client, resource, wanted, manner)
+        before = as_text(outcome.plan.before)
+        after = as_text({**outcome.plan.after, **outcome.beside}) if outcome.changed else before
         result = {
             "changed": outcome.changed,
-            "diff": {
-                "before": as_text(outcome.plan.before),
-                "after": as_text({**outcome.plan.after, **outcome.beside}),
-            },
+            "diff": {"before": before, "after": after},
             resource.kind: outcome.object,
             "warnings": outcome.warnings,
         }
@@ -167,7 +173,7 @@ def as_text(values: Values) -> str:
 
         return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
-    class Readable(yaml.SafeDumper):
+    class Readable(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
         pass
 
     def block(dumper: t.Any, text: str) -> t.Any:

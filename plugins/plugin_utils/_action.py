@@ -26,6 +26,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._module import secrets_within
 from ansible_collections.leasehold.vault.plugins.module_utils._options import NAMES, OPTIONS, Option
 from ansible_collections.leasehold.vault.plugins.plugin_utils._end import end_of_run
 from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import (
@@ -96,8 +97,8 @@ def perform_here(task: Task, action: str, arguments: Values, check_mode: bool) -
         specification["argument_spec"], **{key: specification[key] for key in VALIDATED if key in specification}
     )
     checked = validator.validate(_as_sent(arguments))
-    secrets = checked._no_log_values
     options = checked.validated_parameters
+    secrets = checked._no_log_values | secrets_within(options)
     if checked.error_messages:
         message = checked.error_messages[0]
         if checked.unsupported_parameters:
