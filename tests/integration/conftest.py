@@ -141,13 +141,13 @@ class Started:
     ) -> None:
         self.process, self.log, self.record, self.home, self.secrets = process, log, record, home, secrets
 
-    def wait_for(self, what: Callable[[], t.Any], seconds: float = 60) -> t.Any:
+    def wait_for(self, what: Callable[[], t.Any], seconds: float = 60, pause: float = 0.1) -> t.Any:
         """Wait until it is so; the run must not end before."""
         deadline = time.monotonic() + seconds
         while not (found := what()):
             assert self.process.poll() is None, f"the run ended too early:\n{self.log.read_text()}"
             assert time.monotonic() < deadline, f"not within {seconds} s:\n{self.log.read_text()}"
-            time.sleep(0.1)
+            time.sleep(pause)
         return found
 
     def signal_group(self, number: signal.Signals) -> None:
@@ -362,12 +362,16 @@ class Ground:
 
     def asked(self, since: int = 0) -> collections.Counter[str]:
         """What the audit log has from there on: how often was each `operation path` answered without an error."""
-        with self.bao.audit_path.open() as log:
-            log.seek(since)
-            entries = [json.loads(line) for line in log if '"type":"response"' in line]
+        answers = [line for line in self.asked_text(since).splitlines() if '"type":"response"' in line]
+        entries = [json.loads(line) for line in answers]
         return collections.Counter(
             f"{entry['request']['operation']} {entry['request']['path']}" for entry in entries if not entry.get("error")
         )
+
+    def asked_text(self, since: int) -> str:
+        with self.bao.audit_path.open() as log:
+            log.seek(since)
+            return log.read()
 
     def mark(self) -> int:
         """The end of the audit log as it is now."""
