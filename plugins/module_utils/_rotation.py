@@ -25,6 +25,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._resources import 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
 
+BEGUN = "begun "  # before the time: a rotation that may not have come to its end
 PROBE = "leasehold-probe-"  # a policy may allow the probe alone: <mount>/config/leasehold-probe-*
 
 
@@ -35,11 +36,12 @@ def rotate_root(session: Session, wanted: Values, check_mode: bool) -> Values:
     except MountMissing:
         held = None
     once = wanted["rotate"] == "once"
-    rotated_at = (held or {}).get("connection_details", {}).get(ROTATED_AT)
-    foreseen: Values = {"changed": not (once and rotated_at), "rotated": not (once and rotated_at)}
+    noted = _noted(held)
+    rotated = once and noted != "" and not noted.startswith(BEGUN)
+    foreseen: Values = {"changed": not rotated, "rotated": not rotated}
     if held is None:
         foreseen["warnings"] = [f"There is no connection {path} yet; it is rotated once it is made."]
-    elif once and not rotated_at:
+    elif once and not rotated:
         foreseen["warnings"] = [
             f"Whether the bootstrap password of {path} still works is not known without a probe, which a check run does not write. A run "
             "rotates only if it does."
@@ -56,28 +58,42 @@ def rotate_root(session: Session, wanted: Values, check_mode: bool) -> Values:
 
 
 def _rotate_once(client: Client, wanted: Values, held: Values) -> Values:
+    if not _accepts_bootstrap_password(client, wanted, held):
+        return _found_rotated(client, wanted, _noted(held))
+    try:
+        result = _rotate(client, wanted)
+    except VaultError as error:
+        # No answer is no news: only the database knows whether the password was changed.
+        if not error.unanswered or _accepts_bootstrap_password(client, wanted, held):
+            raise
+        result = {"changed": True, "rotated": True, "warnings": _note(client, wanted)}
     if _accepts_bootstrap_password(client, wanted, held):
-        try:
-            result = _rotate(client, wanted)
-        except VaultError as error:
-            # No answer is no news: only the database knows whether the password was changed.
-            if not error.unanswered or _accepts_bootstrap_password(client, wanted, held):
-                raise
-            result = {"changed": True, "rotated": True, "warnings": _remember(client, wanted)}
-        if _accepts_bootstrap_password(client, wanted, held):
-            raise Problem(
-                f"The root password of {CONNECTION.at(wanted)} was rotated, and the database still lets the bootstrap password in: it does "
-                "not check passwords for Vault's address. Look for trust in pg_hba.conf."
-            )
-        return result
-    if held.get("connection_details", {}).get(ROTATED_AT):
+        raise Problem(
+            f"The root password of {CONNECTION.at(wanted)} was rotated, and the database still lets the bootstrap password in: it does "
+            "not check passwords for Vault's address. Look for trust in pg_hba.conf."
+        )
+    return result
+
+
+def _found_rotated(client: Client, wanted: Values, noted: str) -> Values:
+    if noted.startswith(BEGUN):  # by a run of ours that was killed before it could note the end
+        return {"changed": True, "rotated": False, "warnings": _note(client, wanted)}
+    if noted:
         return {"changed": False, "rotated": False}
-    return {"changed": True, "rotated": False, "warnings": _remember(client, wanted)}
+    return {
+        "changed": False,
+        "rotated": False,
+        "warnings": [
+            f"The database refuses the bootstrap password of {CONNECTION.at(wanted)}, and it was not this collection that rotated it. If "
+            "nobody else did, the password in the task is mistyped, and the real one still works."
+        ],
+    }
 
 
 def _rotate(client: Client, wanted: Values) -> Values:
+    warnings = _note(client, wanted, BEGUN)
     client.ask("post", f"{MOUNT.said_in(wanted)}/rotate-root/{wanted['name']}", kind="rotate")
-    return {"changed": True, "rotated": True, "warnings": _remember(client, wanted)}
+    return {"changed": True, "rotated": True, "warnings": warnings or _note(client, wanted)}
 
 
 def _accepts_bootstrap_password(client: Client, wanted: Values, held: Values) -> bool:
@@ -106,11 +122,15 @@ def _accepts_bootstrap_password(client: Client, wanted: Values, held: Values) ->
     return True
 
 
-def _remember(client: Client, wanted: Values) -> list[str]:
+def _noted(held: Values | None) -> str:
+    return str((held or {}).get("connection_details", {}).get(ROTATED_AT) or "")
+
+
+def _note(client: Client, wanted: Values, prefix: str = "") -> list[str]:
     """Leave the time beside the connection: Vault keeps no record, and check mode may not probe."""
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     try:
-        client.write(CONNECTION.at(wanted), {ROTATED_AT: now, "verify_connection": True})
+        client.write(CONNECTION.at(wanted), {ROTATED_AT: f"{prefix}{now}", "verify_connection": True})
     except Problem as problem:
         return [
             f"That the root password is rotated could not be noted in the connection, so check mode will not know. {problem}"

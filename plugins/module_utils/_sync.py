@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import threading
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
@@ -67,27 +66,23 @@ class Result:
 
 
 class View:
-    """The server as it will be: in a dry run, what is planned is there already.  Connections, which every role asks for, are read once."""
+    """The server with what this run has made or, in a check run, would have made."""
 
     def __init__(self, server: Server, mounted: bool) -> None:
         self._server = server
         self._mounted = mounted
-        self._lock = threading.Lock()
-        self._known: dict[str, Values | None] = {}
+        self._known: dict[str, Values] = {}
 
     def __getattr__(self, name: str) -> t.Any:
         return getattr(self._server, name)
 
-    def foresee(self, path: str, answer: Values | None) -> None:
+    def know(self, path: str, answer: Values) -> None:
         self._known[path] = answer
 
     def read(self, path: str) -> Values | None:
-        if "/config/" not in path:
-            return self._server.read(path) if self._mounted else None
-        with self._lock:
-            if path not in self._known:
-                self._known[path] = self._server.read(path) if self._mounted else None
+        if path in self._known:
             return self._known[path]
+        return self._server.read(path) if self._mounted else None
 
 
 def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
@@ -110,9 +105,9 @@ def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
     if results[0].error:
         results += [Result(each, error="not tried, because the engine failed") for each in connections + roles]
     else:
-        view = View(client, mounted=not (check_mode and results[0].action == "create"))
-        results += _all(connections, t.cast("Client", view) if check_mode else client, wanted["concurrency"])
-        failed = _note_connections(view, results[1:], check_mode)
+        view = View(client, mounted=client.read(ENGINE.at(engine.wanted)) is not None)
+        results += _all(connections, t.cast("Server", view), wanted["concurrency"])
+        failed = _note_connections(view, results[1:])
         results += _all(
             [each for kind in ("roles", "static_roles") for each in surplus.get(kind, ())],
             client,
@@ -125,7 +120,7 @@ def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
         ]
         results += _all(
             [each for each in roles if each.wanted.get("db_name") not in failed],
-            t.cast("Client", view),
+            t.cast("Server", view),
             wanted["concurrency"],
         )
         results += _all(surplus.get("connections", []), client, wanted["concurrency"])
@@ -156,14 +151,14 @@ def _undeclared(client: Client, mount: str, kind: str, wanted: Values, manner: M
     ]
 
 
-def _all(objects: Sequence[Object], server: Client, concurrency: int) -> list[Result]:
+def _all(objects: Sequence[Object], server: Server, concurrency: int) -> list[Result]:
     if len(objects) < 2 or concurrency < 2:
         return [_one(each, server) for each in objects]
     with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
         return list(pool.map(lambda each: _one(each, server), objects))
 
 
-def _one(each: Object, server: Client) -> Result:
+def _one(each: Object, server: Server) -> Result:
     try:
         try:
             return Result(each, reconcile(server, each.resource, each.wanted, each.manner))
@@ -176,14 +171,14 @@ def _one(each: Object, server: Client) -> Result:
         return Result(each, error=str(problem))
 
 
-def _note_connections(view: View, results: Iterable[Result], dry_run: bool) -> set[str]:
-    """Tell the view what was planned; return the names of connections that failed."""
+def _note_connections(view: View, results: Iterable[Result]) -> set[str]:
+    """Spare each role the question for its connection; return the names of connections that failed."""
     failed = set()
     for result in results:
         if result.outcome is None:
             failed.add(result.object.wanted["name"])
-        elif dry_run:
-            view.foresee(result.object.resource.at(result.object.wanted), result.outcome.object)
+        else:
+            view.know(result.object.resource.at(result.object.wanted), result.outcome.object)
     return failed
 
 

@@ -81,8 +81,8 @@ def test_the_program_moves_over_at_the_hard_limit_without_a_failed_query_and_lea
 def test_the_migration_has_a_user_that_is_gone_afterwards_also_when_it_fails(app: Ground, play: Play) -> None:
     role = app.role("migrate")
     script = play.write("migration.sql", "CREATE TEMPORARY TABLE moved (a int); INSERT INTO items VALUES ('migrated');")
-    arguments = [*where(app, "migration"), "-e", f"migration_role={role}"]
-    text = (EXAMPLES / "migration.yml").read_text().replace("role:", f"mount: {app.mount}\n        role:", 1)
+    arguments = [*where(app, "migration"), "-e", f"migration_role={role}", "-e", f"migration_mount={app.mount}"]
+    text = (EXAMPLES / "migration.yml").read_text()
 
     play(text, *arguments, "-e", f"migration_script={script}")
     assert app.sql("SELECT count(*) FROM items WHERE name = 'migrated'") == [(1,)]

@@ -89,12 +89,36 @@ def test_a_run_that_was_killed_in_the_probe_leaves_one_and_the_next_run_removes_
     assert_rotated(connected)
 
 
-def test_a_run_that_was_killed_after_the_rotation_is_recognised_and_noted_by_the_next(connected, run):
-    connected.client.ask("post", f"{connected.mount}/rotate-root/db", kind="rotate")
+def test_a_run_that_was_killed_after_the_rotation_is_recognised_and_noted_by_the_next(connected, run, monkeypatch):
+    original = Client.ask
+
+    def die_afterwards(client, method, path, *arguments, **more):
+        answer = original(client, method, path, *arguments, **more)
+        if "/rotate-root/" in path:
+            raise KeyboardInterrupt
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "ask", die_afterwards)
+        with pytest.raises(KeyboardInterrupt):
+            rotate(run, connected)
+    assert rotate(run, connected, check=True)["changed"]
     result = rotate(run, connected)
-    assert (result["changed"], result["rotated"]) == (True, False)
+    assert (result["changed"], result["rotated"], result["warnings"]) == (True, False, [])
     for check in (True, False):
         assert not rotate(run, connected, check=check)["changed"]
+    assert_rotated(connected)
+
+
+def test_a_refused_password_that_nobody_is_known_to_have_rotated_is_ok_with_a_warning(connected, run):
+    """Rotated by other means, or mistyped: the server cannot tell, so it is never noted as rotated."""
+    for _again in range(2):
+        with connected.same_afterwards():
+            result = run("database_root_rotation", name="db", password="mistyped")
+        assert (result["changed"], result["rotated"]) == (False, False)
+        assert "mistyped" in result["warnings"][0]
+    assert_still_not_rotated(connected)
+    assert rotate(run, connected)["rotated"]
     assert_rotated(connected)
 
 
