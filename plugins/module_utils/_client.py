@@ -11,6 +11,7 @@ One keep-alive session per client: with TLS that makes reads four times as fast.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import typing as t
@@ -98,7 +99,12 @@ class Client:
         self._errors = requests.exceptions
         self._masked: list[str] = []
         session = requests.Session()
-        session.cert, session.verify, session.proxies = certificate, verify, dict(proxies or {})
+        # What the environment says is read once, not at every request; and no password of a .netrc goes along.
+        session.trust_env = False
+        if verify is True:
+            verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        proxies = dict(proxies or requests.utils.get_environ_proxies(url))
+        session.cert, session.verify, session.proxies = certificate, verify, proxies
         session.max_redirects = 2  # a standby names the leader; more hops are a cluster without one
         session.hooks["response"].append(self._note)
         # Any: hvac is untyped, and its request() is replaced below.
