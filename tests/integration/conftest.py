@@ -328,7 +328,7 @@ class Ground:
         with contextlib.closing(self.server.connect(database or self.database)) as connection:
             with connection.cursor() as cursor:
                 cursor.execute(text, values or None)
-                return cursor.fetchall() if cursor.description else []
+                return cursor.fetchall() if cursor.description is not None else []
 
     def opens(self, user: str, password: str) -> bool:
         """Whether this password logs in."""

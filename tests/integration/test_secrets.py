@@ -141,7 +141,7 @@ def test_nothing_that_modules_and_lookups_print_is_secret(play: Play, here: Grou
     modules = (
         ()
         if where == "in the controller"
-        else ("database_connection", "database_root_rotation", "database_credentials")
+        else ("database_connection", "database_root_rotation", "database_static_role", "database_credentials")
     )
     run = play(document(here, str(note), modules), "-vvv", "--diff", "-e", in_controller)
     noted = [json.loads(line) for line in note.read_text().splitlines()] if note.exists() else []

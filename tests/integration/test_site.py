@@ -221,7 +221,9 @@ def test_what_others_changed_is_reported_exactly_and_mended(site: Site, runs: Fi
 
     run = site.run("site")
     assert (run.changed, Site.moved(run)) == (expected, moved)
-    assert site.run("site", "--check").changed == []
+    assert sorted(site.read("config/production-db")["allowed_roles"]) == ["analytics-role", "app-role", "own-role"]
+    assert site.read("roles/analytics-role")["default_ttl"] == 3600
+    assert site.sql("SELECT has_table_privilege('site_rw', 'items', 'INSERT')") == [(True,)]
     assert site.read("roles/own-role")["revocation_statements"] == BY_HAND
     (stranded,) = site.leases("app-role")
     site.bao.request("PUT", "sys/leases/revoke", {"lease_id": stranded})
