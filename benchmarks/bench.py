@@ -22,7 +22,6 @@ import credentials
 import ground
 import lookups
 import report
-import servers
 import tasks
 
 HERE = Path(__file__).resolve().parent
@@ -37,21 +36,23 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends like any other, with everything stopped
     try:
         results = measure(size, arguments.only)
-    except (servers.ServerError, ground.CannotRun) as error:
+    except ground.servers.ServerError as error:  # without servers there is nothing to write down
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     write(directory.resolve(), results)
     print((directory / "results.md").read_text())
-    return 0
+    return 1 if results["failed"] else 0
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/run", description="Measure leasehold.vault and its peers.")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="small sizes, once: does it work? The numbers mean little")
-    how.add_argument("--full", action="store_true", help="more repetitions, and nothing is extrapolated (hours)")
+    how.add_argument(
+        "--full", action="store_true", help="more repetitions, and nothing is extrapolated (an hour or more)"
+    )
     parser.add_argument("--only", type=parts, default=list(PARTS), help="some parts, for instance A,B", metavar="PARTS")
     parser.add_argument("--output", type=Path, help="where the results go", metavar="DIRECTORY")
     return parser.parse_args()
@@ -65,12 +66,16 @@ def parts(text: str) -> list[str]:
 
 
 def measure(size: ground.Size, names: list[str]) -> ground.Values:
-    results: ground.Values = {"about": machine(size, names), "parts": {}}
+    results: ground.Values = {"about": machine(size, names), "parts": {}, "failed": {}}
     began = time.monotonic()
     with ground.ground() as both:
         results["about"]["versions"] = versions(both)
         for name in names:
-            results["parts"][name] = PARTS[name](both, size)
+            try:
+                results["parts"][name] = PARTS[name](both, size)
+            except (ground.CannotRunError, ground.servers.ServerError) as error:
+                ground.say(f"{name}  failed: {error}")
+                results["failed"][name] = str(error)
     results["about"]["seconds"] = round(time.monotonic() - began)
     results["targets"] = report.targets(results)
     return results
@@ -83,7 +88,7 @@ def machine(size: ground.Size, names: list[str]) -> ground.Values:
     return {
         "command": f"benchmarks/run{options}",
         "size": size.name,
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "load_at_start": [round(load, 2) for load in os.getloadavg()],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ground import CREATION, CannotRun, Ground, Run, Size, Unsafe, Values, repeated, say, summary
+from ground import CREATION, CannotRunError, Ground, Run, Size, Unsafe, Values, repeated, say, servers, summary
 
 OURS = "leasehold.vault"
 PEER = "community.hashi_vault"
@@ -87,7 +87,7 @@ def with_peer(ground: Ground, doc: Values) -> Run:
     return ground.play(tasks, doc)
 
 
-def with_raw(ground: Ground, doc: Values) -> Run:
+def with_raw(ground: Ground, doc: Values, read_back: bool = False) -> Run:
     """The requests that cannot be spared: look at each object, write those that are not there."""
     mount, changed = doc["mount"], 0
     objects = [(f"config/{doc['connection']['name']}", doc["connection"])]
@@ -100,7 +100,14 @@ def with_raw(ground: Ground, doc: Values) -> Run:
             if raw.ask("GET", f"{mount}/{path}")[0] == 404:
                 raw.must("POST", f"{mount}/{path}", {key: wanted[key] for key in wanted if key != "name"})
                 changed += 1
+                if read_back:
+                    raw.must("GET", f"{mount}/{path}")
     return Run(time.perf_counter() - began, changed, "")
+
+
+def with_raw_and_read_back(ground: Ground, doc: Values) -> Run:
+    """The same requests as ours: we look whether a write was kept."""
+    return with_raw(ground, doc, read_back=True)
 
 
 WAYS: dict[str, t.Callable[[Ground, Values], Run]] = {
@@ -109,6 +116,7 @@ WAYS: dict[str, t.Callable[[Ground, Values], Run]] = {
     "modules_as_modules": with_modules_as_modules,
     "peer": with_peer,
     "raw": with_raw,
+    "raw_and_read_back": with_raw_and_read_back,
 }
 
 
@@ -158,13 +166,15 @@ def converge(ground: Ground, way: str, roles: int, repeats: int, patience: float
                 samples.append(run.seconds)
                 row[f"{key}_requests"], row[f"{key}_changed"] = ground.requests(mark), run.changed
             check(ground, mount, roles)
+            if run.changed and way != "peer":
+                raise servers.ServerError(f"{way}: {run.changed} changes where there was nothing to change")
         finally:
             ground.forget(mount)
         return first[-1] + again[-1]
 
     try:
         repeated(both, repeats, patience)
-    except CannotRun as reason:
+    except CannotRunError as reason:
         if way != "peer":
             raise
         return {"way": way, "roles": roles, "cannot_run": str(reason)}
@@ -176,7 +186,7 @@ def check(ground: Ground, mount: str, roles: int) -> None:
     with ground.raw() as raw:
         there = len(raw.names(f"{mount}/roles"))
     if there != roles:
-        raise RuntimeError(f"{there} roles are there, not {roles}")
+        raise servers.ServerError(f"{there} roles are there, not {roles}")
 
 
 def make(ground: Ground, roles: int) -> Values:

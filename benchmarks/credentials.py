@@ -36,12 +36,12 @@ def measure(ground: Ground, size: Size) -> Values:
     prepare(ground, mount, databases, size)
     with ground.raw() as raw:
         results: Values = {"tables": [], "live": []}
-        for tables in size.tables:
-            for method in METHODS:
-                say(f"D  {method}: {tables} tables")
-                cost = issue_and_revoke(raw, mount, f"{method}-tables{tables}", size.issues)
-                results["tables"].append({"method": method, "tables": tables, **cost})
         for method in METHODS:
+            say(f"D  {method}: {', '.join(map(str, size.tables))} tables")
+            roles = [f"{method}-tables{tables}" for tables in size.tables]
+            costs = issue_and_revoke(raw, mount, roles, size.issues)
+            for tables, cost in zip(size.tables, costs, strict=True):
+                results["tables"].append({"method": method, "tables": tables, **cost})
             say(f"D  {method}: {size.live} live users, {size.tables[0]} tables")
             results["live"].append({"method": method, **with_live_users(raw, mount, method, size)})
     results["concurrent"] = {
@@ -59,9 +59,8 @@ def prepare(ground: Ground, mount: str, databases: dict[str, int], size: Size) -
     ground.sql("CREATE ROLE credentials_rw; CREATE ROLE credentials_owner")
     for database, tables in databases.items():
         make_database(ground, database, tables)
-    pairs = [(method, database) for database in databases for method in METHODS]
     several = f"tables{size.concurrent_tables}"
-    names = {f"{method}-{database}": (method, database) for method, database in pairs}
+    names = {f"{method}-tables{tables}": (method, f"tables{tables}") for tables in size.tables for method in METHODS}
     names |= {f"{method}-{number}": (method, several) for number in range(CONNECTIONS) for method in METHODS}
     for name, (method, _database) in names.items():
         rights = "CREATEROLE" if method == "in_role" else "SUPERUSER"
@@ -108,17 +107,20 @@ def make_database(ground: Ground, database: str, tables: int) -> None:
 # ---------------------------------------------------------------------------------------------------------- measuring
 
 
-def issue_and_revoke(raw: Raw, mount: str, role: str, times: int) -> Values:
-    """Medians of one after the other; the first one, which opens the connection, does not count."""
-    issues, revocations = [], []
+def issue_and_revoke(raw: Raw, mount: str, roles: list[str], times: int) -> list[Values]:
+    """Medians for each role. The roles take turns, so that what disturbs the machine disturbs all of them; the first
+    round, which opens the connections, does not count."""
+    issues: dict[str, list[float]] = {role: [] for role in roles}
+    revocations: dict[str, list[float]] = {role: [] for role in roles}
     for _number in range(times + 1):
-        began = time.perf_counter()
-        lease = raw.must("GET", f"{mount}/creds/{role}")["lease_id"]
-        issued = time.perf_counter()
-        raw.must("PUT", "sys/leases/revoke", {"lease_id": lease, "sync": True})
-        revocations.append(time.perf_counter() - issued)
-        issues.append(issued - began)
-    return {"issue": summary(issues[1:]), "revoke": summary(revocations[1:])}
+        for role in roles:
+            began = time.perf_counter()
+            lease = raw.must("GET", f"{mount}/creds/{role}")["lease_id"]
+            issued = time.perf_counter()
+            raw.must("PUT", "sys/leases/revoke", {"lease_id": lease, "sync": True})
+            revocations[role].append(time.perf_counter() - issued)
+            issues[role].append(issued - began)
+    return [{"issue": summary(issues[role][1:]), "revoke": summary(revocations[role][1:])} for role in roles]
 
 
 def with_live_users(raw: Raw, mount: str, method: str, size: Size) -> Values:
@@ -129,7 +131,7 @@ def with_live_users(raw: Raw, mount: str, method: str, size: Size) -> Values:
         status, answer = raw.ask("GET", f"{mount}/creds/{role}")
         if status >= 400:
             errors[kind_of_error(answer)] += 1
-    cost = issue_and_revoke(raw, mount, role, size.issues)
+    (cost,) = issue_and_revoke(raw, mount, [role], size.issues)
     raw.must("PUT", f"sys/leases/revoke-prefix/{mount}/creds/{role}", {"sync": True})
     return {"tables": size.tables[0], "live": size.live - errors.total(), "errors": dict(errors), **cost}
 

@@ -65,7 +65,7 @@ DEFAULT = Size("default", (10, 100, 1000), 50, 20, 50, 10, (10, 1000, 5000), 40,
 FULL = dataclasses.replace(DEFAULT, name="full", repeats=5, patience=120, per_task_at_last=True)
 
 
-class CannotRun(Exception):
+class CannotRunError(Exception):
     """A playbook that failed, with the end of what it said."""
 
 
@@ -207,7 +207,7 @@ class Ground:
         seconds = time.perf_counter() - began
         shutil.rmtree(here)
         if done.returncode:
-            raise CannotRun((done.stdout + done.stderr)[-2000:])
+            raise CannotRunError((done.stdout + done.stderr)[-2000:])
         return Run(seconds, sum(map(int, re.findall(r"\bchanged=(\d+)", done.stdout))), done.stdout)
 
     def _environment(self) -> dict[str, str]:

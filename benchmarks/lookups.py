@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import converge
-from ground import CannotRun, Ground, Size, Values, repeated, say, summary
+from ground import CannotRunError, Ground, Size, Values, repeated, say, summary
 
 
 def contenders(mount: str) -> dict[str, tuple[str | Values, str]]:
@@ -39,7 +39,7 @@ def measure(ground: Ground, size: Size) -> Values:
 
         try:
             samples = repeated(once, size.repeats, size.patience)
-        except CannotRun as reason:
+        except CannotRunError as reason:
             if name != "peer":
                 raise
             results[name] = {"cannot_run": str(reason)}

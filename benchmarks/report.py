@@ -149,9 +149,11 @@ def markdown(results: Values, plots: t.Sequence[str] = ()) -> str:
     for name, write in (("A", converge), ("B", tasks), ("C", lookups), ("D", credentials)):
         if name in parts:
             lines += write(parts[name])
+    for name, error in results["failed"].items():
+        lines += [f"## {name} failed", "", "```text", error.strip()[-2000:], "```", ""]
     for plot in plots:
         lines += [f"![{Path(plot).stem}]({plot})", ""]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 MET = {True: "met", False: "**missed**", None: "not measured"}

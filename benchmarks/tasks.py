@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 
 import converge
-from ground import CannotRun, Ground, Size, Values, say, summary
+from ground import CannotRunError, Ground, Size, Values, say, summary
 
 OURS, PEER = converge.OURS, converge.PEER
 
@@ -46,7 +46,7 @@ def measure(ground: Ground, size: Size) -> Values:
             try:
                 few = ground.play([task], variables).seconds
                 many = ground.play([task] * (size.tasks + 1), variables).seconds
-            except CannotRun as reason:
+            except CannotRunError as reason:
                 if not name.startswith("peer"):
                     raise
                 results["marginal"][name] = {"cannot_run": str(reason)}
