@@ -65,11 +65,10 @@ class EndOfRun:
         if os.getpid() != self._owner or self._done:
             return
         self._done = True
-        try:
-            ledger = _ledger.of_this_run()
-            pages = ledger.pages()
-        except OSError:
-            return  # nowhere to write, so nothing was written down; the lookup has said so
+        ledger = _ledger.written_in_this_run()
+        if ledger is None:
+            return
+        pages = ledger.pages()
         deadline = time.monotonic() + self._deadline
         leases = [page for page in pages if page["kind"] == "lease"]
         ending = [page for page in leases if page["revoke_at_end"]] if self._revokes_leases else []

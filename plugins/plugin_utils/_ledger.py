@@ -92,9 +92,18 @@ class Ledger:
 
 def of_this_run() -> Ledger:
     """The ledger that all processes of this run share; ``OSError`` where there is no place for it."""
+    return Ledger(_place(), bytes(multiprocessing.current_process().authkey))
+
+
+def written_in_this_run() -> Ledger | None:
+    """The same, if anything was ever written down."""
+    return of_this_run() if _place().is_dir() else None
+
+
+def _place() -> pathlib.Path:
     from ansible import constants
 
     private = t.cast(
         "t.Any", constants
     ).DEFAULT_LOCAL_TMP  # set when the configuration is loaded, unknown to type checkers
-    return Ledger(pathlib.Path(private) / "leasehold", bytes(multiprocessing.current_process().authkey))
+    return pathlib.Path(private) / "leasehold"

@@ -220,7 +220,7 @@ def test_an_error_is_a_sentence_of_its_own(client, stub, status, said, kind, wor
     stub.answers = [(status, errors(said) if said else errors())] * 3
     with pytest.raises(Problem) as caught:
         client.read("x/y")
-    assert type(caught.value) is kind
+    assert caught.type is kind
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 

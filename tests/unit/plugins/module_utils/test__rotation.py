@@ -24,8 +24,8 @@ class Client:
 
     url = "https://vault"
 
-    def __init__(self, *probes, held=HELD, rotation=None):
-        self.probes, self.held, self.rotation, self.calls = list(probes), held, rotation, []
+    def __init__(self, *probes, held=None, rotation=None):
+        self.probes, self.held, self.rotation, self.calls = list(probes), held or HELD, rotation, []
 
     def read(self, path):
         return self.held
