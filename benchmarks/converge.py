@@ -47,7 +47,7 @@ def with_modules(ground: Ground, doc: Values, in_controller: bool = True) -> Run
         return {name: f"{{{{ item.{name} }}}}" for name in names}
 
     connection = {name: f"{{{{ connection.{name} }}}}" for name in doc["connection"]}
-    tasks = [
+    tasks: list[Values] = [
         {f"{OURS}.database_engine": {"mount": "{{ mount }}"}},
         {f"{OURS}.database_connection": {"mount": "{{ mount }}", **connection}},
         {
@@ -76,7 +76,7 @@ def with_peer(ground: Ground, doc: Values) -> Run:
             "creation_statements", "revocation_statements", "default_ttl", "max_ttl",
         )},
     }  # fmt: skip
-    tasks = [
+    tasks: list[Values] = [
         {f"{PEER}.vault_database_connection_configure": connection},
         {
             f"{PEER}.vault_database_role_create": role,
@@ -151,7 +151,7 @@ def prepare(ground: Ground) -> None:
 def converge(ground: Ground, way: str, roles: int, repeats: int, patience: float) -> Values:
     """A first converge and one that finds nothing to do, each time on a new mount."""
     row: Values = {"way": way, "roles": roles}
-    first, again = [], []
+    first, again = list[float](), list[float]()
 
     def both() -> float:
         mount = ground.name("bench")

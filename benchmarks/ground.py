@@ -24,7 +24,7 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sandbox"))
-import servers
+import servers as servers
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -23,6 +23,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 SIZE = (8, 4.5)
+DASHES = {"raw": ":", "raw_and_read_back": "--"}
 LABELS = {name: label.replace("`", "") for name, label in (report.WAYS | report.METHODS).items()}
 
 
@@ -36,12 +37,14 @@ def growth(part: report.Values, target: Path) -> None:
             known = [(roles, *point) for roles, point in points if point]
             if not known:
                 continue
-            style = {"color": "black", "linestyle": "--"} if way == "raw" else {}
+            style = {"color": "black", "linestyle": DASHES[way]} if way in DASHES else {}
             (line,) = plot.plot([p[0] for p in known], [p[1] for p in known], label=LABELS[way], **style)
             for roles, seconds, extrapolated in known:  # hollow: not measured
                 colour = line.get_color()
                 plot.plot(roles, seconds, "o", color=colour, markerfacecolor="white" if extrapolated else colour)
         plot.set(title=f"{what.replace('_', '-')} converge", xlabel="roles", xscale="log", yscale="log")
+        plot.set_xticks(part["roles"], [str(roles) for roles in part["roles"]])
+        plot.minorticks_off()
         plot.grid(alpha=0.3)
     axes[0].set_ylabel("seconds (hollow: extrapolated)")
     axes[0].legend(fontsize="small")
@@ -50,7 +53,7 @@ def growth(part: report.Values, target: Path) -> None:
 
 def marginal(part: report.Values, target: Path) -> None:
     """B: what one more task costs."""
-    known = {name: report.median(part["marginal"], name) for name in reversed(report.TASKS)}
+    known = {name: report.marginal_cost(part, name) for name in reversed(report.TASKS)}
     bars = {report.TASKS[name].replace("`", ""): value * 1000 for name, value in known.items() if value is not None}
     figure, plot = plt.subplots(figsize=SIZE)
     plot.barh(list(bars), list(bars.values()))

@@ -21,6 +21,7 @@ WAYS = {
     "modules_as_modules": "the same, each in a process of its own",
     "peer": "community.hashi_vault's modules in a loop",
     "raw": "the bare requests + an empty play",
+    "raw_and_read_back": "the same, each write read back as ours are",
 }
 TASKS = {
     "debug": "`ansible.builtin.debug` (in the controller)",
@@ -57,7 +58,7 @@ class Converge:
         if row and "cannot_run" in row:
             return None
         if row:
-            return row[what]["median"] + (self.empty if way == "raw" else 0), False
+            return row[what]["median"] + (self.empty if way.startswith("raw") else 0), False
         (few, many) = self.part["roles"][:2]
         low, high = self.seconds(way, few, what), self.seconds(way, many, what)
         if low is None or high is None or roles not in self.part["roles"]:
@@ -71,6 +72,12 @@ def median(part: Values, *path: str) -> float | None:
     return t.cast("float | None", part.get("median"))
 
 
+def marginal_cost(part: Values, name: str) -> float | None:
+    """A difference of two plays: on a machine that does other things it can come out below nothing, and says nothing."""
+    value = median(part, "marginal", name)
+    return value if value is not None and value > 0 else None
+
+
 def cost(row: Values) -> float:
     return float(row["issue"]["median"] + row["revoke"]["median"])
 
@@ -80,20 +87,27 @@ def cost(row: Values) -> float:
 
 def targets(results: Values) -> list[Values]:
     """What the collection promises about its speed, and whether this run bears it out."""
-    parts, found = results["parts"], []
+    parts, found, quick = results["parts"], list[Values](), results["about"]["size"] == "quick"
 
     def target(text: str, value: float | None, limit: float, unit: str, at_least: bool = False) -> None:
-        met = None if value is None else value >= limit if at_least else value <= limit
+        met = None if value is None or quick else value >= limit if at_least else value <= limit
         found.append({"target": text, "value": value, "unit": unit, "met": met})
 
     if "A" in parts:
         a = Converge(parts["A"])
         last, loop = parts["A"]["roles"][-1], parts["A"]["loop"]
-        for what, words, limit in (("no_change", "no-change", 1.5), ("first", "first", 1.3)):
-            ratio = quotient(a.seconds("sync", last, what), a.seconds("raw", last, what))
-            target(
-                f"{words} converge of {last} roles: at most {limit}× the bare requests + empty play", ratio, limit, "×"
-            )
+        for what, words, limit, raw in (
+            ("no_change", "no-change converge of {} roles: at most {}× the same requests + empty play", 1.5, "raw"),
+            (
+                "first",
+                "first converge of {} roles: at most {}× the same requests + empty play",
+                1.3,
+                "raw_and_read_back",
+            ),
+            ("first", "… also when the bare requests read nothing back", 1.3, "raw"),
+        ):
+            ratio = quotient(a.seconds("sync", last, what), a.seconds(raw, last, what))
+            target(words.format(last, limit), ratio, limit, "×")
         both = [quotient(a.seconds("peer", last, w), a.seconds("sync", last, w)) for w in ("no_change", "first")]
         known = [ratio for ratio in both if ratio is not None]
         target(
@@ -106,8 +120,7 @@ def targets(results: Values) -> list[Values]:
             looped[0] - a.empty if looped else None, 1, "s",
         )  # fmt: skip
     if "B" in parts:
-        marginal = parts["B"]["marginal"]
-        own, as_module, peer = (median(marginal, name) for name in ("ours", "ours_as_module", "peer"))
+        own, as_module, peer = (marginal_cost(parts["B"], name) for name in ("ours", "ours_as_module", "peer"))
         target("a separate task: at most 30 ms", None if own is None else own * 1000, 30, "ms")
         target("a task costs no more than a peer's", own / peer if own and peer else None, 1, "×")
         target("… nor does it as a module", as_module / peer if as_module and peer else None, 1, "×")
@@ -116,7 +129,7 @@ def targets(results: Values) -> list[Values]:
         ratios = [cost(row) / cost(rows[0]) for row in rows]
         worst = max(ratios, key=lambda ratio: abs(ratio - 1))
         words = f"cost of a credential from {rows[0]['tables']} to {rows[-1]['tables']} tables: constant, ±15 %"
-        found.append({"target": words, "value": worst, "unit": "×", "met": abs(worst - 1) <= 0.15})
+        found.append({"target": words, "value": worst, "unit": "×", "met": None if quick else abs(worst - 1) <= 0.15})
     return found
 
 
@@ -139,7 +152,7 @@ def markdown(results: Values, plots: t.Sequence[str] = ()) -> str:
     ]
     if about["size"] == "quick":
         lines += [
-            "**A quick run: it shows that everything works. Its numbers, and the targets beside them, mean little.**",
+            "**A quick run: it shows that everything works. Its numbers mean little, and are not judged.**",
             "",
         ]
     if about["load_at_start"][0] > 0.5:
@@ -156,7 +169,7 @@ def markdown(results: Values, plots: t.Sequence[str] = ()) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-MET = {True: "met", False: "**missed**", None: "not measured"}
+MET = {True: "met", False: "**missed**", None: "not judged"}
 
 
 def converge(part: Values) -> list[str]:
@@ -188,11 +201,10 @@ def converge(part: Values) -> list[str]:
 
 
 def tasks(part: Values) -> list[str]:
-    marginal = part["marginal"]
-    ping, peer = median(marginal, "ping"), median(marginal, "peer")
+    ping, peer = marginal_cost(part, "ping"), marginal_cost(part, "peer")
     body = []
     for name, label in TASKS.items():
-        value = median(marginal, name)
+        value = marginal_cost(part, name)
         body.append([
             label,
             amount(None if value is None else value * 1000, "ms"),
@@ -201,7 +213,7 @@ def tasks(part: Values) -> list[str]:
         ])  # fmt: skip
     heads = ["one more task", "costs", "ratio to ping", "ratio to `vault_database_role_create`"]
     title = f"B. The cost of a task that finds nothing to do ({part['tasks']} separate tasks)"
-    return table(title, heads, body) + reasons({TASKS[name]: each for name, each in marginal.items()})
+    return table(title, heads, body) + reasons({TASKS[name]: each for name, each in part["marginal"].items()})
 
 
 def lookups(part: Values) -> list[str]:
