@@ -129,7 +129,7 @@ def measure(ground: Ground, size: Size) -> Values:
     results: Values = {"roles": list(size.roles), "loop": size.loop, "rows": []}
     say("A  an empty play")
     repeats = max(size.repeats, 3)
-    results["empty"] = summary(repeated(lambda: ground.play([]).seconds, repeats, 60))
+    empty = repeated(lambda: ground.play([]).seconds, repeats, 60)
     last = document(ground, "none", size.roles[-1])
     results["empty_with_document"] = summary(repeated(lambda: ground.play([], last).seconds, size.repeats, 60))
     for way in WAYS:
@@ -138,6 +138,8 @@ def measure(ground: Ground, size: Size) -> Values:
             say(f"A  {way}: {roles} roles")
             patience = 0 if roles not in numbers and way in PER_TASK else size.patience
             results["rows"].append(converge(ground, way, roles, size.repeats, patience))
+    say("A  an empty play, again")  # before and after: all ratios lean on it
+    results["empty"] = summary(empty + repeated(lambda: ground.play([]).seconds, repeats, 60))
     return results
 
 

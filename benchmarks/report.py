@@ -302,5 +302,6 @@ def reasons(rows: Values) -> list[str]:
 if __name__ == "__main__":
     directory = Path(sys.argv[1])
     found = json.loads((directory / "results.json").read_text())
+    found["targets"] = targets(found)
     names = sorted(path.name for path in directory.glob("*.png"))
     (directory / "results.md").write_text(markdown(found, names))
