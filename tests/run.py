@@ -43,6 +43,10 @@ class Part:
     """What the part is about; without it the part fails, however content the tools are with nothing."""
 
 
+# Most of what a play does is waiting for Python to start: files of tests share the cores, each worker with servers of its own.
+SHARED = ("-n", "2", "--dist", "loadfile")
+
+
 def pytest(*arguments: str) -> Command:
     return Command([sys.executable, "-m", "pytest", *arguments])
 
@@ -55,7 +59,17 @@ PARTS = [
             Command(["ruff", "check", "--output-format=concise", "."]),
             Command(["ruff", "format", "--check", "--output-format=concise", "."]),
             Command(["yamllint", "."]),
-            Command(["shellcheck", "--external-sources", "demo", "test", ".ci/run", "sandbox/bootstrap.sh"]),
+            Command(
+                [
+                    "shellcheck",
+                    "--external-sources",
+                    "demo",
+                    "test",
+                    ".ci/run",
+                    "sandbox/bootstrap.sh",
+                    "benchmarks/run",
+                ]
+            ),
             Command(["mypy", "--config-file", f"{OURS}/.mypy.ini", f"{OURS}/plugins"], TREE),
             Command(["mypy", "--config-file", ".mypy.ini", "sandbox", "tests/run.py", "tests/conftest.py"]),
             Command(["ansible-lint", "--offline", "--profile", "production"]),
@@ -65,8 +79,8 @@ PARTS = [
     Part(
         "unit", "every part alone, stories on the fake server", [pytest("tests/unit", "-m", "not real")], "tests/unit"
     ),
-    Part("stories", "the same stories on real servers", [pytest("tests/unit", "-m", "real")], "tests/unit"),
-    Part("integration", "playbooks on real servers", [pytest("tests/integration")], "tests/integration"),
+    Part("stories", "the same stories on real servers", [pytest("tests/unit", "-m", "real", *SHARED)], "tests/unit"),
+    Part("integration", "playbooks on real servers", [pytest("tests/integration", *SHARED)], "tests/integration"),
     Part(
         "sanity",
         "ansible-test sanity, nothing ignored",

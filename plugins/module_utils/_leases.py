@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
-from ansible_collections.leasehold.vault.plugins.module_utils._credentials import effective_life, expiry
+from ansible_collections.leasehold.vault.plugins.module_utils._credentials import ROUNDING, effective_life, expiry
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path, seconds
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
@@ -79,7 +79,7 @@ def _keep(client: Client, lease_id: str, wanted: Values, check_mode: bool) -> Va
 
 
 def _long_enough(lease_id: str, life: int, needed: int, warnings: t.Sequence[str]) -> None:
-    if life < needed:
+    if life < needed - ROUNDING:
         why = warnings[0] if warnings else "It is at the hard limit of its role (max_ttl)."
         raise Problem(
             f"The lease {lease_id} lives {life} s at the most, and {needed} s are needed. {why} Issue new credentials."
@@ -184,6 +184,7 @@ def _row(lease_id: str, held: Values, error: str) -> Values:
         "expires_at": _said(time_of(held["expire_time"])) if held.get("expire_time") else "",
         "age": max(age, 0),
         "renewable": bool(held.get("renewable")),
+        "overdue": held["ttl"] < 0,
         "irrevocable": bool(error),
         "error": error,
     }

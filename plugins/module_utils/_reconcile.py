@@ -16,7 +16,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, NotConverged, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import (
+    MountMissing,
+    NotConverged,
+    Problem,
+    Refused,
+)
 
 if t.TYPE_CHECKING:
     import builtins
@@ -321,9 +326,25 @@ def _apply(
             "the option; read it again with the info module."
         )
     if step.action != "delete":
-        for trial in resource.afterwards:
-            warnings += tuple(finding.text for finding in trial(server, wanted, step))
+        try:
+            for trial in resource.afterwards:
+                warnings += tuple(finding.text for finding in trial(server, wanted, step))
+        except Problem:
+            _put_back(server, resource, wanted, manner, step)
+            raise
     return dataclasses.replace(foreseen, object=resource.describe(wanted, answer), warnings=warnings)
+
+
+def _put_back(server: Server, resource: Resource, wanted: Values, manner: Manner, step: Plan) -> None:
+    """Undo a change that was tried and does not work; what stayed would look fine to the next run."""
+    path = resource.at(wanted)
+    if step.action == "create":
+        server.delete(path)
+        return
+    earlier = {**{f.option: wanted[f.option] for f in resource.identity}, **step.before}
+    back = plan(resource, earlier, server.read(path), dataclasses.replace(manner, secrets="on_create"))
+    if back.action == "update":
+        server.write(resource.at(wanted, resource.update_path or resource.path), back.body)
 
 
 def _stopped(findings: t.Iterable[Finding]) -> bool:

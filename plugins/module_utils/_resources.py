@@ -138,6 +138,8 @@ def _unfold(wanted: Values) -> Values:
                 f"plugin_options: {key} is not an option of a connection; Vault would store it without effect. Known are "
                 f"{', '.join(sorted(known))}."
             )
+        if key in ("password", "private_key"):
+            raise Refused(f"plugin_options: {key} belongs beside it, where Ansible keeps it out of logs.")
         if unfolded.get(key) is not None and unfolded[key] != value:
             raise Refused(f"{key} is given twice, beside plugin_options and in it; give it once.")
         unfolded[key] = value

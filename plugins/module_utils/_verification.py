@@ -42,7 +42,9 @@ def verify(server: Server, wanted: Values, plan: Plan) -> t.Iterable[Finding]:
     try:
         answer = server.ask("get", f"{mount}/creds/{role}", kind="issue")
     except Problem as error:
-        raise Problem(f"The role {role} was written, and verify found that it cannot issue a user. {error}") from None
+        raise Problem(
+            f"The role {role} was not kept, because verify found that it cannot issue a user. {error}"
+        ) from None
     user = answer["data"]
     trouble = ""
     if how == "login":
@@ -51,11 +53,11 @@ def verify(server: Server, wanted: Values, plan: Plan) -> t.Iterable[Finding]:
         server.ask("put", "sys/leases/revoke", {"lease_id": answer["lease_id"]})
     except Problem as error:
         raise Problem(
-            f"The role {role} was written, and verify found that its users cannot be revoked. {error} Mend revocation_statements, then "
+            f"The role {role} was not kept, because verify found that its users cannot be revoked. {error} Mend revocation_statements, then "
             f"revoke the lease {answer['lease_id']}; the user {user['username']} stays in the database until then."
         ) from None
     if trouble:
-        raise Problem(f"The role {role} was written, and verify found that its users cannot work: {trouble}")
+        raise Problem(f"The role {role} was not kept, because verify found that its users cannot work: {trouble}")
     return ()
 
 

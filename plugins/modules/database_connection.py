@@ -113,7 +113,8 @@ options:
     type: bool
   plugin_options:
     description:
-      - The same options again, as a dictionary, for plays written for C(hashicorp.vault.database_connection). Unknown keys are refused.
+      - The same options again, as a dictionary, for plays written for C(hashicorp.vault.database_connection). Unknown keys are
+        refused, and so are secrets, which belong beside it.
     type: dict
 extends_documentation_fragment:
   - leasehold.vault.connection

@@ -85,7 +85,7 @@ options:
     description:
       - What to try after a change. V(issue) issues one user and revokes it. V(login) also logs in with psycopg2, and checks that the user is a
         member of O(in_role), or has the rights on tables and sequences that the creation statements grant.
-      - The task fails with the SQL error when a step fails; the role stays as written.
+      - The task fails with the SQL error when a step fails, and puts the role back as it was, so that the next run tries again.
     type: str
     choices: [none, issue, login]
     default: none

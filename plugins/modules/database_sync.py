@@ -169,7 +169,8 @@ options:
           type: bool
         plugin_options:
           description:
-            - The same options again, as a dictionary, for plays written for C(hashicorp.vault.database_connection). Unknown keys are refused.
+            - The same options again, as a dictionary, for plays written for C(hashicorp.vault.database_connection). Unknown keys are
+              refused, and so are secrets, which belong beside it.
           type: dict
   roles:
     description: The dynamic roles.
@@ -246,7 +247,7 @@ options:
           description:
             - What to try after a change. V(issue) issues one user and revokes it. V(login) also logs in with psycopg2, and checks that the user is a
               member of O(roles[].in_role), or has the rights on tables and sequences that the creation statements grant.
-            - The task fails with the SQL error when a step fails; the role stays as written.
+            - The task fails with the SQL error when a step fails, and puts the role back as it was, so that the next run tries again.
           type: str
           choices: [none, issue, login]
           default: none

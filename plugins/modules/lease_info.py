@@ -38,7 +38,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 leases:
-  description: The leases.
+  description:
+    - The leases. One is C(overdue) when its time is over and it is still there, because its revocation fails or is under way, and
+      C(irrevocable) when Vault has given up.
   returned: success
   type: list
   elements: dict
@@ -50,6 +52,7 @@ leases:
       issued_at: "2026-01-31T11:30:00Z"
       expires_at: "2026-01-31T12:30:00Z"
       renewable: true
+      overdue: false
       irrevocable: false
       error: ""
 counts:

@@ -149,7 +149,7 @@ class Access:
             self.as_admin(entry, REVOCATION.format(name=name, group=group))
 
     def has_role(self, name: str) -> bool:
-        return bool(self.dba(f"SELECT FROM pg_roles WHERE rolname = '{name}'"))
+        return bool(self.dba(f"SELECT 1 FROM pg_roles WHERE rolname = '{name}'"))
 
 
 class Prepared(t.NamedTuple):

@@ -42,7 +42,7 @@ def test_issue_makes_one_user_and_revokes_it():
 
 
 def test_what_fails_is_said_with_what_is_left_behind():
-    with pytest.raises(Problem, match=r"app was written.*cannot issue.*42601"):
+    with pytest.raises(Problem, match=r"app was not kept.*cannot issue.*42601"):
         _verification.verify(Server(creation="ERROR (SQLSTATE 42601)"), WANTED, STEP)
     with pytest.raises(Problem, match=r"cannot be revoked.*2BP01.*database/creds/app/1.*v-app stays") as caught:
         _verification.verify(Server(revocation="ERROR (SQLSTATE 2BP01)"), WANTED, STEP)

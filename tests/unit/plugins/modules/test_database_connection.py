@@ -124,9 +124,15 @@ def test_numbers_and_durations_somebody_wrote_as_text_compare_equal(mounted, run
 
 def test_plugin_options_hold_the_same_options(mounted, run):
     details = mounted.connection()
-    allowed = details.pop("allowed_roles")
-    run.changes("database_connection", connection_name="db", plugin_options=details, allowed_roles=allowed, name=None)
+    beside = {key: details.pop(key) for key in ("allowed_roles", "password")}
+    run.changes("database_connection", connection_name="db", plugin_options=details, name=None, **beside)
     run.nothing("database_connection", name="db", **details)
+
+
+def test_a_secret_in_plugin_options_is_sent_beside_it(mounted, run):
+    """Ansible knows at the top level only what it must not log."""
+    sentence = run.refused("database_connection", name="db", plugin_options={"password": "secret-word"})
+    assert "password belongs beside it" in sentence
 
 
 # -- bad input -------------------------------------------------------------------------------------------------------------

@@ -389,7 +389,22 @@ def test_a_group_of_any_name_works(real, run, group):
 def test_verify_catches_statements_that_fail(real, run, how, wrong, words):
     with pytest.raises(Problem, match=words):
         run("database_role", name="app", **{**OWN, **wrong}, verify=how)
-    assert real.read("roles/app") is not None
+    assert real.read("roles/app") is None, "what does not work is not kept, so the next run finds it again"
+
+
+def test_a_change_that_verify_refuses_is_put_back(real, run):
+    run("database_role", name="app", **OWN, default_ttl="1h", verify="login")
+    before = real.read("roles/app")
+    for _again in range(2):
+        with pytest.raises(Problem, match=r"not kept.*cannot issue"):
+            run(
+                "database_role",
+                name="app",
+                creation_statements=CREATION + " IN ROLE no_such",
+                default_ttl="2h",
+                verify="issue",
+            )
+        assert real.read("roles/app") == before
 
 
 @pytest.mark.parametrize("how", ["issue", "login"])
