@@ -114,7 +114,7 @@ def ours() -> str:
         if line.startswith("version:")
     )
     asked = ["git", "-c", "safe.directory=*", "-C", str(HERE), "describe", "--always", "--dirty"]
-    commit = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     return f"{version} ({commit})" if commit else version
 
 

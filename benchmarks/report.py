@@ -187,7 +187,7 @@ def converge(part: Values) -> list[str]:
         for way, label in WAYS.items():
             cells = [a.seconds(way, roles, what) for roles in part["roles"]]
             ratio = quotient(cells[-1], a.seconds("raw", part["roles"][-1], what))
-            measured = [row for (name, _), row in a.rows.items() if name == way and row["roles"] in part["roles"]]
+            measured = [row for (name, _roles), row in a.rows.items() if name == way and row["roles"] in part["roles"]]
             asked = ", ".join(str(row.get(f"{what}_requests", "–")) for row in measured)
             runs = ", ".join(str(len(row[what]["samples"])) if what in row else "–" for row in measured)
             body.append([label, *map(seconds_cell, cells), amount(ratio, "×"), asked, runs])
