@@ -46,11 +46,11 @@ def wait_until(what: str, is_so: Callable[[], bool], seconds: float = 120) -> No
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("ending", "ttl", "max_ttl"), [(signal.SIGTERM, 10, 25), (signal.SIGINT, 4, 10)])
 def test_the_program_moves_over_at_the_hard_limit_without_a_failed_query_and_leaves_nobody(
-    app: Ground, bao: servers.OpenBao, tmp_path: Path, ending: signal.Signals
+    app: Ground, bao: servers.OpenBao, tmp_path: Path, ending: signal.Signals, ttl: int, max_ttl: int
 ) -> None:
-    role = app.role(f"prog{ending.value:02}", ttl=4, max_ttl=10)
+    role = app.role(f"prog{ending.value:02}", ttl=ttl, max_ttl=max_ttl)
     log = tmp_path / "log"
     with log.open("w") as stream:
         program = subprocess.Popen(

@@ -264,13 +264,18 @@ def test_revoke_ends_what_it_is_told_and_reports(site: Site, runs: FirstRuns) ->
     first, second, other = site.issue("app-role"), site.issue("app-role"), site.issue("analytics-role")
     session = site.server.connect(site.database, user=first["username"], password=first["password"])
     run = site.run("revoke", "-e", "leasehold_revoke_role=app-role")
-    assert run.said("Report") == ["revoked 2 lease(s), left are none"]
+    assert run.said("Report") == ["revoked 2 lease(s), ended 0 session(s) of users that were gone, left are none"]
     with closing(session), session.cursor() as cursor, pytest.raises(psycopg2.OperationalError):
         cursor.execute("SELECT 1")
     assert not site.opens(second["username"], second["password"])
     assert site.opens(other["username"], other["password"])
+    site.write("roles/own-role", {"revocation_statements": ['DROP ROLE IF EXISTS "{{name}}"']})  # leaves sessions alone
+    ghost = site.issue("own-role")
+    session = site.server.connect(site.database, user=ghost["username"], password=ghost["password"])
     run = site.run("revoke", "-e", "leasehold_revoke_connection=production-db")
-    assert run.said("Report") == ["revoked 1 lease(s), left are none"]
+    assert run.said("Report") == ["revoked 2 lease(s), ended 1 session(s) of users that were gone, left are none"]
+    with closing(session), session.cursor() as cursor, pytest.raises(psycopg2.OperationalError):
+        cursor.execute("SELECT 1")
     assert site.users("") == []
     assert site.run("revoke", "-e", "leasehold_revoke_all=true").changed == []
 
