@@ -10,16 +10,20 @@ ground("name")                 a mount and a database of one test file, made wit
 
 from __future__ import annotations
 
+import atexit
 import base64
 import collections
 import contextlib
+import functools
 import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 import urllib.error
@@ -211,12 +215,31 @@ class Play:
             **kept, **self.bao.environment,
             "LC_ALL": "C.UTF-8", "NO_PROXY": "127.0.0.1,localhost",
             "HOME": str(home), "ANSIBLE_HOME": str(home / ".ansible"), "ANSIBLE_ASYNC_DIR": str(home / "async"),
+            "ANSIBLE_REMOTE_TEMP": str(home / ".ansible" / "tmp"),
             "ANSIBLE_COLLECTIONS_PATH": collections_path(), "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS / "callback"),
-            "ANSIBLE_FILTER_PLUGINS": str(PLUGINS / "filter"), "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            "ANSIBLE_FILTER_PLUGINS": str(PLUGINS / "filter"), "ANSIBLE_PYTHON_INTERPRETER": interpreter(),
             "ANSIBLE_PIPELINING": "true", "ANSIBLE_NOCOLOR": "true", "COLUMNS": "1000",
             "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "LEASEHOLD_TEST_RECORD": str(here / "record"),
         }  # fmt: skip
+
+
+@functools.cache
+def interpreter() -> str:
+    """This Python, at a path without a blank: Ansible starts modules through a shell and does not quote it."""
+    if " " not in sys.executable:
+        return sys.executable
+    directory = Path(tempfile.mkdtemp(prefix="leasehold-python-", dir="/tmp"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    program = directory / "python"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+def extra(**values: t.Any) -> list[str]:
+    """Variables for the command line, whatever is in them: `key=value` would end at the first blank."""
+    return ["-e", json.dumps(values)]
 
 
 _tree: list[str] = []

@@ -10,6 +10,8 @@ import typing as t
 import pytest
 import yaml
 
+from .conftest import extra
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -46,7 +48,7 @@ def test_the_adopted_document_reproduces_the_engine_and_holds_no_secret(engine: 
         """
     )
     document = play.directory / "adopted.yml"
-    play("leasehold.vault.adopt", "-e", f"vault_database_mount={engine.mount}", "-e", f"leasehold_adopt_to={document}")
+    play("leasehold.vault.adopt", *extra(vault_database_mount=engine.mount, leasehold_adopt_to=str(document)))
     text = document.read_text()
     assert engine.admin_password not in text
     assert "# password: needed" in text
@@ -67,7 +69,7 @@ def test_drift_ends_with_0_when_nothing_differs_and_with_2_and_the_names_when_so
 ) -> None:
     document = tmp_path / "document.yml"
     vault_only = ["-e", f"@{document}", "-e", "leasehold_drift_postgresql=false"]
-    play("leasehold.vault.adopt", "-e", f"vault_database_mount={engine.mount}", "-e", f"leasehold_adopt_to={document}")
+    play("leasehold.vault.adopt", *extra(vault_database_mount=engine.mount, leasehold_adopt_to=str(document)))
     run = play("leasehold.vault.drift", *vault_only)
     assert run.code == 0
     assert "Nothing differs" in run.output

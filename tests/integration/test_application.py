@@ -15,7 +15,7 @@ import typing as t
 import psycopg2
 import pytest
 
-from .conftest import ROOT
+from .conftest import ROOT, extra
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,15 +81,15 @@ def test_the_program_moves_over_at_the_hard_limit_without_a_failed_query_and_lea
 def test_the_migration_has_a_user_that_is_gone_afterwards_also_when_it_fails(app: Ground, play: Play) -> None:
     role = app.role("migrate")
     script = play.write("migration.sql", "CREATE TEMPORARY TABLE moved (a int); INSERT INTO items VALUES ('migrated');")
-    arguments = [*where(app, "migration"), "-e", f"migration_role={role}", "-e", f"migration_mount={app.mount}"]
+    arguments = [*where(app, "migration"), *extra(migration_role=role, migration_mount=app.mount)]
     text = (EXAMPLES / "migration.yml").read_text()
 
-    play(text, *arguments, "-e", f"migration_script={script}")
+    play(text, *arguments, *extra(migration_script=script))
     assert app.sql("SELECT count(*) FROM items WHERE name = 'migrated'") == [(1,)]
     assert app.users(role) == []
 
     broken = play.write("broken.sql", "INSERT INTO nowhere VALUES (1);")
-    run = play(text, *arguments, "-e", f"migration_script={broken}", ok=False)
+    run = play(text, *arguments, *extra(migration_script=broken), ok=False)
     assert run.code != 0
     assert "nowhere" in run.output
     assert app.users(role) == []
@@ -102,12 +102,7 @@ def test_the_deploy_hands_each_application_a_user_that_outlives_the_run(app: Gro
     play(
         text,
         *where(app, "deploy"),
-        "-e",
-        "deploy_hosts=all",
-        "-e",
-        f"deploy_role={role}",
-        "-e",
-        f"deploy_directory={play.directory}",
+        *extra(deploy_hosts="all", deploy_role=role, deploy_directory=str(play.directory)),
     )
     urls = [
         (play.directory / f"{host}.env").read_text().partition("DATABASE_URL=")[2].strip() for host in play.inventory

@@ -22,6 +22,8 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
+from .conftest import interpreter
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -102,7 +104,7 @@ class Access:
             [Path(sys.executable).with_name("ansible-playbook"), playbook, "-e", f"@{document}", "-i", "localhost,",
              "-c", "local", *arguments],
             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, cwd=self.directory,
-            env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": ":".join(paths), "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": ":".join(paths), "ANSIBLE_PYTHON_INTERPRETER": interpreter(),
                  "ANSIBLE_HOME": str(self.directory / "home"), "ANSIBLE_PIPELINING": "true", "ANSIBLE_NOCOLOR": "true",
                  "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
