@@ -215,7 +215,7 @@ class Play:
             **kept, **self.bao.environment,
             "LC_ALL": "C.UTF-8", "NO_PROXY": "127.0.0.1,localhost",
             "HOME": str(home), "ANSIBLE_HOME": str(home / ".ansible"), "ANSIBLE_ASYNC_DIR": str(home / "async"),
-            "ANSIBLE_REMOTE_TEMP": str(home / ".ansible" / "tmp"),
+            "ANSIBLE_REMOTE_TEMP": str((unblank() if " " in str(home) else home / ".ansible") / "tmp"),
             "ANSIBLE_COLLECTIONS_PATH": collections_path(), "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS / "callback"),
             "ANSIBLE_FILTER_PLUGINS": str(PLUGINS / "filter"), "ANSIBLE_PYTHON_INTERPRETER": interpreter(),
             "ANSIBLE_PIPELINING": "true", "ANSIBLE_NOCOLOR": "true", "COLUMNS": "1000",
@@ -225,13 +225,19 @@ class Play:
 
 
 @functools.cache
+def unblank() -> Path:
+    """A directory without a blank in its name: Ansible starts modules through a shell and does not always quote."""
+    directory = Path(tempfile.mkdtemp(prefix="leasehold-", dir="/tmp"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+@functools.cache
 def interpreter() -> str:
-    """This Python, at a path without a blank: Ansible starts modules through a shell and does not quote it."""
+    """This Python, under a name that a shell takes as one word."""
     if " " not in sys.executable:
         return sys.executable
-    directory = Path(tempfile.mkdtemp(prefix="leasehold-python-", dir="/tmp"))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    program = directory / "python"
+    program = unblank() / "python"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     program.chmod(0o755)
     return str(program)
