@@ -169,8 +169,8 @@ def read_leases(session: Session, wanted: Values, check_mode: bool) -> Values:
 
 
 def _irrevocable(client: Client) -> dict[str, str]:
-    answer = client.read("sys/leases?type=irrevocable&limit=none") or {}
-    return {lease["lease_id"]: lease.get("error", "") for lease in answer.get("leases") or []}
+    answer = client.ask("get", "sys/leases", absent_ok=True, params={"type": "irrevocable", "limit": "none"}) or {}
+    return {lease["lease_id"]: lease.get("error", "") for lease in (answer.get("data") or {}).get("leases") or []}
 
 
 def _row(lease_id: str, held: Values, error: str) -> Values:

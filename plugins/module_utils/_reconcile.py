@@ -182,7 +182,15 @@ class Server(t.Protocol):
 
     def revoke_prefix(self, prefix: str) -> None: ...
 
-    def ask(self, method: str, path: str, body: Values | None = None, kind: t.Any = "repeat") -> t.Any: ...
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Values | None = None,
+        kind: t.Any = "repeat",
+        absent_ok: bool = False,
+        params: Values | None = None,
+    ) -> t.Any: ...
 
 
 @dataclasses.dataclass(frozen=True)

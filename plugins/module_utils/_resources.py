@@ -411,7 +411,7 @@ def _known_to_server(server: Server, wanted: Values, plan: Plan) -> Findings:
     asked = [option for option in _NEWER if wanted.get(option) is not None]
     if not asked:
         return ()
-    answer = server.ask("get", f"{MOUNT.said_in(wanted)}/static-roles/{wanted['name']}?help=1")
+    answer = server.ask("get", f"{MOUNT.said_in(wanted)}/static-roles/{wanted['name']}", params={"help": "1"})
     schemas = answer["openapi"]["components"]["schemas"].values()
     known = {key for schema in schemas for key in schema.get("properties", {})}
     unknown = [option for option in asked if option not in known]

@@ -88,7 +88,6 @@ class View:
 def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
     """The module ``database_sync``."""
     client, mount = session.client, MOUNT.said_in(wanted)
-    client.widen(wanted["concurrency"])
     keep = Manner(validate=wanted["validate"], dry_run=check_mode)
     go = dataclasses.replace(keep, state="absent", revoke_leases=wanted["revoke_leases"])
 

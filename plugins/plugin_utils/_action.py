@@ -15,6 +15,7 @@ Action plugins are loaded in the main process, before the workers fork: what is 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -35,12 +36,7 @@ from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import (
     session_of_run,
 )
 
-try:
-    import hvac.api.auth_methods
-except ImportError:
-    HAS_HVAC = False
-else:
-    HAS_HVAC = bool(hvac.api.auth_methods)
+HAS_HVAC = importlib.util.find_spec("hvac") is not None
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session

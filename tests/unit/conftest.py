@@ -258,8 +258,7 @@ class FakeWorld(World):
 
     def _client(self) -> Client:
         client = Client("http://127.0.0.1:8200", retries=0)
-        client.adapter.session.mount("http://", self.server)
-        client.widen = lambda concurrency: None  # type: ignore[method-assign]  # it would mount the network again
+        client.wire = self.server  # type: ignore[assignment]
         client.token = "root"
         return client
 

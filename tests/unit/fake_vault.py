@@ -16,9 +16,9 @@ import itertools
 import json
 import re
 import typing as t
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
-import requests
+from ansible_collections.leasehold.vault.plugins.module_utils import _wire
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,11 +79,10 @@ class FakeDatabase:
         return ""
 
 
-class FakeVault(requests.adapters.BaseAdapter):
-    """The server, and at the same time the way to it: a transport for a requests session."""
+class FakeVault:
+    """The server, and at the same time the way to it: it stands in the place of a client's wire."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.frozen = False
         self.mounts: dict[str, dict[str, t.Any]] = {}
         self.objects: dict[str, dict[str, t.Any]] = {}
@@ -103,14 +102,10 @@ class FakeVault(requests.adapters.BaseAdapter):
 
     # -- the network -------------------------------------------------------------------------------------------------------
 
-    def send(self, request: requests.PreparedRequest, *_arguments: t.Any, **_options: t.Any) -> requests.Response:
-        parts = urlsplit(request.url or "")
-        path = unquote(parts.path).removeprefix("/v1/")
-        method = {"PUT": "POST"}.get(str(request.method).upper(), str(request.method).upper())
-        query = parse_qs(parts.query)
-        if method == "GET" and query.get("list") == ["true"]:
-            method = "LIST"
-        body = json.loads(request.body) if request.body else {}
+    def send(self, method: str, path: str, headers: t.Any, body: t.Any = None, params: t.Any = None) -> _wire.Answer:
+        path = path.removeprefix("/v1/")
+        method = {"PUT": "POST"}.get(method, "LIST" if "list" in (params or {}) else method)
+        body = json.loads(json.dumps(body)) if body else {}
         if self.frozen and method in ("POST", "DELETE") and path not in HARMLESS:
             raise AssertionError(f"a check run sent {method} {path}")
         try:
@@ -118,16 +113,10 @@ class FakeVault(requests.adapters.BaseAdapter):
                 self.writes.append((method, path, copy.deepcopy(body)))
             status, answer = self.answer(method, path, body)
             if method == "LIST":
-                answer["data"]["keys"] = _page(answer["data"]["keys"], query)
+                answer["data"]["keys"] = _page(answer["data"]["keys"], params or {})
         except RefusalError as refusal:
             status, answer = refusal.status, {"errors": list(refusal.errors)}
-        response = requests.Response()
-        response.status_code, response.request, response.url = status, request, str(request.url)
-        response._content = b"" if status == 204 else json.dumps(answer).encode()
-        return response
-
-    def close(self) -> None:
-        pass
+        return _wire.Answer(status, {}, b"" if status == 204 else json.dumps(answer).encode())
 
     # -- the server --------------------------------------------------------------------------------------------------------
 
@@ -340,8 +329,8 @@ def _listed(keys: list[str]) -> Answer:
     return 200, {"data": {"keys": keys}}
 
 
-def _page(keys: list[str], query: dict[str, list[str]]) -> list[str]:
-    after, limit = query.get("after", [""])[0], int(query.get("limit", ["0"])[0])
+def _page(keys: list[str], query: dict[str, t.Any]) -> list[str]:
+    after, limit = query.get("after", ""), query.get("limit", 0)
     later = [key for key in keys if key > after]
     return later[:limit] if limit > 0 else later
 

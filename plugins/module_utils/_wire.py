@@ -1,0 +1,175 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""The wire: kept connections, TLS, proxies and redirects, and no opinion on what an answer means.
+
+It is urllib3, which hvac brings along.  hvac's own way, through requests, takes twice the processor time for each
+request and as long again to import; a whole engine is thousands of requests, and a module imports for one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import typing as t
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+
+try:
+    import urllib3
+except ImportError as error:
+    MISSING: ImportError | None = error
+else:
+    MISSING = None
+
+CONNECTIONS = 64  # kept alive at the most; more threads than that open and close theirs
+HOPS = 2  # a standby names the leader; more redirects are a cluster without one
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class WireError(Exception):
+    """No answer."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.untrusted = isinstance(error, urllib3.exceptions.SSLError)
+        original = getattr(error, "original_error", error)  # a proxy's error wraps the real one
+        self.never_sent = isinstance(
+            original, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+        )
+
+
+class LeaderlessError(Exception):
+    """Redirects in a circle."""
+
+
+class DowngradeError(Exception):
+    """A redirect from TLS to none; the argument is where to."""
+
+
+class Answer:
+    """As much of a response as hvac and the client look at."""
+
+    def __init__(self, status_code: int, headers: t.Mapping[str, str], content: bytes) -> None:
+        self.status_code = status_code
+        self.headers = headers
+        self.content = content
+
+    @property
+    def ok(self) -> bool:
+        return self.status_code < 400
+
+    @property
+    def text(self) -> str:
+        return self.content.decode(errors="replace")
+
+    def json(self) -> t.Any:
+        return json.loads(self.content)
+
+
+class Wire:
+    def __init__(
+        self,
+        url: str,
+        verify: bool | str,
+        certificate: tuple[str, str] | None,
+        proxies: t.Mapping[str, str] | None,
+        timeout: float,
+    ) -> None:
+        if MISSING:
+            raise Problem(
+                f"The Python library hvac is needed and could not be imported ({MISSING}); install it for the Python that runs this task."
+            )
+        self._url = url
+        options: dict[str, t.Any] = {"maxsize": CONNECTIONS, "timeout": timeout, "retries": False}
+        if url.startswith("https:"):
+            options["ssl_context"] = _trust(verify, certificate)
+        proxy = _proxy_for(url, proxies)
+        if proxy:
+            from requests.adapters import HTTPAdapter
+
+            self._pool: t.Any = HTTPAdapter().proxy_manager_for(proxy, **options)
+        else:
+            self._pool = urllib3.PoolManager(**options)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        headers: t.Mapping[str, str],
+        body: t.Any = None,
+        params: t.Mapping[str, t.Any] | None = None,
+    ) -> Answer:
+        url = self._url + quote(path) + (f"?{urlencode(params)}" if params else "")
+        content = None if body is None else json.dumps(body).encode()
+        for _hop in range(HOPS + 1):
+            try:
+                got = self._pool.urlopen(method, url, body=content, headers=headers, redirect=False)
+            except urllib3.exceptions.HTTPError as error:
+                raise WireError(error) from None
+            target = got.headers.get("Location") if got.status in REDIRECTS else None
+            if target is None:
+                return Answer(got.status, got.headers, got.data)
+            target = urljoin(url, target)
+            if url.startswith("https:") and not target.startswith("https:"):
+                raise DowngradeError(target)
+            url = target
+        raise LeaderlessError
+
+
+def _trust(verify: bool | str, certificate: tuple[str, str] | None) -> ssl.SSLContext:
+    """Made once for all connections.  Without a word about authorities, those that Python's HTTP libraries agree on."""
+    context = urllib3.util.ssl_.create_urllib3_context()
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        place = verify if isinstance(verify, str) else _authorities()
+        try:
+            context.load_verify_locations(**{"capath" if os.path.isdir(place) else "cafile": place})  # noqa: PTH112
+        except OSError as error:
+            raise Refused(f"The certificates to trust could not be read from {place}: {_why(error)}.") from None
+    if certificate:
+        try:
+            context.load_cert_chain(*certificate)
+        except OSError as error:
+            files = " and ".join(dict.fromkeys(certificate))
+            raise Refused(f"The client certificate could not be read from {files}: {_why(error)}.") from None
+    return context
+
+
+def _authorities() -> str:
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    if named:
+        return named
+    import certifi
+
+    return certifi.where()
+
+
+def _proxy_for(url: str, proxies: t.Mapping[str, str] | None) -> str:
+    """The proxy on the way; requests knows the rules of ``no_proxy``, and is asked only where there is a proxy at all."""
+    if not proxies and not any(name.lower().endswith("_proxy") and name.lower() != "no_proxy" for name in os.environ):
+        return ""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy = select_proxy(url, proxies or get_environ_proxies(url)) or ""
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def is_address(url: str) -> bool:
+    """Whether a request could be sent there at all."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
