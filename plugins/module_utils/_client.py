@@ -39,6 +39,7 @@ _DATABASE_AWAY = re.compile(r"SQLSTATE (?:53300|57P03|08\w{3})")
 _SQLSTATE = re.compile(r"SQLSTATE (\w{5})")
 # Vault before 1.11, whose driver was lib/pq, names the wrong password without a code.
 _WRONG_PASSWORD = re.compile(r"SQLSTATE 28P01|pq: password authentication failed")
+_SECRETS = ("password", "private_key", "secret_id", "token", "token_reviewer_jwt")
 PAGE = 1000  # keys asked for at once
 _CAPABILITY = {"get": "read", "list": "list", "post": "create or update", "put": "update", "delete": "delete"}
 _SUDO = (
@@ -46,6 +47,7 @@ _SUDO = (
     "sys/leases/revoke-prefix/",
     "sys/leases/revoke-force/",
     "sys/leases/count",
+    "sys/auth/",
 )
 
 
@@ -134,7 +136,7 @@ class Client:
             raise
 
     def write(self, path: str, body: Values) -> None:
-        self.mask(*(value for key, value in body.items() if key in ("password", "private_key", "secret_id", "token")))
+        self.mask(*(value for key, value in body.items() if key in _SECRETS))
         self.ask("post", path, body)
 
     def delete(self, path: str) -> None:
@@ -161,9 +163,10 @@ class Client:
         kind: Kind = "repeat",
         absent_ok: bool = False,
         params: Values | None = None,
+        headers: Values | None = None,
     ) -> t.Any:
         """Send one request; the decoded answer, None for an absent object, or a sentence raised as :class:`VaultError`."""
-        response = self.send(method, f"/v1/{path}", body, kind, params)
+        response = self.send(method, f"/v1/{path}", body, kind, params, headers)
         if response.ok:
             return response.json() if response.content else {}
         errors = _errors_of(response)
@@ -174,13 +177,19 @@ class Client:
     # -- how it travels ----------------------------------------------------------------------------------------------------
 
     def send(
-        self, method: str, path: str, body: t.Any = None, kind: Kind = "repeat", params: Values | None = None
+        self,
+        method: str,
+        path: str,
+        body: t.Any = None,
+        kind: Kind = "repeat",
+        params: Values | None = None,
+        headers: Values | None = None,
     ) -> t.Any:
         """One request, repeated while that is safe, worth it, and within ``retries``; hvac's logins come this way, too."""
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
             try:
-                response = self._once(method, path, body, params)
+                response = self._once(method, path, body, params, headers)
             except _wire.LeaderlessError:
                 if last:
                     raise VaultError(
@@ -211,11 +220,18 @@ class Client:
             time.sleep(min(0.5 * 2**attempt, 4))
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, method: str, path: str, body: t.Any = None, params: Values | None = None) -> t.Any:
+    def _once(
+        self,
+        method: str,
+        path: str,
+        body: t.Any = None,
+        params: Values | None = None,
+        headers: Values | None = None,
+    ) -> t.Any:
         """Read our own writes through any node of a cluster: each answer's index goes along with the next question."""
         if method == "list":  # not every proxy lets the verb pass
             method, params = "get", {"list": "true", **(params or {})}
-        response = self.wire.send(method.upper(), path, self._headers, body, params)
+        response = self.wire.send(method.upper(), path, {**self._headers, **(headers or {})}, body, params)
         index = response.headers.get("X-Vault-Index")
         if index:
             self._headers = {**self._headers, "X-Vault-Index": index, "X-Vault-Inconsistent": "forward-active-node"}
@@ -242,9 +258,13 @@ class Client:
                 said,
             )
         if "no handler for route" in said:
+            cure = (
+                "Enable the auth method with leasehold.vault.auth_mount"
+                if path.startswith("auth/")
+                else "Mount the engine with leasehold.vault.database_engine"
+            )
             return MountMissing(
-                f"Could not {tried} {path}: nothing is mounted there on {where}. Mount the engine with "
-                "leasehold.vault.database_engine or correct mount."
+                f"Could not {tried} {path}: nothing is mounted there on {where}. {cure} or correct mount."
             )
         if status == 404 and not said:
             return VaultError(f"There is no {path} on {where}.", status, said)
@@ -308,7 +328,7 @@ def _errors_of(response: t.Any) -> list[str]:
 
 def _means_absent(status: int, errors: t.Sequence[str]) -> bool:
     return (status == 404 and not errors) or (
-        status == 400 and any("No secret engine mount at" in error for error in errors)
+        status == 400 and any(error.startswith(("No secret engine mount at", "No auth engine at")) for error in errors)
     )
 
 

@@ -16,17 +16,21 @@ import dataclasses
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
 from ansible_collections.leasehold.vault.plugins.module_utils._options import argument_spec
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     Field,
     Manner,
+    Outcome,
     Resource,
     Values,
     reconcile,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import ENGINE
+
+if t.TYPE_CHECKING:
+    from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
 
 Run = t.Callable[[Session, Values, bool], Values]
 Connect = t.Callable[[Values], Session]
@@ -90,46 +94,71 @@ def state(resource: Resource) -> Task:
     """A task that makes one object be as asked."""
 
     def run(session: Session, wanted: Values, check_mode: bool) -> Values:
-        manner = Manner(
-            state=wanted["state"],
-            secrets=wanted.get("update_password") or "on_create",
-            validate=wanted["validate"],
-            revoke_leases=wanted["revoke_leases"],
-            dry_run=check_mode,
-        )
-        outcome = reconcile(session.client, resource, wanted, manner)
-        before = as_text(outcome.plan.before)
-        after = as_text({**outcome.plan.after, **outcome.beside}) if outcome.changed else before
-        result = {
-            "changed": outcome.changed,
-            "diff": {"before": before, "after": after},
-            resource.kind: outcome.object,
-            "warnings": outcome.warnings,
-        }
-        return {**result, "revoked_leases": outcome.revoked} if outcome.revoked else result
+        outcome = reconcile(session.client, resource, wanted, manner_of(wanted, check_mode))
+        return told(resource.kind, [(resource, outcome)])
 
-    return Task({**resource.argument_spec(), **STATE}, run, dict(resource.constraints))
+    # Without an inquiry there is nothing to validate, and without leases none to revoke.
+    asks = resource.inquiries or resource.inspections or resource.leases
+    useful = {"state": True, "validate": bool(asks), "revoke_leases": resource.leases is not None}
+    options = {option: spec for option, spec in STATE.items() if useful[option]}
+    return Task({**resource.argument_spec(), **options}, run, dict(resource.constraints))
+
+
+def manner_of(wanted: Values, check_mode: bool) -> Manner:
+    return Manner(
+        state=wanted["state"],
+        secrets=wanted.get("update_password") or "on_create",
+        validate=wanted.get("validate", True),
+        revoke_leases=wanted.get("revoke_leases", False),
+        dry_run=check_mode,
+    )
+
+
+def told(kind: str, outcomes: t.Sequence[tuple[Resource, Outcome]]) -> Values:
+    """What a module answers of what it reconciled as one object."""
+    before: Values = {}
+    after: Values = {}
+    answer: Values = {"changed": False, kind: {}, "warnings": []}
+    for resource, outcome in outcomes:
+        step = outcome.plan
+        answer["changed"] |= outcome.changed
+        answer[kind].update(outcome.object)
+        answer["warnings"] += outcome.warnings
+        before.update(resource.in_diff(step.before))
+        after.update(resource.in_diff({**step.after, **outcome.beside} if outcome.changed else step.before))
+    answer["diff"] = {"before": as_text(before), "after": as_text(after)}
+    revoked = sum(outcome.revoked for _resource, outcome in outcomes)
+    return {**answer, "revoked_leases": revoked} if revoked else answer
 
 
 def info(resource: Resource, plural: str, list_path: str = "") -> Task:
     """A task that reads one object by name, or all of them."""
-    aliases = [alias for field in resource.identity if field.option == "name" for alias in field.spec["aliases"]]
 
     def run(session: Session, wanted: Values, check_mode: bool) -> Values:
-        chosen = (
-            [wanted["name"]] if wanted.get("name") else session.client.list(Resource.at(resource, wanted, list_path))
-        )
-        found = []
-        for one in chosen:
-            path = resource.at({**wanted, "name": one})
-            answer = session.client.read(path)
-            if answer is None and wanted.get("name"):
-                raise Problem(f"There is no {resource.kind} {path} at {session.client.url}.")
-            if answer is not None:
-                found.append(resource.describe({**wanted, "name": one}, answer))
-        return {"changed": False, plural: found}
+        return {"changed": False, plural: found(session.client, resource, wanted, list_path)}
 
-    return Task({"mount": MOUNT.argument(), "name": {"type": "str", "aliases": aliases}}, run)
+    options = {field.option: field.argument() for field in resource.identity}
+    options["name"] = {key: value for key, value in options["name"].items() if key != "required"}
+    return Task(options, run)
+
+
+def found(client: Client, resource: Resource, wanted: Values, list_path: str) -> list[Values]:
+    """The object that is named, which must be there, or all of them."""
+    described = []
+    for one in [wanted["name"]] if wanted.get("name") else client.list(resource.at(wanted, list_path)):
+        try:
+            path = resource.at({**wanted, "name": one})
+        except Refused:
+            if wanted.get("name"):
+                raise
+            described.append({"name": one})  # made by others, under a name that we would not write into a path
+            continue
+        answer = client.read(path)
+        if answer is None and wanted.get("name"):
+            raise Problem(f"There is no {resource.kind} {path} at {client.url}.")
+        if answer is not None:
+            described.append(resource.describe({**wanted, "name": one}, answer))
+    return described
 
 
 def engines() -> Task:

@@ -44,6 +44,8 @@ class Field:
     """Both sides pass here before they are compared, ours also before it is sent; ``ValueError`` refuses a value."""
     wire: t.Callable[[t.Any], t.Any] = unchanged
     """The form in which a compared value is sent."""
+    counts: t.Callable[[t.Any], t.Any] = unchanged
+    """What of a value is compared, and shown in a diff, when it is not all of it."""
     send: tuple[str, ...] = ()
     """Where the value goes in the request; the option's own name if empty."""
     read: tuple[str, ...] = ()
@@ -59,7 +61,9 @@ class Field:
     internal: bool = False
     """Kept by us on the server; not an option of the module."""
     always: bool = False
-    """Repeated in every update, because the server insists."""
+    """Repeated in every update, as it was if the task is silent: the server would drop it, or insists."""
+    sign: tuple[str, ...] = ()
+    """Of a secret: where the answer says whether there is one."""
     spec: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     """The rest of the Ansible option: ``aliases``, ``choices``, ``elements``, ``no_log``, ``required``, ``default``."""
 
@@ -84,10 +88,12 @@ class Field:
 
     def held_by(self, answer: t.Any) -> t.Any:
         """The value in an answer of the server, in the form in which values are compared."""
-        for step in self.read:
-            answer = answer.get(step) if isinstance(answer, dict) else None
-        value = self.default if answer is None else answer
-        return None if value is None else self.same(value)
+        held = _at(answer, self.read)
+        value = self.default if held is None else held
+        try:
+            return None if value is None else self.same(value)
+        except ValueError:
+            return value  # written by others, in a form in which we would not
 
     def said_in(self, wanted: Values) -> t.Any:
         """The value the task asks for, in the form in which values are compared; None when it is silent."""
@@ -146,8 +152,10 @@ class Resource:
     """What is tried on the server after a change was made."""
     beside: t.Callable[[Values], Values] = lambda wanted: {}
     """What a creation does beside making the object, in words for the diff."""
-    leases: t.Callable[[Server, Values], list[str]] = lambda server, wanted: []
-    """The prefixes of the leases that would be stranded if the object were deleted."""
+    leases: t.Callable[[Server, Values], list[str]] | None = None
+    """The prefixes of the leases that depend on the object."""
+    stranded: str = "their database users could not be removed afterwards"
+    """What would become of them if it were deleted."""
 
     def at(self, wanted: Values, template: str = "") -> str:
         return (template or self.path).format(**{f.option: f.said_in(wanted) for f in self.identity})
@@ -161,6 +169,11 @@ class Resource:
 
     def held(self, answer: Values) -> Values:
         return _present({f.option: f.held_by(answer) for f in self.fields if f.kept in ("shown", "fact")})
+
+    def in_diff(self, values: Values) -> Values:
+        """A side of a plan, as far as it counts."""
+        counts = {f.option: f.counts for f in self.fields}
+        return {option: counts[option](value) if option in counts else value for option, value in values.items()}
 
     def argument_spec(self) -> Values:
         options = [f for f in self.identity + self.fields if f.kept != "fact" and not f.internal]
@@ -242,12 +255,12 @@ def plan(resource: Resource, wanted: Values, answer: Values | None, manner: Mann
     for field in resource.fields:
         if field.option not in said or field.kept == "not":
             continue
-        differs = (
-            not exists or manner.secrets == "always"
-            if field.kept == "hidden"
-            else not exists or said[field.option] != before.get(field.option)
-        )
-        if not differs:
+        if field.kept == "hidden":
+            differs = manner.secrets == "always" or (bool(field.sign) and _at(answer, field.sign) is False)
+        else:
+            held = before.get(field.option)
+            differs = held is None or field.counts(said[field.option]) != field.counts(held)
+        if exists and not differs:
             continue
         if exists and field.fixed:
             raise Refused(
@@ -260,11 +273,12 @@ def plan(resource: Resource, wanted: Values, answer: Values | None, manner: Mann
     if exists and not new:
         return Plan("none", before, before, {})
     after = {**before, **{f.option: SENT if f.kept == "hidden" else said[f.option] for f in new}}
-    along = [f for f in resource.fields if f.option in said and f not in new and (f.kept == "not" or f.always)]
+    sent = {**{f.option: before[f.option] for f in resource.fields if f.always and f.option in before}, **said}
+    along = [f for f in resource.fields if f.option in sent and f not in new and (f.kept == "not" or f.always)]
     nested = not (exists and resource.update_path)
     body: Values = {}
     for field in new + along:
-        _put(body, field.send if nested else field.send[-1:], field.wire(said[field.option]))
+        _put(body, field.send if nested else field.send[-1:], field.wire(sent[field.option]))
     return Plan("update" if exists else "create", before, after, body)
 
 
@@ -361,7 +375,7 @@ def _stopped(findings: t.Iterable[Finding]) -> bool:
 
 def _stranded(server: Server, resource: Resource, wanted: Values, manner: Manner) -> dict[str, int]:
     """The live leases a deletion would strand, counted by prefix; refused unless the task wants them revoked."""
-    if not (manner.validate or manner.revoke_leases):
+    if resource.leases is None or not (manner.validate or manner.revoke_leases):
         return {}
     counted = {prefix: len(server.leases(prefix)) for prefix in resource.leases(server, wanted)}
     live = {prefix: count for prefix, count in counted.items() if count}
@@ -369,7 +383,7 @@ def _stranded(server: Server, resource: Resource, wanted: Values, manner: Manner
         listed = ", ".join(f"{count} under {prefix}" for prefix, count in sorted(live.items()))
         raise Refused(
             f"Not deleted: {resource.kind} {resource.at(wanted)} still has {sum(live.values())} live lease(s) ({listed}), and "
-            "their database users could not be removed afterwards. Set revoke_leases: true to revoke them first, or wait for "
+            f"{resource.stranded}. Set revoke_leases: true to revoke them first, or wait for "
             "them to end."
         )
     return live
@@ -380,6 +394,12 @@ def _predicted(resource: Resource, wanted: Values, answer: Values | None, step: 
         return {}
     now = resource.describe(wanted, answer if answer is not None else {})
     return {**now, **{k: v for k, v in step.after.items() if v != SENT}} if answer is not None or step.after else {}
+
+
+def _at(answer: t.Any, path: t.Sequence[str]) -> t.Any:
+    for step in path:
+        answer = answer.get(step) if isinstance(answer, dict) else None
+    return answer
 
 
 def _initial(field: Field, wanted: Values) -> t.Any:

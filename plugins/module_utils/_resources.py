@@ -451,5 +451,6 @@ STATIC_ROLE = Resource(
     ),
     rules=(_can_rotate,),
     inquiries=(_known_to_server, _allowed_by_connection),
+    leases=lambda server, wanted: [],
     beside=lambda wanted: {} if wanted.get("skip_import_rotation") else {"password": "(rotated at once)"},
 )

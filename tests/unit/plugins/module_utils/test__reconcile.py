@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -136,6 +137,27 @@ def test_only_what_differs_is_sent_with_what_always_goes_along():
     assert {k for k in step.after if step.before.get(k) != step.after[k]} == {"colour"}
 
 
+def test_what_always_goes_along_is_repeated_as_it_was_when_the_task_is_silent():
+    step = planned({"colour": "red"}, {"colour": "blue", "owner": "me"})
+    assert step.body == {"colour": "red", "owner": "me"}
+    assert planned({}, {"owner": "me"}).action == "none"
+
+
+def test_only_what_counts_is_compared_and_shown_in_a_diff():
+    shouted = dataclasses.replace(THING, fields=(text("colour", counts=str.lower),))
+    wanted = {"name": "one", "colour": "Red"}
+    assert plan(shouted, wanted, {"colour": "RED"}, Manner()).action == "none"
+    step = plan(shouted, wanted, {"colour": "Blue"}, Manner())
+    assert step.body == {"colour": "Red"}
+    assert [shouted.in_diff(side) for side in (step.before, step.after)] == [{"colour": "blue"}, {"colour": "red"}]
+
+
+def test_what_the_server_holds_in_no_form_of_ours_is_shown_as_it_is():
+    step = planned({"ttl": "1h"}, {"ttl": "forever"})
+    assert step.before["ttl"] == "forever"
+    assert step.body == {"ttl": 3600}
+
+
 def test_what_is_not_said_stays_as_it_is():
     step = planned({"colour": "red"}, {"colour": "blue", "ttl": 60})
     assert step.after["ttl"] == 60
@@ -154,6 +176,17 @@ def test_a_secret_is_sent_on_creation_and_then_only_when_asked():
     assert always.action == "update"
     assert always.body == {"password": "x"}
     assert always.after["password"] == SENT
+
+
+def test_a_secret_that_the_server_says_it_does_not_have_is_sent_again():
+    signed = dataclasses.replace(THING, fields=(secret("password", sign=("details", "has_password")),))
+
+    def action(answer):
+        return plan(signed, {"name": "one", "password": "x"}, answer, Manner()).action
+
+    assert action({"details": {"has_password": False}}) == "update"
+    assert action({"details": {"has_password": True}}) == "none"
+    assert action({}) == "none", "a server that says nothing is not asked twice"
 
 
 def test_a_secret_is_never_in_what_is_shown():
