@@ -33,3 +33,35 @@ notes:
   - A check run predicts what a run does. Where an object must exist first (a mount, a connection) and does not, a run fails, and a check
     run warns, since an earlier task of the play may be about to make it.
 """
+
+    VALIDATED = r"""
+options:
+  state:
+    description:
+      - Whether the object shall exist. An option that is left out is left as it is on the server; an option that is empty is made empty.
+    type: str
+    choices: [present, absent]
+    default: present
+  validate:
+    description:
+      - Whether to ask the server, before a change, for what it would only find wrong later. Each check is one read; turn it off for a token
+        without the rights to read.
+    type: bool
+    default: true
+notes:
+  - A check run predicts what a run does. Where an object must exist first (a mount, a connection) and does not, a run fails, and a check
+    run warns, since an earlier task of the play may be about to make it.
+"""
+
+    ONLY = r"""
+options:
+  state:
+    description:
+      - Whether the object shall exist. An option that is left out is left as it is on the server; an option that is empty is made empty.
+    type: str
+    choices: [present, absent]
+    default: present
+notes:
+  - A check run predicts what a run does. Where an object must exist first (a mount, a connection) and does not, a run fails, and a check
+    run warns, since an earlier task of the play may be about to make it.
+"""

@@ -4,7 +4,7 @@
 """Every example in the documentation of the plugins, executed as it is printed.
 
 Only what is in SUBSTITUTES is not as printed. The surroundings are those that the examples speak of: the database appdb with
-the groups app_rw and app_ro, the admin role vault_admin with its first password, a user reports_user.
+the groups app_rw and app_ro, the admin role vault_admin with its first password, a user reports_user; and two files with public keys.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import typing as t
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from .conftest import ROOT, Ground, Play
 
@@ -35,6 +37,7 @@ SUBSTITUTES: dict[str, Callable[[servers.PostgreSQL], str]] = {
 FIRST = [
     "modules/database_engine 0", "modules/database_connection", "modules/database_role", "modules/database_root_rotation",
     "modules/database_credentials", "modules/lease", "modules/database_static_role", "modules/database_static_role_rotation",
+    "modules/acl_policy", "modules/auth_mount", "modules/auth_role",
 ]  # fmt: skip
 LAST = ["modules/database_sync", "modules/database_engine 1"]
 
@@ -84,6 +87,9 @@ def surroundings(bao: servers.OpenBao, postgres: servers.PostgreSQL) -> Iterator
         "SET ROLE app_owner; CREATE TABLE items (what text); GRANT SELECT, INSERT ON items TO app_rw; GRANT SELECT ON items TO app_ro"
     )
     yield postgres
+    for mount in ("approle", "kubernetes", "ci"):
+        bao.request("DELETE", f"sys/auth/{mount}")
+    bao.request("DELETE", "sys/policies/acl/app")
     here.sql("DROP DATABASE appdb WITH (FORCE)", "postgres")
 
 
@@ -91,8 +97,16 @@ def surroundings(bao: servers.OpenBao, postgres: servers.PostgreSQL) -> Iterator
 def run(bao: servers.OpenBao, surroundings: servers.PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """All of them in one run; none stops the others."""
     play = Play(tmp_path_factory.mktemp("examples"), bao)
+    play.write("cluster-ca.pem", bao.authority.certificate.decode())
+    play.write("ci-public-key.pem", public_key())
+    play.environment["REVIEWER_JWT"] = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyZXZpZXdlciJ9.c2ln"
     plays = "".join(as_play(name, text, surroundings) for name, text in examples().items())
     return play(plays, "-e", f"first_password={FIRST_PASSWORD}", ok=False)
+
+
+def public_key() -> str:
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def as_play(name: str, text: str, server: servers.PostgreSQL) -> str:

@@ -239,6 +239,19 @@ class World:
                 for name in self.names(kind):
                     found[f"{kind}/{name}"] = self.read(f"{kind}/{name}")
             found["leases"] = self.leases()
+        return {**found, **self._access()}
+
+    def _access(self) -> Values:
+        """The policies of this test, and what there is at an auth mount of its name."""
+        policies = [name for name in self.client.list("sys/policies/acl") if self.mount in name]
+        found: Values = {path: self.client.read(path) for path in (f"sys/policies/acl/{name}" for name in policies)}
+        auth = found["auth"] = self.client.read(f"sys/auth/{self.mount}")
+        if auth:
+            paths = [f"auth/{self.mount}/role/{name}" for name in self.client.list(f"auth/{self.mount}/role")]
+            found |= {
+                path: self.client.read(path)
+                for path in [*paths, *([f"auth/{self.mount}/config"] if auth["type"] != "approle" else [])]
+            }
         return found
 
 
@@ -286,6 +299,10 @@ class RealWorld(World):
             if held["type"] == "database":
                 self.client.ask("put", f"sys/leases/revoke-force/{mount.strip('/')}")
                 self.client.delete(f"sys/mounts/{mount.strip('/')}")
+        self.client.delete(f"sys/auth/{self.mount}")
+        for policy in self.client.list("sys/policies/acl"):
+            if self.mount in policy:
+                self.client.delete(f"sys/policies/acl/{policy}")
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.real)])

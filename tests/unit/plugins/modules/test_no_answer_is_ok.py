@@ -12,7 +12,7 @@ import servers
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 
-from ...conftest import module_named, validated
+from ...conftest import module_named, specification_of, validated
 
 ROLE = {"name": "app", "db_name": "db", "creation_statements": "CREATE ROLE \"{{name}}\" PASSWORD '{{password}}'"}
 CONNECTION = {
@@ -31,6 +31,15 @@ TASKS = {
     "role": ("database_role", ROLE),
     "no role": ("database_role", {"name": "app", "state": "absent"}),
     "role info": ("database_role_info", {"name": "app"}),
+    "policy": ("acl_policy", {"name": "app", "policy": 'path "a" {}'}),
+    "no policy": ("acl_policy", {"name": "app", "state": "absent"}),
+    "policy info": ("acl_policy_info", {}),
+    "auth mount": ("auth_mount", {"type": "kubernetes", "kubernetes_host": "https://x"}),
+    "no auth mount": ("auth_mount", {"type": "approle", "state": "absent"}),
+    "auth mount info": ("auth_mount_info", {}),
+    "auth role": ("auth_role", {"type": "approle", "name": "app"}),
+    "auth role info": ("auth_role_info", {"type": "approle", "name": "app"}),
+    "secret id": ("approle_secret_id", {"name": "app", "secret_id_accessor": "any"}),
     "rotation": ("database_root_rotation", {"name": "db", "password": "a-bootstrap-password"}),
 }
 UNCHECKED = {"credentials": ("database_credentials", {"role": "app"})}
@@ -57,7 +66,11 @@ def reached(bao):
 
 def fails(module, options, check):
     """The sentence with which the task fails."""
-    wanted = validated(module, {"retries": 0, "mount": f"database-{secrets.token_hex(4)}", **options})
+    given = {"retries": 0, "mount": f"database-{secrets.token_hex(4)}", **options}
+    known = specification_of(module)["argument_spec"]
+    wanted = validated(
+        module, {option: value for option, value in given.items() if option != "mount" or option in known}
+    )
     with pytest.raises(Problem) as caught:
         module_named(module).TASK.perform(wanted, check, connect=log_in)
     sentence = str(caught.value)
@@ -105,11 +118,20 @@ def test_a_token_the_server_does_not_know(reached, module, options, check):
 @in_each_task
 def test_a_token_without_rights_names_the_path_and_the_capability(reached, powerless, module, options, check):
     sentence = fails(module, {**reached, "token": powerless, "mount": "database-of-nobody", **options}, check)
-    assert "Not allowed to read" in sentence
-    assert "needs the capability read on" in sentence
+    tried, needed, path = {
+        "database_engine": ("read", "read", "sys/mounts/"),
+        "database_engine_info": ("read", "read", "sys/mounts/"),
+        "acl_policy": ("read", "read", "sys/policies/acl/app"),
+        "acl_policy_info": ("list", "list", "sys/policies/acl"),
+        "auth_mount": ("read", "read and sudo", "sys/auth/"),
+        "auth_mount_info": ("read", "read and sudo", "sys/auth/"),
+        "auth_role": ("read", "read", "auth/"),
+        "auth_role_info": ("read", "read", "auth/"),
+        "approle_secret_id": ("write", "create or update", "auth/"),
+    }.get(module, ("read", "read", "database-of-nobody/"))
+    assert f"Not allowed to {tried}" in sentence
+    assert f"needs the capability {needed} on {path}" in sentence
     assert "has deny there" in sentence
-    path = {"database_engine": "sys/mounts/", "database_engine_info": "sys/mounts/"}.get(module, "database-of-nobody/")
-    assert f"on {path}" in sentence
 
 
 @in_each_task

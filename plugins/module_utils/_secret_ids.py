@@ -1,0 +1,112 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""The secret half of an AppRole login: issued, kept as long as it is good, and ended.  Vault stores no secret id, and neither do we."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._access import PATH, ROLES, TYPES, cidrs
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import duration, number, seconds
+from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field, Values, carry_out
+
+if t.TYPE_CHECKING:
+    from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
+    from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
+
+OPTIONS = (
+    duration("ttl"),
+    number("num_uses"),
+    cidrs("cidr_list"),
+    cidrs("token_bound_cidrs"),
+    Field("metadata", type="dict", wire=json.dumps),
+)
+"""What the server takes for one secret id; none of it may be more than the role allows."""
+
+
+def keep_or_end(session: Session, wanted: Values, check_mode: bool) -> Values:
+    """The module ``approle_secret_id``."""
+    client, path = session.client, ROLES[TYPES[0]].at(wanted)
+    accessor = wanted.get("secret_id_accessor")
+    held = _look_up(client, path, accessor) if accessor else {}
+    if wanted["state"] == "absent":
+        if not accessor:
+            raise Refused("state: absent needs secret_id_accessor: which secret id shall end.")
+
+        def end() -> Values:
+            if held:
+                client.ask("post", f"{path}/secret-id-accessor/destroy", {"secret_id_accessor": accessor})
+            return {"changed": bool(held)}
+
+        return carry_out(end, {"changed": bool(held)}, check_mode)
+
+    if held and _good_for(held) >= _said("valid_for", wanted, 0):
+        return {"changed": False, "secret_id": _shown(held)}
+    body = {f.option: f.wire(f.said_in(wanted)) for f in OPTIONS if f.said_in(wanted) is not None}
+    wrap_ttl = _said("wrap_ttl", wanted, 0)
+
+    def issue() -> Values:
+        return {"changed": True, **_issue(client, path, body, wrap_ttl)}
+
+    return carry_out(issue, {"changed": True, "secret_id": {}}, check_mode)
+
+
+def _said(option: str, wanted: Values, default: int) -> int:
+    value = Field(option, same=seconds).said_in(wanted)
+    return default if value is None else int(value)
+
+
+def _look_up(client: Client, path: str, accessor: str) -> Values:
+    """What the server knows of a secret id; empty when it has ended."""
+    answer = client.ask("post", f"{path}/secret-id-accessor/lookup", {"secret_id_accessor": accessor}, absent_ok=True)
+    return (answer or {}).get("data") or {}
+
+
+def _good_for(held: Values) -> float:
+    """Seconds until it ends by itself."""
+    until = str(held.get("expiration_time") or "")
+    if not until or until.startswith("0001"):
+        return float("inf")
+    # Nanoseconds are more than Python reads.
+    end = datetime.datetime.fromisoformat(until[:19] + "+00:00")
+    return (end - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+
+
+def _issue(client: Client, path: str, body: Values, wrap_ttl: int) -> Values:
+    headers = {"X-Vault-Wrap-TTL": str(wrap_ttl)} if wrap_ttl else {}
+    answer = client.ask("post", f"{path}/secret-id", body, kind="issue", headers=headers)
+    wrapped = answer.get("wrap_info")
+    if wrapped:
+        shown = {key: wrapped[key] for key in ("token", "accessor", "ttl", "creation_time", "creation_path")}
+        return {"wrap_info": shown, "secret_id": {"secret_id_accessor": wrapped.get("wrapped_accessor", "")}}
+    return {"secret_id": answer["data"]}
+
+
+def _shown(held: Values) -> Values:
+    return {
+        key: held[key]
+        for key in ("secret_id_accessor", "secret_id_ttl", "secret_id_num_uses", "expiration_time")
+        if key in held
+    }
+
+
+def secret_id() -> Task:
+    (_mount, role), spec = ROLES[TYPES[0]].identity, {"no_log": False}
+    options = {
+        "mount": {**PATH.argument(), "default": "approle"},
+        "name": role.argument(),
+        "state": STATE["state"],
+        "secret_id_accessor": {"type": "str", **spec},
+        "valid_for": {"type": "str"},
+        "wrap_ttl": {"type": "str"},
+        **{f.option: f.argument() for f in OPTIONS},
+    }
+    return Task(options, keep_or_end)

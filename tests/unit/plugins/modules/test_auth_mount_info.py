@@ -1,0 +1,26 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+def test_one_mount_is_shown_with_its_configuration_and_can_be_given_back(vault, run):
+    wanted = {"type": "kubernetes", "kubernetes_host": "https://x", "kubernetes_ca_cert": "any"}
+    made = run("auth_mount", **wanted)["auth_mount"]
+    for check in (True, False):
+        shown = run("auth_mount_info", check=check)
+        assert shown == {"changed": False, "auth_mounts": [made], "warnings": []}
+    given_back = {key: value for key, value in made.items() if key not in ("accessor", "token_reviewer_jwt_set")}
+    run.nothing("auth_mount", **given_back)
+
+
+def test_without_a_mount_all_of_our_types_are_shown(vault, run):
+    run("auth_mount", type="approle")
+    shown = {one["mount"]: one["type"] for one in run("auth_mount_info", mount=None)["auth_mounts"]}
+    assert shown[vault.mount] == "approle"
+    assert "token" not in shown
+
+
+def test_a_mount_that_is_not_there_is_not_ok(vault, run):
+    assert f"There is no auth mount {vault.mount}" in run.refused("auth_mount_info")
