@@ -8,6 +8,9 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
+import json
 import pathlib
 import typing as t
 
@@ -55,7 +58,7 @@ def log_in(options: Values) -> Session:
     arguments, warnings = client_arguments(options)
     client = Client(**arguments)
     method = options.get("auth_method") or "token"
-    client.mask(options.get("secret_id"), options.get("auth_password"), options.get("jwt"))
+    client.mask(options.get("secret_id"), options.get("auth_password"))
     if method == "none":
         return Session(client, False, warnings)
     if method == "token":
@@ -65,12 +68,17 @@ def log_in(options: Values) -> Session:
     if missing:
         raise Refused(f"auth_method {method} needs {' and '.join(missing)}.")
     mount = auth_mount({**options, "auth_method": method})
-    response = _request_login(client, method, mount, options)
+    jwt = _jwt(options, method) if method in ("kubernetes", "jwt") else ""
+    client.mask(jwt)
+    response = _request_login(client, method, mount, options, jwt)
     if not response.ok:
         said = client._clean("; ".join(_errors_of(response)))
+        hint = _kubernetes_hint(said, options["auth_role"]) if method == "kubernetes" else ""
+        if response.status_code == 403 and not hint:
+            hint = f" This is also the answer when no auth method is mounted there; set auth_mount if {method} lives elsewhere."
         raise VaultError(
             f"Could not log in to {client.url} by {method} at auth/{mount}: the server answered {response.status_code}: "
-            f"{said or 'nothing more'}.{_login_hint(method, response.status_code)}",
+            f"{said or 'nothing more'}.{hint}{_whose(jwt)}",
             response.status_code,
             said,
         )
@@ -80,7 +88,7 @@ def log_in(options: Values) -> Session:
     return Session(client, auth.get("token_type") != "batch", warnings)
 
 
-def _request_login(client: Client, method: str, mount: str, options: Values) -> t.Any:
+def _request_login(client: Client, method: str, mount: str, options: Values, jwt: str) -> t.Any:
     """The request as hvac makes it, sent our way."""
     try:
         from hvac.adapters import Adapter
@@ -108,11 +116,9 @@ def _request_login(client: Client, method: str, mount: str, options: Values) -> 
             options["role_id"], options.get("secret_id"), use_token=False, mount_point=mount
         )
     if method == "kubernetes":
-        return auth_methods.Kubernetes(adapter).login(
-            options["auth_role"], _jwt(options, KUBERNETES_TOKEN), use_token=False, mount_point=mount
-        )
+        return auth_methods.Kubernetes(adapter).login(options["auth_role"], jwt, use_token=False, mount_point=mount)
     if method == "jwt":
-        return auth_methods.JWT(adapter).jwt_login(options["auth_role"], _jwt(options), use_token=False, path=mount)
+        return auth_methods.JWT(adapter).jwt_login(options["auth_role"], jwt, use_token=False, path=mount)
     if method == "userpass":
         return auth_methods.Userpass(adapter).login(
             options["auth_username"], options["auth_password"], use_token=False, mount_point=mount
@@ -138,10 +144,10 @@ def _given_token(options: Values) -> str:
         ) from None
 
 
-def _jwt(options: Values, default_path: str = "") -> str:
+def _jwt(options: Values, method: str) -> str:
     if options.get("jwt"):
         return str(options["jwt"]).strip()
-    path = options.get("jwt_path") or default_path
+    path = options.get("jwt_path") or (KUBERNETES_TOKEN if method == "kubernetes" else "")
     if not path:
         raise Refused("auth_method jwt needs jwt or jwt_path.")
     try:
@@ -152,12 +158,37 @@ def _jwt(options: Values, default_path: str = "") -> str:
         ) from None
 
 
-def _login_hint(method: str, status: int) -> str:
-    if status == 403 and method == "kubernetes":
-        return (
-            " This is also the answer when the service account or its namespace is not bound to the role, and when Vault cannot "
-            "reach the cluster's token review."
-        )
-    if status == 403:
-        return f" This is also the answer when no auth method is mounted there; set auth_mount if {method} lives elsewhere."
-    return ""
+KUBERNETES_HINTS = (
+    ("service account name not", "It is not among bound_service_account_names of the auth role {role}."),
+    ("namespace not", "Its namespace is not among bound_service_account_namespaces of the auth role {role}."),
+    ("(exp)", "Read the token anew, since a pod's file changes before it ends; or the clocks differ."),
+    ("(nbf)", "The clocks of the cluster and of Vault differ."),
+    ("(aud)", "The auth role {role} wants another audience."),
+    ("invalid role name", "Make the auth role with leasehold.vault.auth_role, or correct auth_role."),
+    ("could not load backend configuration", "Configure the method, kubernetes_host of leasehold.vault.auth_mount."),
+    (
+        "permission denied",
+        "This is the one answer when the cluster does not confirm the token, when Vault cannot ask it (the API is down, or kubernetes_host, "
+        "kubernetes_ca_cert or the reviewer's token are wrong), and when no Kubernetes method is mounted there (auth_mount).",
+    ),
+)
+
+
+def _kubernetes_hint(said: str, role: str) -> str:
+    return next((f" {hint.format(role=role)}" for words, hint in KUBERNETES_HINTS if words in said), "")
+
+
+def _whose(jwt: str) -> str:
+    """What a token says of itself, which is no secret: whose it is, for whom, and until when."""
+    try:
+        payload = jwt.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        until = datetime.datetime.fromtimestamp(claims["exp"], datetime.timezone.utc) if claims.get("exp") else None
+        audiences = claims.get("aud") or "nobody in particular"
+        said = f" The token is that of {claims['sub']}, for {audiences if isinstance(audiences, str) else ', '.join(audiences)}"
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
+        return " The token is not a readable JSON web token." if jwt else ""
+    if until is None:
+        return f"{said}, without an end."
+    tense = "ended" if until < datetime.datetime.now(datetime.timezone.utc) else "ends"
+    return f"{said}, and {tense} at {until:%Y-%m-%dT%H:%M:%SZ}."

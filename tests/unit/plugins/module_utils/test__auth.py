@@ -264,37 +264,6 @@ def test_jwt(bao, method_mount, encoded_jwt):
         works(bao, auth_method="jwt", auth_mount=path, auth_role="app", jwt=sign(sub="ci", aud="another"))
 
 
-def test_kubernetes_by_token_review(bao, stub, method_mount, encoded_jwt):
-    sign, _public = encoded_jwt
-    path = method_mount("kubernetes")
-    config = {
-        "kubernetes_host": stub.url,
-        "kubernetes_ca_cert": bao.authority.certificate.decode(),
-        "token_reviewer_jwt": sign(sub="reviewer"),
-    }
-    bao.request("POST", f"auth/{path}/config", config)
-    bound = {"bound_service_account_names": "app", "bound_service_account_namespaces": "production"}
-    bao.request("POST", f"auth/{path}/role/app", bound)
-
-    def account(namespace):
-        return {"namespace": namespace, "serviceaccount": {"name": "app", "uid": "1"}}
-
-    def review(namespace):
-        user = {"username": f"system:serviceaccount:{namespace}:app", "uid": "1"}
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview"}
-        return (201, {**review, "status": {"authenticated": True, "user": user}}, {"Content-Type": "application/json"})
-
-    def login(namespace):
-        stub.answers = [review(namespace)]
-        claims = {"sub": f"system:serviceaccount:{namespace}:app", "kubernetes.io": account(namespace)}
-        works(bao, auth_method="kubernetes", auth_mount=path, auth_role="app", jwt=sign(**claims))
-
-    login("production")
-    assert stub.asked[0][1] == "/apis/authentication.k8s.io/v1/tokenreviews"
-    with pytest.raises(VaultError, match="not bound to the role"):
-        login("elsewhere")
-
-
 def test_cert(bao, method_mount, tmp_path):
     certificate, key = client_certificate()
     (tmp_path / "cert.pem").write_bytes(certificate)
