@@ -190,7 +190,14 @@ class Ground:
             raw.must("PUT", f"sys/leases/revoke-force/{mount}")
             raw.must("DELETE", f"sys/mounts/{mount}")
 
-    def play(self, tasks: list[Values], variables: Values | None = None, hosts: int = 1, **play: t.Any) -> Run:
+    def play(
+        self,
+        tasks: list[Values],
+        variables: Values | None = None,
+        hosts: int = 1,
+        callbacks: str = "",
+        **play: t.Any,
+    ) -> Run:
         """Run one playbook; its variables are in group_vars, where people have them."""
         here = self.directory / self.name("play")
         (here / "group_vars").mkdir(parents=True)
@@ -204,7 +211,7 @@ class Ground:
         done = subprocess.run(
             command,
             cwd=here,
-            env=self._environment(),
+            env={**self._environment(), **({"ANSIBLE_CALLBACKS_ENABLED": callbacks} if callbacks else {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

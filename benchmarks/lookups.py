@@ -16,6 +16,7 @@ def contenders(mount: str) -> dict[str, tuple[str | Values, str]]:
     return {
         "literal": ({"username": "nobody"}, "db.username"),
         "ours": (ours, "db.username"),
+        "ours_with_callback": (ours, "db.username"),
         "peer": (peer, "db.data.username"),
     }
 
@@ -27,11 +28,11 @@ def measure(ground: Ground, size: Size) -> Values:
     for name, (variable, username) in contenders(mount).items():
         say(f"C  {name}: {size.mentions} mentions on {size.hosts} hosts")
         tasks = [{"ansible.builtin.debug": {"msg": f"{{{{ {username} }}}}"}}] * size.mentions
-        leases = 0
+        leases, callbacks = 0, "leasehold.vault.revoke_leases" if name == "ours_with_callback" else ""
 
-        def once(tasks: list[Values] = tasks, variable: str | Values = variable) -> float:
+        def once(tasks: list[Values] = tasks, variable: str | Values = variable, callbacks: str = callbacks) -> float:
             nonlocal leases
-            seconds = ground.play(tasks, hosts=size.hosts, vars={"db": variable}).seconds
+            seconds = ground.play(tasks, hosts=size.hosts, callbacks=callbacks, vars={"db": variable}).seconds
             with ground.raw() as raw:
                 leases = len(raw.names(f"sys/leases/lookup/{mount}/creds/role-0000/"))
                 raw.must("PUT", f"sys/leases/revoke-prefix/{mount}", {"sync": True})

@@ -33,6 +33,7 @@ options:
 import typing as t
 
 from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import lookup_loader
 from ansible_collections.leasehold.vault.plugins.plugin_utils._end import end_of_run
 
 
@@ -44,3 +45,5 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         end_of_run().revoke_leases(float(t.cast("t.Any", self).get_option("timeout")))
+        # Loaded here, in the main process, it is inherited by the workers; otherwise each mention loads it again.
+        lookup_loader.get("leasehold.vault.database_credentials")

@@ -15,6 +15,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils import _statements
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_NUMBER = re.compile("[0-9]+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[smhd])+")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 
@@ -63,11 +65,11 @@ def fact(option: str, *read: str, same: t.Callable[[t.Any], t.Any] = str) -> Fie
 def seconds(value: t.Any) -> int:
     """Whole seconds of a duration as Vault writes it; refuses what the server would refuse, ignore or misread."""
     said = str(value).strip()
-    if re.fullmatch("[0-9]+", said):
+    if _NUMBER.fullmatch(said):
         return int(said)
     if not _DURATION.fullmatch(said):
         raise ValueError(f"{said!r} is not a duration; write seconds (5400) or units of s, m, h and d (1h30m)")
-    total = sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+(?:\.\d+)?)([smhd])", said))
+    total = sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(said))
     if total != int(total):
         raise ValueError(f"{said!r} is not a whole number of seconds")
     return int(total)

@@ -126,6 +126,8 @@ def told(kind: str, outcomes: t.Sequence[tuple[Resource, Outcome]]) -> Values:
         answer["warnings"] += outcome.warnings
         before.update(resource.in_diff(step.before))
         after.update(resource.in_diff({**step.after, **outcome.beside} if outcome.changed else step.before))
+    if not answer["changed"]:
+        before = after = {}
     answer["diff"] = {"before": as_text(before), "after": as_text(after)}
     revoked = sum(outcome.revoked for _resource, outcome in outcomes)
     return {**answer, "revoked_leases": revoked} if revoked else answer

@@ -392,8 +392,11 @@ def _stranded(server: Server, resource: Resource, wanted: Values, manner: Manner
 def _predicted(resource: Resource, wanted: Values, answer: Values | None, step: Plan) -> Values:
     if step.action == "delete":
         return {}
-    now = resource.describe(wanted, answer if answer is not None else {})
-    return {**now, **{k: v for k, v in step.after.items() if v != SENT}} if answer is not None or step.after else {}
+    if answer is None and not step.after:
+        return {}
+    named = {f.option: f.said_in(wanted) for f in resource.identity}
+    now = step.before if answer is not None else resource.held({})
+    return {**named, **now, **{k: v for k, v in step.after.items() if v != SENT}}
 
 
 def _at(answer: t.Any, path: t.Sequence[str]) -> t.Any:

@@ -278,6 +278,9 @@ CONNECTION = Resource(
 # -- dynamic roles --------------------------------------------------------------------------------------------------------
 
 
+_USER = re.compile(r"\{\{(name|username)\}\}")
+
+
 def _can_issue(wanted: Values, plan: Plan) -> Findings:
     if plan.action not in ("create", "update"):
         return ()
@@ -286,17 +289,14 @@ def _can_issue(wanted: Values, plan: Plan) -> Findings:
     creation = plan.after.get("creation_statements") or []
     if not creation and plan.before.get("creation_statements") != []:
         raise Refused("creation_statements are empty, so no user could be made; use in_role, or give the SQL.")
-    if (
-        wanted.get("creation_statements") is not None
-        and creation
-        and not any(re.search(r"\{\{(name|username)\}\}", s) for s in creation)
-    ):
+    if wanted.get("creation_statements") is not None and creation and not any(_USER.search(s) for s in creation):
         raise Refused(
             "creation_statements do not hold {{name}}. If they do in your file, Ansible has templated it away: mark the SQL !unsafe."
         )
     return ()
 
 
+_UNDOES = re.compile(r"\bDROP\s+OWNED\b|\bREVOKE\b|leasehold\.revoke", re.IGNORECASE)
 _GRANTS_TABLES = re.compile(
     r"\bGRANT\b.*?\bON\s+(?!SCHEMA\b|DATABASE\b|FUNCTION\b|LANGUAGE\b)\S", re.IGNORECASE | re.DOTALL
 )
@@ -308,7 +308,7 @@ def _can_revoke(wanted: Values, plan: Plan) -> Findings:
         return
     grants = any(_GRANTS_TABLES.search(_statements.bare(s)) for s in plan.after.get("creation_statements") or [])
     revocation = " ".join(plan.after.get("revocation_statements") or [])
-    undoes = re.search(r"\bDROP\s+OWNED\b|\bREVOKE\b|leasehold\.revoke", revocation, re.IGNORECASE)
+    undoes = _UNDOES.search(revocation)
     if grants and revocation and not undoes:
         yield Finding(
             "creation_statements grant rights on tables and revocation_statements do not take them back: every revocation will fail "

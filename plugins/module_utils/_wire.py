@@ -14,18 +14,13 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import typing as t
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 
-try:
-    import urllib3
-except ImportError as error:
-    MISSING: ImportError | None = error
-else:
-    MISSING = None
+if t.TYPE_CHECKING:
+    import ssl
 
 CONNECTIONS = 64  # kept alive at the most; more threads than that open and close theirs
 HOPS = 2  # a standby names the leader; more redirects are a cluster without one
@@ -35,13 +30,10 @@ REDIRECTS = (301, 302, 303, 307, 308)
 class WireError(Exception):
     """No answer."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception, untrusted: bool, never_sent: bool) -> None:
         super().__init__(str(error))
-        self.untrusted = isinstance(error, urllib3.exceptions.SSLError)
-        original = getattr(error, "original_error", error)  # a proxy's error wraps the real one
-        self.never_sent = isinstance(
-            original, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-        )
+        self.untrusted = untrusted
+        self.never_sent = never_sent
 
 
 class LeaderlessError(Exception):
@@ -81,10 +73,13 @@ class Wire:
         proxies: t.Mapping[str, str] | None,
         timeout: float,
     ) -> None:
-        if MISSING:
+        try:
+            import urllib3
+        except ImportError as error:
             raise Problem(
-                f"The Python library hvac is needed and could not be imported ({MISSING}); install it for the Python that runs this task."
-            )
+                f"The Python library hvac is needed and could not be imported ({error}); install it for the Python that runs this task."
+            ) from None
+        self._errors = urllib3.exceptions
         self._url = url
         options: dict[str, t.Any] = {"maxsize": CONNECTIONS, "timeout": timeout, "retries": False}
         if url.startswith("https:"):
@@ -110,8 +105,8 @@ class Wire:
         for _hop in range(HOPS + 1):
             try:
                 got = self._pool.urlopen(method, url, body=content, headers=headers, redirect=False)
-            except urllib3.exceptions.HTTPError as error:
-                raise WireError(error) from None
+            except self._errors.HTTPError as error:
+                raise self._failure(error) from None
             target = got.headers.get("Location") if got.status in REDIRECTS else None
             if target is None:
                 return Answer(got.status, got.headers, got.data)
@@ -121,10 +116,26 @@ class Wire:
             url = target
         raise LeaderlessError
 
+    def _failure(self, error: Exception) -> WireError:
+        original = getattr(error, "original_error", error)  # a proxy's error wraps the real one
+        never_sent = isinstance(original, (self._errors.NewConnectionError, self._errors.ConnectTimeoutError))
+        return WireError(error, isinstance(error, self._errors.SSLError), never_sent)
+
+
+def warm_up() -> None:
+    """What is done once for a process, to be done before that forks."""
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    create_urllib3_context()
+
 
 def _trust(verify: bool | str, certificate: tuple[str, str] | None) -> ssl.SSLContext:
     """Made once for all connections.  Without a word about authorities, those that Python's HTTP libraries agree on."""
-    context = urllib3.util.ssl_.create_urllib3_context()
+    import ssl
+
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    context = create_urllib3_context()
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -25,6 +25,7 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.leasehold.vault.plugins.module_utils import _wire
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._module import secrets_within
@@ -33,6 +34,7 @@ from ansible_collections.leasehold.vault.plugins.plugin_utils._end import end_of
 from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import (
     ledger_of_run,
     login_identity,
+    logs_in,
     session_of_run,
 )
 
@@ -45,6 +47,8 @@ if t.TYPE_CHECKING:
 Values = dict[str, t.Any]
 VALIDATED = ("mutually_exclusive", "required_together", "required_one_of", "required_if", "required_by")
 end_of_run()
+if HAS_HVAC:
+    _wire.warm_up()
 
 
 class LeaseholdAction(ActionBase):
@@ -113,7 +117,8 @@ def perform_here(task: Task, action: str, arguments: Values, check_mode: bool) -
 def _session(options: Values) -> Session:
     """The run's login, shared with the lookups; it ends with the run, not with the task."""
     login = {name: options.get(name) for name in NAMES}
-    return session_of_run(ledger_of_run(), login_identity(login), login)._replace(own_token=False)
+    ledger = ledger_of_run() if logs_in(login) else None
+    return session_of_run(ledger, login_identity(login), login)._replace(own_token=False)
 
 
 def _as_sent(values: Values) -> Values:
@@ -122,11 +127,18 @@ def _as_sent(values: Values) -> Values:
 
 
 def _shown(options: Values, specification: Values) -> Values:
+    """What the task was called with; a document of a thousand objects without the options that none of them has."""
     hidden = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
     return {
-        name: hidden if specification.get(name, {}).get("no_log") and value is not None else value
+        name: hidden if specification.get(name, {}).get("no_log") and value is not None else _said(value)
         for name, value in options.items()
     }
+
+
+def _said(value: t.Any) -> t.Any:
+    if not isinstance(value, list):
+        return value
+    return [{k: v for k, v in each.items() if v is not None} if isinstance(each, dict) else each for each in value]
 
 
 def with_variables(

@@ -110,9 +110,14 @@ def login_identity(options: Values) -> str:
 # -- one login for the run ------------------------------------------------------------------------------------------------
 
 
+def logs_in(options: Values) -> bool:
+    """Whether the token is the run's own."""
+    return (options.get("auth_method") or "token") not in ("token", "none")
+
+
 def session_of_run(ledger: Ledger | None, identity: str, options: Values) -> Session:
     """Log in once for the run; a token past half of its life is renewed, and replaced when that does not help."""
-    if ledger is None or (options.get("auth_method") or "token") in ("token", "none"):
+    if ledger is None or not logs_in(options):
         return _with_warnings(log_in(options))
     with ledger.entry("login", identity) as entry:
         now = time.time()
