@@ -158,6 +158,17 @@ class Started:
         """As Ctrl-C in a terminal does: every process of the run gets it."""
         os.killpg(self.process.pid, number)
 
+    def kill(self) -> None:
+        """SIGKILL for every process of the run; a worker may be in a session of its own, and would go on alone."""
+        parents = dict(_parents())
+        family = {self.process.pid}
+        while more := {child for child, parent in parents.items() if parent in family} - family:
+            family |= more
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(60)
+
     def finish(self, seconds: float = 90) -> Run:
         try:
             self.process.wait(seconds)
@@ -165,6 +176,12 @@ class Started:
             self.signal_group(signal.SIGKILL)
             pytest.fail(f"the run did not end within {seconds} s:\n{self.log.read_text()}")
         return Run(self.process.returncode, self.log.read_text(), self.record, self.home, self.secrets)
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            yield int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[1])
 
 
 class Play:

@@ -1,0 +1,117 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`database_sync` killed in the middle, and run by two controllers at once: the state that is declared is reached."""
+
+from __future__ import annotations
+
+import random
+import typing as t
+
+import pytest
+
+from .conftest import Unsafe, as_yaml
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import servers
+
+    from .conftest import Ground, Play, Values
+
+NAMES = [f"role-{number:02}" for number in range(40)]
+SURPLUS = [f"surplus-{number:02}" for number in range(20)]
+# One write for the mount, one for the connection, one for each role; and as many again to get from one document to another.
+POINTS = [1, 2, *sorted(random.Random(7).sample(range(3, len(NAMES) + 2), 4))]  # noqa: S311 (no secret)
+
+
+@pytest.fixture(scope="module")
+def place(ground: Callable[[servers.PostgreSQL, str], Ground], postgres: servers.PostgreSQL) -> Ground:
+    return ground(postgres, "interrupted")
+
+
+@pytest.fixture
+def engine(place: Ground) -> Ground:
+    """The database is there, and nothing is mounted."""
+    place.bao.request("DELETE", f"sys/mounts/{place.mount}")
+    return place
+
+
+def synchronisation(engine: Ground, default_ttl: int) -> str:
+    document: Values = {
+        "mount": engine.mount,
+        "engine": {"max_lease_ttl": 86400},
+        "connections": [{
+            "name": "db", "username": engine.admin, "password": engine.admin_password, "allowed_roles": ["*"],
+            "connection_url": Unsafe(
+                f"postgresql://{{{{username}}}}:{{{{password}}}}@{engine.server.host}:{engine.server.port}/{engine.database}?sslmode=disable"
+            ),
+        }],
+        "roles": [
+            {"name": name, "db_name": "db", "in_role": engine.group, "default_ttl": default_ttl} for name in NAMES
+        ],
+        "prune": ["roles"],
+    }  # fmt: skip
+    task = {"name": "sync", "leasehold.vault.database_sync": document}
+    return as_yaml([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}])
+
+
+def writes(engine: Ground, since: int) -> int:
+    """How many writes the server has answered from there on."""
+    asked = engine.asked(since)
+    return sum(count for what, count in asked.items() if what.split()[0] in ("create", "update", "delete"))
+
+
+def is_declared(engine: Ground, default_ttl: int) -> bool:
+    names = engine.bao.request("LIST", f"{engine.mount}/roles")["data"]["keys"]
+    return names == NAMES and all(engine.read(f"roles/{name}")["default_ttl"] == default_ttl for name in NAMES)
+
+
+def kill_after(play: Play, text: str, engine: Ground, count: int) -> None:
+    """SIGKILL for every process of the run, once the server has answered so many writes."""
+    since = engine.mark()
+    started = play.start(text)
+    started.wait_for(lambda: writes(engine, since) >= count, pause=0.001)
+    started.kill()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_what_was_killed_at_any_point_is_finished_by_the_next_run(engine: Ground, play: Play, point: int) -> None:
+    kill_after(play, synchronisation(engine, 3600), engine, point)
+    finished = play(synchronisation(engine, 3600)).result("sync")
+    assert {"create", "none"} >= {each["action"] for each in finished["objects"]}
+    assert is_declared(engine, 3600)
+    assert play(synchronisation(engine, 3600)).changes == 0
+
+
+@pytest.mark.parametrize("point", [1, len(SURPLUS) // 2, len(SURPLUS) + len(NAMES) // 2])
+def test_a_killed_change_and_removal_are_finished_too(engine: Ground, play: Play, point: int) -> None:
+    play(synchronisation(engine, 3600))
+    for name in SURPLUS:
+        engine.role(name)
+    kill_after(play, synchronisation(engine, 7200), engine, point)
+    assert not is_declared(engine, 7200)
+    assert play(synchronisation(engine, 7200)).changes == 1
+    assert is_declared(engine, 7200)
+    assert play(synchronisation(engine, 7200)).changes == 0
+
+
+def test_two_controllers_at_once_end_in_the_declared_state(engine: Ground, play: Play) -> None:
+    both = [play.start(synchronisation(engine, 3600)) for _controller in range(2)]
+    runs = [started.finish() for started in both]
+    assert [run.code for run in runs] == [0, 0], runs[0].output + runs[1].output
+    assert is_declared(engine, 3600)
+    assert play(synchronisation(engine, 3600)).changes == 0
+
+
+def test_two_controllers_that_disagree_are_both_told_the_truth(engine: Ground, play: Play) -> None:
+    """A write that somebody else overwrote before it was read back is an error, and never reported as done."""
+    both = {ttl: play.start(synchronisation(engine, ttl)) for ttl in (3600, 7200)}
+    runs = {ttl: started.finish() for ttl, started in both.items()}
+    kept = [engine.read(f"roles/{name}")["default_ttl"] for name in NAMES]
+    assert set(kept) <= {3600, 7200}
+    for ttl, run in runs.items():
+        if not run.ok:
+            assert "does not show it: it still differs in default_ttl" in run.result("sync")["msg"]
+        assert play(synchronisation(engine, ttl)).ok
+        assert is_declared(engine, ttl)
