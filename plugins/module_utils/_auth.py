@@ -82,7 +82,9 @@ def log_in(options: Values) -> Session:
             response.status_code,
             said,
         )
-    auth = response.json()["auth"]
+    auth = client.content_of(f"auth/{mount}", response).get("auth") or {}
+    if not auth.get("client_token"):
+        raise Problem(f"{client.url} answered the login by {method} at auth/{mount} without a token.")
     client.token = auth["client_token"]
     # A batch token cannot be revoked, and needs not be: it is not stored.
     return Session(client, auth.get("token_type") != "batch", warnings)

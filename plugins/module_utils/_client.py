@@ -92,7 +92,7 @@ class Client:
             raise VaultError(
                 f"{self.url!r} is not an address of Vault: it must begin with https:// or http:// and name a host."
             )
-        self.wire = _wire.Wire(self.url, verify, certificate, proxies, timeout)
+        self.wire = _wire.kept(self.url, verify, certificate, proxies, timeout)
         self._headers = {"X-Vault-Request": "true", "Content-Type": "application/json"}
         if self.namespace:
             self._headers["X-Vault-Namespace"] = self.namespace
@@ -168,11 +168,25 @@ class Client:
         """Send one request; the decoded answer, None for an absent object, or a sentence raised as :class:`VaultError`."""
         response = self.send(method, f"/v1/{path}", body, kind, params, headers)
         if response.ok:
-            return response.json() if response.content else {}
+            return self.content_of(path, response)
         errors = _errors_of(response)
         if absent_ok and _means_absent(response.status_code, errors):
             return None
         raise self._sentence(method, path, response.status_code, errors)
+
+    def content_of(self, path: str, response: t.Any) -> Values:
+        """What a good answer holds; a page of something else that answered 200 is said to be one."""
+        try:
+            answer = response.json() if response.content else {}
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise VaultError(
+                f"What answers at {self.url} is not Vault: {path} is answered with something else than Vault's JSON. Correct url, or look for "
+                "a proxy or a login page on the way.",
+                response.status_code,
+            )
+        return answer
 
     # -- how it travels ----------------------------------------------------------------------------------------------------
 
@@ -323,7 +337,7 @@ def _errors_of(response: t.Any) -> list[str]:
     except ValueError:
         return [response.text[:300]] if response.text else []
     errors = answer.get("errors") if isinstance(answer, dict) else None
-    return [str(error) for error in errors or []]
+    return [str(error) for error in errors] if isinstance(errors, list) else []
 
 
 def _means_absent(status: int, errors: t.Sequence[str]) -> bool:

@@ -123,7 +123,7 @@ def revocation(group: str, owner: str, manner: str = "strict") -> str:
 def groups_in(creation: t.Sequence[str]) -> list[str]:
     """The group roles that creation statements may have been written for."""
     found = re.findall(r"""IN ROLE "((?:[^"]|"")+)"|leasehold\.issue\(.*, '((?:[^']|'')+)'\)""", " ".join(creation))
-    return [(quoted or literal_).replace('""', '"').replace("''", "'") for quoted, literal_ in found]
+    return [quoted.replace('""', '"') or literal_.replace("''", "'") for quoted, literal_ in found]
 
 
 def identifier(name: str) -> str:

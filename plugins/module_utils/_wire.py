@@ -12,6 +12,7 @@ request and as long again to import; a whole engine is thousands of requests, an
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import typing as t
@@ -62,6 +63,32 @@ class Answer:
 
     def json(self) -> t.Any:
         return json.loads(self.content)
+
+
+def kept(
+    url: str,
+    verify: bool | str,
+    certificate: tuple[str, str] | None,
+    proxies: t.Mapping[str, str] | None,
+    timeout: float,
+) -> Wire:
+    """The wire to a server, one for a process: items of a loop, too, find the connection open.
+
+    A process that forks would share it, byte by byte, with its child; so a wire belongs to whoever opened it.
+    """
+    return _kept(os.getpid(), url, verify, certificate, tuple(sorted((proxies or {}).items())), timeout)
+
+
+@functools.lru_cache(maxsize=16)
+def _kept(
+    _process: int,
+    url: str,
+    verify: bool | str,
+    certificate: tuple[str, str] | None,
+    proxies: tuple[tuple[str, str], ...],
+    timeout: float,
+) -> Wire:
+    return Wire(url, verify, certificate, dict(proxies), timeout)
 
 
 class Wire:

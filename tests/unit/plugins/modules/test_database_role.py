@@ -360,7 +360,20 @@ def test_verify_is_content_with_a_role_that_works_and_leaves_nothing(any_postgre
     assert any_postgres.leases() == []
 
 
-@pytest.mark.parametrize("group", ['odd"group', "odd'group", "Odd Group", "odd$do$group", "é", "x" * 63])
+@pytest.mark.parametrize(
+    "group",
+    [
+        'odd"group',
+        "odd'group",
+        "Odd Group",
+        "odd$do$group",
+        "é🔑",
+        "x" * 63,
+        '"; DROP ROLE postgres; --',
+        "' OR '1'='1",
+        "a$$%s }}",
+    ],
+)
 def test_a_group_of_any_name_works(real, run, group):
     quoted = group.replace('"', '""')
     real.database.sql(f'CREATE ROLE "{quoted}"')

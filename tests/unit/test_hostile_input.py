@@ -1,0 +1,270 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever people write where a name, a duration, a URL or SQL belongs: it is refused in one sentence, or means itself.
+
+Each test takes LEASEHOLD_CASES inputs (200 unless told otherwise); `LEASEHOLD_CASES=6000 ./test unit` is the long way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import typing as t
+from urllib.parse import quote
+
+import psycopg2
+import psycopg2.extensions
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.filter.postgresql import (
+    postgresql_conninfo,
+    postgresql_pgpass,
+    postgresql_url,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils import _fields, _statements, _wire
+from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ENGINE, ROLE, STATIC_ROLE
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+
+from .conftest import FakeWorld, Runner
+
+CASES = settings(
+    max_examples=int(os.environ.get("LEASEHOLD_CASES", "200")),
+    deadline=None,
+    derandomize="LEASEHOLD_CASES" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
+NASTY = st.sampled_from([
+    "'", '"', "''", '"; DROP ROLE postgres; --', "' OR '1'='1", "$$", "$do$", "$do_$", "{{name}}", "{{", "}}", "{%", "\\", "/", "..",
+    "../config/db", "%2e%2e%2f", "%", "?list=true", "#", ";", ":", "@", "\x00", "\n", "\r\n", "\t", " ", "\u202e", "\ufeff", "é", "🔑", "a" * 64,
+    "[", "]", "*", "-", "--", "/*", "*/", "sys", "auth", "0", "-1", "1e9", "NaN", "null", "true", "W10=", "WyJhIl0=",
+])  # fmt: skip
+TEXTS = st.one_of(st.text(max_size=70), NASTY, st.lists(st.one_of(NASTY, st.text(max_size=8)), max_size=6).map("".join))
+PLAIN = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=30
+)
+
+
+# -- paths -----------------------------------------------------------------------------------------------------------------
+
+
+@CASES
+@given(mount=TEXTS, name=TEXTS)
+@example(mount="database", name="..")
+@example(mount="a/../../sys", name="x")
+def test_no_name_leads_to_another_path(mount: str, name: str) -> None:
+    for resource in (CONNECTION, ROLE, STATIC_ROLE):
+        try:
+            path = resource.at({"mount": mount, "name": name})
+        except Refused as refusal:
+            assert_one_sentence(refusal)
+            continue
+        kind = resource.path.split("/")[1]
+        assert path == f"{mount.strip('/')}/{kind}/{name}"
+        assert quote(path) == path
+        assert not {"", ".", ".."} & set(path.split("/"))
+        assert path.split("/")[0] not in ("sys", "auth", "identity", "cubbyhole")
+
+
+@CASES
+@given(mount=TEXTS)
+def test_no_mount_is_something_else(mount: str) -> None:
+    try:
+        path = ENGINE.at({"mount": mount})
+    except Refused as refusal:
+        assert_one_sentence(refusal)
+    else:
+        assert re.fullmatch(r"sys/mounts/[\w.-]+(/[\w.-]+)*", path, re.ASCII)
+
+
+# -- durations -------------------------------------------------------------------------------------------------------------
+
+
+@CASES
+@given(st.one_of(TEXTS, st.integers(), st.floats(), st.from_regex(r"(\d{1,4}(\.\d)?[smhd]){1,3}", fullmatch=True)))
+def test_a_duration_is_whole_seconds_or_refused(value: t.Any) -> None:
+    try:
+        found = _fields.seconds(value)
+    except ValueError as refusal:
+        assert_one_sentence(refusal)
+    else:
+        assert found >= 0
+        assert _fields.seconds(f"{found}s") == _fields.seconds(found) == found
+
+
+# -- SQL -------------------------------------------------------------------------------------------------------------------
+
+
+@CASES
+@given(group=TEXTS, owner=st.one_of(st.none(), TEXTS), manner=st.sampled_from(["strict", "parking"]))
+@example(group='a" IN ROLE "postgres', owner="$do$", manner="strict")
+def test_a_group_is_one_quoted_identifier_wherever_it_stands(group: str, owner: str | None, manner: str) -> None:
+    said = {"in_role": group, "reassign_owned_to": owner, "revocation": manner}
+    try:
+        written = _statements.expand(said)
+    except Refused as refusal:
+        assert_one_sentence(refusal)
+        return
+    harmless = _statements.expand({**said, "in_role": "g", "reassign_owned_to": "o"})
+    for kind in _statements.OWNED:
+        for statement, model in zip(written[kind], harmless[kind], strict=True):
+            assert skeleton(statement) == skeleton(model)
+    (creation,) = written["creation_statements"]
+    assert names_in(creation) == ["{{name}}", group]
+    assert names_in(body_of(written["revocation_statements"][0]))[1:3] == ["{{name}}", owner or group]
+    assert group in _statements.groups_in([creation])
+
+
+def skeleton(statement: str) -> str:
+    """A statement without what is quoted in it, down into the body of a block."""
+    if statement.startswith("DO "):
+        return "DO " + skeleton(body_of(statement))
+    return re.sub(r'"(?:[^"]|"")*"', "<name>", statement)
+
+
+def body_of(block: str) -> str:
+    """What stands between the tags, as PostgreSQL finds them: the first closing tag ends the block."""
+    tag = re.match(r"DO (\$\w*\$)", block)
+    assert tag
+    body, end, rest = block[tag.end() :].partition(tag[1])
+    assert end
+    assert not rest
+    return body
+
+
+def names_in(statement: str) -> list[str]:
+    return [found.replace('""', '"') for found in re.findall(r'"((?:[^"]|"")*)"', statement)]
+
+
+@CASES
+@given(st.lists(TEXTS, max_size=4))
+def test_what_is_sent_is_read_back_as_it_was_meant(statements: list[str]) -> None:
+    meant = _statements.readable(statements)
+    sent = _statements.sendable(meant)
+    assume(all(_statements.readable([statement]) == [statement] for statement in meant))  # not encoded twice
+    assert _statements.readable(sent) == meant
+
+
+# -- what clients read -----------------------------------------------------------------------------------------------------
+
+
+@CASES
+@given(user=PLAIN, password=PLAIN, database=PLAIN)
+def test_libpq_reads_from_a_url_and_from_keywords_what_was_put_in(user: str, password: str, database: str) -> None:
+    for text in (
+        postgresql_url({"username": user, "password": password}, "db.example.com", database=database),
+        postgresql_conninfo({"username": user, "password": password}, "db.example.com", database=database),
+    ):
+        read = psycopg2.extensions.parse_dsn(text)
+        assert (read["user"], read["password"], read["dbname"]) == (user, password, database)
+        assert (read["host"], read["port"]) == ("db.example.com", "5432")
+
+
+@CASES
+@given(user=PLAIN, password=PLAIN)
+def test_a_line_of_pgpass_has_five_fields(user: str, password: str) -> None:
+    if "\n" in user + password:
+        with pytest.raises(AnsibleFilterError, match="line break"):
+            postgresql_pgpass({"username": user, "password": password})
+        return
+    line = postgresql_pgpass({"username": user, "password": password}, "h", "d", 5432)
+    fields = [re.sub(r"\\(.)", r"\1", field) for field in re.findall(r"((?:[^\\:]|\\.)*)(?::|$)", line)][:5]
+    assert fields == ["h", "5432", "d", user, password]
+
+
+# -- answers of something that is no Vault ---------------------------------------------------------------------------------
+
+
+class Odd:
+    """In the place of the wire: answers anything."""
+
+    def __init__(self, status: int, content: bytes) -> None:
+        self.answer = _wire.Answer(status, {}, content)
+
+    def send(self, *_request: t.Any) -> _wire.Answer:
+        return self.answer
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["errors", "data", "keys", "x"]), inner)),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@CASES
+@given(
+    status=st.sampled_from([200, 204, 400, 403, 404, 405, 412, 429, 500, 502, 503]),
+    content=st.one_of(st.binary(max_size=60), JSON.map(lambda v: json.dumps(v).encode())),
+)
+def test_any_answer_of_any_server_is_one_sentence(status: int, content: bytes) -> None:
+    client = Client("http://127.0.0.1:8200", retries=0)
+    client.token = "s.thetokenofthistest"
+    client.wire = t.cast("t.Any", Odd(status, content))
+    try:
+        client.read("database/roles/app")
+    except Problem as problem:
+        assert_one_sentence(problem)
+
+
+# -- modules as a whole ----------------------------------------------------------------------------------------------------
+
+OPTIONS = st.fixed_dictionaries(
+    {"name": TEXTS},
+    optional={
+        "db_name": TEXTS, "in_role": TEXTS, "reassign_owned_to": TEXTS, "creation_statements": st.one_of(TEXTS, st.lists(TEXTS, max_size=3), JSON),
+        "revocation_statements": st.one_of(TEXTS, JSON), "default_ttl": TEXTS, "max_ttl": TEXTS, "mount": TEXTS,
+    },
+)  # fmt: skip
+
+
+@CASES
+@given(options=OPTIONS)
+def test_a_role_of_anything_is_made_as_asked_or_refused_in_one_sentence(options: dict[str, t.Any]) -> None:
+    world = FakeWorld()
+    world.add_mount().add_connection()
+    run = Runner(world)
+    try:
+        done = run("database_role", **options)
+    except Problem as problem:
+        assert_one_sentence(problem)
+        return
+    assert done["role"]["name"] == options["name"]
+    assert not run("database_role", **options)["changed"]
+
+
+CONNECTIONS = st.fixed_dictionaries(
+    {"name": st.just("odd")},
+    optional={
+        "connection_url": st.one_of(TEXTS, TEXTS.map(lambda text: "postgresql://{{username}}:{{password}}@" + text)),
+        "username": TEXTS, "password": TEXTS, "allowed_roles": st.lists(TEXTS, max_size=3), "username_template": TEXTS,
+        "max_connection_lifetime": TEXTS, "plugin_options": st.dictionaries(TEXTS, TEXTS, max_size=2),
+    },
+)  # fmt: skip
+
+
+@CASES
+@given(options=CONNECTIONS)
+def test_a_connection_of_anything_is_made_or_refused_and_its_password_is_not_said(options: dict[str, t.Any]) -> None:
+    world = FakeWorld()
+    world.add_mount()
+    password = options.get("password")
+    try:
+        said = json.dumps(Runner(world)("database_connection", **options), ensure_ascii=False)
+    except Problem as problem:
+        said = str(problem)
+        assert_one_sentence(problem)
+    others = json.dumps([options[key] for key in options if key != "password"], ensure_ascii=False)
+    if password and len(password) > 12 and password not in others:
+        assert password not in said
+
+
+def assert_one_sentence(problem: Exception) -> None:
+    text = str(problem)
+    assert text.strip()
+    assert "\n" not in text
+    assert "Traceback" not in text
