@@ -98,8 +98,8 @@ PARTS = [
     Part("changelog", "the changelog and its fragments", [Command(["antsibull-changelog", "lint"])], "changelogs"),
     Part(
         "molecule",
-        "the whole set-up: converge, again, verify",
-        [Command(["molecule", "test", "--scenario-name", "whole_setup"])],
+        "whole set-ups: converge, again, verify",
+        [Command(["molecule", "test", "--scenario-name", name]) for name in ("whole_setup", "applications")],
         needs="extensions/molecule/whole_setup",
     ),
     Part("readme", "every example of the README", [pytest("tests/readme")], "tests/readme"),

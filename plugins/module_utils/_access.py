@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _policies
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, MountMissing, Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
     duration,
     fact,
@@ -564,7 +564,10 @@ def _complete(session: Session, wanted: Values, roles: list[Values]) -> None:
         role["type"] = wanted["type"]
         if wanted["type"] == "approle":
             path = f"auth/{role['mount']}/role/{role['name']}/role-id"
-            role["role_id"] = (session.client.read(path) or {}).get("role_id", "")
+            try:
+                role["role_id"] = (session.client.read(path) or {}).get("role_id", "")
+            except MountMissing:
+                role["role_id"] = ""  # a check run, before there is anything
 
 
 def auth_role() -> Task:

@@ -188,8 +188,9 @@ def test_a_mount_that_is_not_there_is_refused_and_in_a_check_run_a_warning(vault
     sentence = run.refused("auth_role", type="approle", name="app")
     assert "nothing is mounted there" in sentence
     assert "leasehold.vault.auth_mount" in sentence
-    foreseen = run("auth_role", check=True, type="approle", name="app")
+    foreseen = run("auth_role", check=True, type="approle", name="app", token_ttl="1h")
     assert foreseen["changed"]
+    assert foreseen["auth_role"]["role_id"] == ""
     assert "nothing is mounted there" in foreseen["warnings"][0]
 
 

@@ -1,0 +1,240 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.filter.access_document import FilterModule
+from ansible_collections.leasehold.vault.plugins.module_utils._policies import checked, read, unknown_words
+
+DATABASES = [{"name": "db", "roles": {"app-role": {"default_ttl": "1h", "max_ttl": "24h"}, "endless": {}}}]
+POD = {"kubernetes": {"service_accounts": ["app"], "namespaces": ["production"]}}
+access_document = FilterModule().filters()["access_document"]
+
+
+def documented(entry, **options):
+    (answer,) = access_document(
+        [{"name": "app", "roles": ["app-role"], "auth": {"approle": {}}, **entry}],
+        **{"databases": DATABASES, **options},
+    )
+    return answer
+
+
+def paths(**entry):
+    return dict(read(documented(entry)["policy"]["policy"]))
+
+
+# -- the policy -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_policy_is_one_the_server_understands():
+    policy = documented({"static_roles": ["reports"]})["policy"]
+    assert policy["name"] == "app"
+    assert checked(policy["policy"]) == policy["policy"]
+    assert unknown_words(policy["policy"]) == []
+
+
+def test_an_application_reads_its_roles_and_nothing_else():
+    allowed = paths(roles=["app-role", "other"], static_roles=["reports"])
+    of_the_engine = {path: rules for path, rules in allowed.items() if path.startswith("database/")}
+    assert of_the_engine == {
+        "database/creds/app-role": {"capabilities": ["read"]},
+        "database/creds/other": {"capabilities": ["read"]},
+        "database/static-creds/reports": {"capabilities": ["read"]},
+    }
+    leases = allowed["sys/leases/revoke"]["allowed_parameters"]["lease_id"]
+    assert leases == ["database/creds/app-role/*", "database/creds/other/*"]
+
+
+def test_who_reads_static_credentials_only_has_no_leases_to_care_for():
+    assert set(paths(roles=[], static_roles=["reports"])) == {
+        "database/static-creds/reports",
+        "auth/token/lookup-self",
+        "auth/token/renew-self",
+        "auth/token/revoke-self",
+    }
+
+
+def test_a_nested_mount_is_one_mount():
+    assert "team/db/creds/app-role" in dict(read(documented({}, mount="/team/db/")["policy"]["policy"]))
+
+
+# -- the token --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("roles", "known", "engine", "period"),
+    [
+        (["app-role"], [], {}, 25 * 3600),
+        (["app-role"], [{"name": "app-role", "max_ttl": 7200}], {}, 3 * 3600),  # Vault knows better
+        (["app-role", "other"], [{"name": "other", "max_ttl": 172800}], {}, 49 * 3600),
+        (["endless"], [], {"max_lease_ttl": 36000}, 11 * 3600),
+        (["endless"], [], {}, 768 * 3600),  # longer than the system's maximum would be cut
+        (["nobody-knows"], [], {}, 768 * 3600),
+    ],
+)
+def test_the_token_outlives_the_longest_lease(roles, known, engine, period):
+    (role,) = documented({"roles": roles}, roles=known, engine=engine)["auth_roles"]
+    assert role["token_period"] == period
+
+
+def test_the_margin_can_be_chosen():
+    assert documented({}, margin="10m")["auth_roles"][0]["token_period"] == 24 * 3600 + 600
+
+
+@pytest.mark.parametrize("said", [{"token_period": "2h"}, {"token_ttl": "1h"}, {"token_type": "batch"}])
+def test_who_says_how_long_the_token_lives_is_believed(said):
+    (role,) = documented({"auth": {"approle": said}})["auth_roles"]
+    assert {key: value for key, value in role.items() if key in ("token_period", "token_ttl", "token_type")} == said
+
+
+def test_each_method_gets_a_role_with_the_policy_and_without_the_default_one():
+    auth = {"approle": None, **POD, "jwt": {"mount": "ci", "role": "app-deploy", "user_claim": "sub"}}
+    roles = documented({"auth": auth, "policies": ["kv-reader"]})["auth_roles"]
+    assert [(role["type"], role["mount"], role["name"]) for role in roles] == [
+        ("approle", "approle", "app"),
+        ("kubernetes", "kubernetes", "app"),
+        ("jwt", "ci", "app-deploy"),
+    ]
+    assert all(role["token_policies"] == ["app", "kv-reader"] for role in roles)
+    assert all(role["token_no_default_policy"] is True for role in roles)
+    assert roles[1]["bound_service_account_names"] == ["app"]
+    assert roles[1]["bound_service_account_namespaces"] == ["production"]
+
+
+def test_an_application_that_is_gone_needs_no_more_than_its_name_and_method():
+    (answer,) = access_document([{"name": "app", "state": "absent", "auth": {"approle": {}}}])
+    assert answer["auth_roles"] == [{"type": "approle", "mount": "approle", "name": "app", "state": "absent"}]
+    assert answer["state"] == "absent"
+
+
+# -- on hosts ---------------------------------------------------------------------------------------------------------------
+
+
+def test_each_host_gets_a_delivery_of_its_own():
+    deliver = {"hosts": ["web", "db1", "web1"], "owner": "app"}
+    deliveries = documented({"deliver": deliver}, groups={"web": ["web1", "web2"]})["deliveries"]
+    assert [delivery["host"] for delivery in deliveries] == ["web1", "web2", "db1"]
+    assert deliveries[0]["secret_id"] == "/etc/vault-agent/app/secret_id"
+    assert deliveries[0]["accessor"] == "/etc/vault-agent/app/secret_id_accessor"
+    assert deliveries[0]["owner"] == "app"
+
+
+def test_the_files_lie_where_the_login_looks_for_them():
+    auth = {"approle": {"role_id_file": "/run/a/role", "secret_id_file": "/srv/b/secret"}}
+    (delivery,) = documented({"auth": auth, "deliver": {"hosts": ["web1"]}})["deliveries"]
+    assert delivery["role_id"] == "/run/a/role"
+    assert delivery["accessor"] == "/srv/b/secret_accessor"
+    assert delivery["directories"] == ["/run/a", "/srv/b"]
+
+
+# -- for a cluster ----------------------------------------------------------------------------------------------------------
+
+
+def manifest(kind, auth=POD, **more):
+    wanted = {"directory": "here", "kinds": [kind], "server": "https://vault:8200", **more}
+    entry = {"static_roles": ["reports"], "auth": auth, "manifests": wanted}
+    (made,) = documented(entry)["manifests"]
+    assert made["path"] == f"here/app-{kind.replace('_', '-')}.yml"
+    return list(yaml.safe_load_all(made["content"]))
+
+
+def test_the_injector_logs_in_as_the_pod_and_revokes_when_it_ends():
+    (patch,) = manifest("agent_injector")
+    pod = patch["spec"]["template"]
+    said = {key.removeprefix("vault.hashicorp.com/"): value for key, value in pod["metadata"]["annotations"].items()}
+    assert (patch["kind"], patch["metadata"]) == ("Deployment", {"name": "app", "namespace": "production"})
+    assert pod["spec"] == {"serviceAccountName": "app"}
+    assert (said["role"], said["auth-path"]) == ("app", "auth/kubernetes")
+    assert said["agent-revoke-on-shutdown"] == "true"
+    assert said["agent-inject-secret-app-role.json"] == "database/creds/app-role"
+    assert said["agent-inject-secret-reports.json"] == "database/static-creds/reports"
+    assert said["agent-inject-perms-app-role.json"] == "0600"
+    assert all(isinstance(value, str) for value in said.values())
+
+
+def test_an_audience_comes_with_a_token_of_its_own():
+    auth = {"kubernetes": {**POD["kubernetes"], "audience": "vault"}}
+    (patch,) = manifest("agent_injector", auth, annotations="openbao.example", workload="StatefulSet/shop")
+    annotations = patch["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["openbao.example/agent-service-account-token-volume-name"] == "vault-token"
+    (volume,) = patch["spec"]["template"]["spec"]["volumes"]
+    assert volume["projected"]["sources"][0]["serviceAccountToken"]["audience"] == "vault"
+    assert (patch["kind"], patch["metadata"]["name"]) == ("StatefulSet", "shop")
+    assert manifest("secrets_operator", auth)[0]["spec"]["kubernetes"]["audiences"] == ["vault"]
+
+
+def test_external_secrets_fetches_a_new_user_before_the_old_one_ends():
+    generator, secret, static, static_secret = manifest("external_secrets")
+    assert (generator["kind"], generator["spec"]["path"]) == ("VaultDynamicSecret", "database/creds/app-role")
+    assert generator["spec"]["provider"]["auth"]["kubernetes"]["role"] == "app"
+    assert generator["spec"]["provider"]["server"] == "https://vault:8200"
+    assert secret["spec"]["refreshInterval"] == "1800s"
+    assert secret["spec"]["dataFrom"][0]["sourceRef"]["generatorRef"]["name"] == generator["metadata"]["name"]
+    assert static["spec"]["path"] == "database/static-creds/reports"
+    assert static_secret["spec"]["refreshInterval"] == "60s"
+
+
+def test_the_operator_revokes_and_restarts():
+    auth, dynamic, static = manifest("secrets_operator")
+    assert auth["spec"] == {
+        "method": "kubernetes",
+        "mount": "kubernetes",
+        "kubernetes": {"role": "app", "serviceAccount": "app"},
+    }
+    assert dynamic["spec"]["vaultAuthRef"] == auth["metadata"]["name"]
+    assert (dynamic["spec"]["mount"], dynamic["spec"]["path"]) == ("database", "creds/app-role")
+    assert dynamic["spec"]["revoke"] is True
+    assert dynamic["spec"]["rolloutRestartTargets"] == [{"kind": "Deployment", "name": "app"}]
+    assert static["spec"]["allowStaticCreds"] is True
+
+
+# -- refusals ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"name": ""}, "its name: '' cannot be a name"),
+        ({"name": "a/b"}, "cannot be a name"),
+        ({"name": "default"}, "belongs to Vault itself"),
+        ({"name": "Root"}, "belongs to Vault itself"),
+        ({"rolls": []}, "rolls is not known"),
+        ({"state": "gone"}, "state is present or absent"),
+        ({"roles": []}, "say which roles"),
+        ({"roles": ["a/../b"]}, "roles: 'a/../b' cannot be a name"),
+        ({"static_roles": ["*"]}, "static_roles: '*' cannot be a name"),
+        ({"auth": {}}, "say in auth how it logs in"),
+        ({"auth": {"ldap": {}}}, "ldap is not known"),
+        ({"auth": {"approle": ["x"]}}, "auth: approle is a dictionary"),
+        ({"auth": {"approle": {"secretid_ttl": "1h"}}}, "auth: approle: secretid_ttl is not known"),
+        ({"auth": {"approle": {"service_accounts": []}}}, "service_accounts is not known"),
+        ({"auth": {"approle": {"role_type": "oidc"}}}, "role_type is not known"),
+        ({"auth": POD, "deliver": {"hosts": ["web1"]}}, "auth must have approle"),
+        ({"deliver": {"owner": "app"}}, "say to which hosts"),
+        ({"deliver": ["web1"]}, "deliver is a dictionary"),
+        ({"manifests": {"kinds": ["agent_injector"]}}, "auth must have kubernetes"),
+        ({"auth": POD, "manifests": {"kinds": ["agent_injector"]}}, "into which directory"),
+        ({"auth": POD, "manifests": {"directory": "x", "kinds": ["helm"]}}, "not helm"),
+        ({"auth": POD, "manifests": {"directory": "x"}}, "kinds are agent_injector"),
+    ],
+)
+def test_what_cannot_work_is_a_sentence(entry, words):
+    with pytest.raises(AnsibleFilterError, match=r"^vault_applications: [^\n]+$") as caught:
+        documented(entry)
+    assert words in str(caught.value)
+
+
+def test_two_applications_of_one_name_are_refused():
+    entry = {"name": "app", "roles": ["app-role"], "auth": {"approle": {}}}
+    with pytest.raises(AnsibleFilterError, match="app is there more than once"):
+        access_document([entry, entry])
+
+
+def test_an_auth_mount_is_written_in_known_words():
+    with pytest.raises(AnsibleFilterError, match="entry 1: kube_host is no option of auth_mount"):
+        access_document([], auth_mounts=[{"type": "kubernetes", "kube_host": "x"}])
+    assert access_document([], auth_mounts=[{"type": "kubernetes", "kubernetes_host": "x"}]) == []
