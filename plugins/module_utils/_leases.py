@@ -180,8 +180,8 @@ def _row(lease_id: str, held: Values, error: str) -> Values:
         "lease_id": lease_id,
         "role": lease_id.rpartition("/")[0].rpartition("/")[2],
         "ttl": held["ttl"],
-        "issued_at": _said(issued),
-        "expires_at": _said(time_of(held["expire_time"])) if held.get("expire_time") else "",
+        "issued_at": said_at(issued),
+        "expires_at": said_at(time_of(held["expire_time"])) if held.get("expire_time") else "",
         "age": max(age, 0),
         "renewable": bool(held.get("renewable")),
         "overdue": held["ttl"] < 0,
@@ -191,13 +191,12 @@ def _row(lease_id: str, held: Values, error: str) -> Values:
 
 
 def time_of(text: str) -> datetime.datetime:
-    """Vault writes nanoseconds, which Python does not read."""
-    return datetime.datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00")).astimezone(
-        datetime.timezone.utc
-    )
+    """Vault writes nanoseconds without the zeros at their end; Python reads six digits."""
+    text = re.sub(r"\.\d+", lambda fraction: fraction.group().ljust(7, "0")[:7], text)
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(datetime.timezone.utc)
 
 
-def _said(at: datetime.datetime) -> str:
+def said_at(at: datetime.datetime) -> str:
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

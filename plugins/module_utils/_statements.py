@@ -110,19 +110,42 @@ def expand(wanted: Values) -> Values:
     return {**wanted, **written, "rollback_statements": []}
 
 
-def revocation(group: str, owner: str, manner: str = "strict") -> str:
+def revocation(group: str, owner: str, manner: str = "strict", user: str = "") -> str:
     """One guarded block: ends sessions, keeps objects, and is content when the role is already gone."""
     tag = "$do$"
-    while tag in identifier(owner) + identifier(group):
+    while tag in identifier(owner) + identifier(group) + user:
         tag = f"${tag[1:-1]}_$"
     drop = _DROP[manner]
     drop = drop % {"group": identifier(group)} if "%(" in drop else drop
     return _REVOCATION.format(tag=tag, owner=identifier(owner), drop=drop)
 
 
+def removal(user: str, heir: str) -> str:
+    """The same block, for one user that is there."""
+    block = revocation(heir, heir, user=user)
+    return block.replace("'{{name}}'", literal(user)).replace('"{{name}}"', identifier(user))
+
+
+def handed_over(user: str, heir: str) -> str:
+    """What the block does not reach: the user's objects in another database, where this is run."""
+    return f"REASSIGN OWNED BY {identifier(user)} TO {identifier(heir)}; DROP OWNED BY {identifier(user)}"
+
+
+def heirs_in(revocation_statements: t.Sequence[str]) -> list[str]:
+    """The roles that revocation statements give a user's objects to."""
+    return _names(
+        r"""REASSIGN OWNED BY "\{\{name\}\}" TO "((?:[^"]|"")+)"|leasehold\.revoke\(.*, '((?:[^']|'')+)'\)""",
+        revocation_statements,
+    )
+
+
 def groups_in(creation: t.Sequence[str]) -> list[str]:
     """The group roles that creation statements may have been written for."""
-    found = re.findall(r"""IN ROLE "((?:[^"]|"")+)"|leasehold\.issue\(.*, '((?:[^']|'')+)'\)""", " ".join(creation))
+    return _names(r"""IN ROLE "((?:[^"]|"")+)"|leasehold\.issue\(.*, '((?:[^']|'')+)'\)""", creation)
+
+
+def _names(pattern: str, statements: t.Sequence[str]) -> list[str]:
+    found = re.findall(pattern, " ".join(statements))
     return [quoted.replace('""', '"') or literal_.replace("''", "'") for quoted, literal_ in found]
 
 
