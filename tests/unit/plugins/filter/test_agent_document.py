@@ -1,0 +1,115 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the agents are made of. That it works with the real agent, tests/integration/test_vault_agent.py shows."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.filter.agent_document import agent_document
+
+FILE = {"path": "/etc/app/db", "format": "json"}
+DATABASES = [{"name": "d", "host": "pg.svc", "database": "app db", "sslmode": "require", "roles": {"app-role": {}}}]
+
+
+def document(agent: dict[str, t.Any], **application: t.Any) -> dict[str, t.Any]:
+    entry = {
+        "name": "app",
+        "roles": ["app-role"],
+        "auth": {"approle": {"token_ttl": "1h"}},
+        "agent": agent,
+        **application,
+    }
+    (answer,) = agent_document([{"name": "other"}, entry], DATABASES)
+    return answer
+
+
+def test_what_the_document_says_elsewhere_need_not_be_said_again() -> None:
+    answer = document({"files": [FILE]})
+    assert (answer["user"], answer["home"]) == ("root", "/etc/vault-agent/app")
+    assert answer["login"] == {
+        "type": "approle",
+        "mount_path": "auth/approle",
+        "config": {
+            "role_id_file_path": "/etc/vault-agent/app/role_id",
+            "secret_id_file_path": "/etc/vault-agent/app/secret_id",
+            "remove_secret_id_file_after_reading": "false",
+        },
+    }
+    (template,) = answer["templates"]
+    assert 'secret "database/creds/app-role"' in template["template"]
+    assert '"pg.svc"' in template["template"]
+    assert [secret["name"] for secret in answer["secrets"]] == ["app-role"]
+
+
+def test_the_fields_of_a_url_are_quoted() -> None:
+    (template,) = document({"files": [{**FILE, "format": "env", "keys": {"DATABASE_URL": "url"}}]})["templates"]
+    assert "@pg.svc:5432/app%20db?sslmode=require" in template["template"]
+    (template,) = document({"files": [{**FILE, "host": "::1", "keys": {"url": "url"}}]})["templates"]
+    assert "@[::1]:5432/" in template["template"]
+
+
+@pytest.mark.parametrize(
+    ("auth", "login", "expected"),
+    [
+        ({"kubernetes": {"service_accounts": ["app"]}}, None, ("kubernetes", "auth/kubernetes", {"role": "app"})),
+        (
+            {},
+            {"kubernetes": {"mount": "k8s/", "role": "r", "jwt_file": "/jwt"}},
+            ("kubernetes", "auth/k8s", {"role": "r", "token_path": "/jwt"}),
+        ),
+        ({"approle": {}}, {"token_file": {"path": "/t"}}, ("token_file", "", {"token_file_path": "/t"})),
+        (
+            {"approle": {}, "kubernetes": {}},
+            {"approle": {"role_id_file": "/r", "secret_id_file": ""}},
+            ("approle", "auth/approle", {"role_id_file_path": "/r"}),
+        ),
+    ],
+)
+def test_each_login_in_the_agents_words(auth: t.Any, login: t.Any, expected: t.Any) -> None:
+    answer = document({"login": login, "files": [FILE]}, auth=auth)["login"]
+    assert (answer["type"], answer["mount_path"], answer["config"]) == expected
+
+
+def test_an_agent_that_is_not_wanted_needs_no_more() -> None:
+    assert document({"state": "absent"})["state"] == "absent"
+    assert document({"files": [FILE]}, state="absent")["state"] == "absent"
+
+
+@pytest.mark.parametrize(
+    ("agent", "application", "sentence"),
+    [
+        ({"files": [FILE]}, {"name": "a b"}, "An application's name has letters, digits"),
+        ({"file": [FILE]}, {}, "app: agent: file is not known; known are exec, files, group"),
+        ({"files": []}, {}, "give either files or exec"),
+        ({"files": [FILE], "exec": {"command": ["/x"]}}, {}, "give either files or exec"),
+        ({"files": [FILE], "state": "gone"}, {}, "state is present or absent, not 'gone'"),
+        ({"files": [FILE]}, {"auth": {}}, "say in agent.login by which one of approle, kubernetes, token_file"),
+        ({"files": [FILE]}, {"auth": {"approle": {}, "kubernetes": {}}}, "say in agent.login by which one"),
+        ({"files": [FILE], "login": {"ldap": {}}}, {}, "logs in by approle, kubernetes, token_file, not by ldap"),
+        ({"files": [FILE], "login": {"approle": {"role": "x"}}}, {}, "agent.login.approle: role is not known"),
+        ({"files": [FILE], "login": {"token_file": {}}}, {}, "needs the path of the file"),
+        ({"files": [{**FILE, "path": "db"}]}, {}, "path is the absolute path of the file"),
+        ({"files": [{**FILE, "format": "xml"}]}, {}, "format is one of env, .*, or template, not 'xml'"),
+        ({"files": [{**FILE, "template": "x"}]}, {}, "template goes with format: template"),
+        ({"files": [{**FILE, "format": "template"}]}, {}, "template goes with format: template"),
+        ({"files": [{**FILE, "format": "pgpass", "keys": {"a": "url"}}]}, {}, "keys go with env, properties"),
+        ({"files": [{**FILE, "keys": {"a": "user"}}]}, {}, "'user' is not known; known are host, port"),
+        ({"files": [{**FILE, "format": "env", "keys": {"a-b": "username"}}]}, {}, "'a-b' cannot be the name of an env"),
+        ({"files": [FILE, FILE]}, {}, "two files have the same path"),
+        ({"files": [FILE]}, {"roles": ["a", "b"]}, "say which role; the application has a, b"),
+        ({"files": [FILE]}, {"roles": []}, "say which role; the application has none"),
+        ({"files": [{**FILE, "role": "b"}]}, {}, "b is not among the application's roles"),
+        ({"files": [{**FILE, "role": "b", "static_role": "b"}]}, {}, "give role or static_role, not both"),
+        ({"files": [FILE]}, {"roles": ["a/b"]}, "'a/b' cannot be the name of a role"),
+        ({"exec": {"command": "/x y"}}, {}, "command is a list of words"),
+        ({"exec": {"command": ["/x"]}, "reload": ["/y"]}, {}, "reload goes with files"),
+        ({"files": ["/etc/x"]}, {}, "a dictionary is needed, not '/etc/x'"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_a_sentence(agent: t.Any, application: t.Any, sentence: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=sentence):
+        document(agent, **application)
