@@ -98,8 +98,8 @@ PARTS = [
     Part("changelog", "the changelog and its fragments", [Command(["antsibull-changelog", "lint"])], "changelogs"),
     Part(
         "molecule",
-        "whole set-ups: converge, again, verify",
-        [Command(["molecule", "test", "--scenario-name", name]) for name in ("whole_setup", "applications")],
+        "whole set-ups, applications and their agents: converge, again, verify",
+        [Command(["molecule", "test", "--scenario-name", name]) for name in ("whole_setup", "applications", "agent")],
         needs="extensions/molecule/whole_setup",
     ),
     Part("readme", "every example of the README", [pytest("tests/readme")], "tests/readme"),
