@@ -60,21 +60,24 @@ def is_harmless(path: str) -> bool:
 
 
 class FakeAccess:
-    """Policies and auth mounts."""
+    """Policies, audit devices and auth mounts."""
 
     def __init__(self) -> None:
         self.policies = {"root": "", "default": 'path "auth/token/lookup-self" { capabilities = ["read"] }'}
         self.mounts: dict[str, Body] = {}
         self.held: dict[str, Body] = {}
         self.secret_ids: dict[str, Body] = {}
+        self.devices: dict[str, Body] = {}
         self._serial = itertools.count(1)
 
     def owns(self, path: str) -> bool:
-        return path.startswith(("sys/policies/acl", "sys/auth", "sys/internal/ui/mounts/auth/", "auth/"))
+        return path.startswith(("sys/policies/acl", "sys/audit", "sys/auth", "sys/internal/ui/mounts/auth/", "auth/"))
 
     def answer(self, method: str, path: str, body: Body, headers: t.Mapping[str, str]) -> Answer:
         if path.startswith("sys/policies/acl"):
             return self._policy(method, path[len("sys/policies/acl") :].strip("/").lower(), body)
+        if path.startswith("sys/audit"):
+            return self._device(method, path[len("sys/audit") :].strip("/"), body)
         if path.startswith("sys/auth"):
             return self._mount(method, path[len("sys/auth") :].strip("/"), body)
         if path.startswith("sys/internal/ui/mounts/auth/"):
@@ -108,6 +111,19 @@ class FakeAccess:
             self.policies.pop(name, None)
         else:
             self.policies[name] = body["policy"]
+        return 204, {}
+
+    def _device(self, method: str, name: str, body: Body) -> Answer:
+        """They are shown all at once, and cannot be changed."""
+        if method == "GET":
+            return 200, {"data": copy.deepcopy(self.devices)}
+        if method == "DELETE":
+            self.devices.pop(f"{name}/", None)
+        elif f"{name}/" in self.devices:
+            raise RefusalError(400, "path already in use")
+        else:
+            kept = {"path": f"{name}/", "type": body["type"], "description": body.get("description", "")}
+            self.devices[f"{name}/"] = {**kept, "options": body.get("options"), "local": body.get("local", False)}
         return 204, {}
 
     def _mount(self, method: str, path: str, body: Body) -> Answer:
