@@ -19,10 +19,19 @@ if t.TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = dict(re.findall(r"```yaml\n# (\S+\.yml)\n(.*?)```", README, re.DOTALL))
-COMMANDS = [
-    line for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for line in block.strip().splitlines()
-]
+ARTICLES = (ROOT / "docs" / "articles.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str) -> dict[str, str]:
+    return dict(re.findall(r"```yaml\n# (\S+\.yml)\n(.*?)```", text, re.DOTALL))
+
+
+def commands(text: str) -> list[str]:
+    found = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    return [line for block in found for line in block.strip().splitlines()]
+
+
+BLOCKS, COMMANDS = blocks(README), commands(README)
 FIRST_PASSWORD = "first-p@ss:word/%"
 
 
@@ -39,7 +48,7 @@ def place(bao: servers.OpenBao, postgres: servers.PostgreSQL, tmp_path_factory: 
         "sslmode='verify-full'": "sslmode='disable'",
         "dest: /etc/app/database.env": f"dest: {directory}/database.env",
     }
-    for name, text in BLOCKS.items():
+    for name, text in {**BLOCKS, **blocks(ARTICLES)}.items():
         for printed, here in instead.items():
             text = text.replace(printed, here)
         (directory / name).write_text(text, encoding="utf-8")
@@ -63,6 +72,7 @@ def run(bao: servers.OpenBao, postgres: servers.PostgreSQL, place: Path) -> t.Ca
                 "VAULT_CACERT": str(bao.ca_cert),
                 "VAULT_TOKEN": bao.token,
                 "FIRST_PASSWORD": FIRST_PASSWORD,
+                "KUBERNETES_CA": Path(bao.ca_cert).read_text(),
                 "ANSIBLE_NOCOLOR": "1",
             },
             stdin=subprocess.DEVNULL,
@@ -116,6 +126,28 @@ def test_the_example_sets_up_a_database_deploys_and_verifies(
         "the modules find what the roles made (but for the mount's TTL)"
     )
     assert changed(run("ansible-playbook by_hand.yml")) == 0
+
+
+def test_the_articles_document_is_set_up_and_verified_and_lets_its_application_in(
+    run: t.Callable[[str], str], bao: servers.OpenBao
+) -> None:
+    assert ARTICLES.count("```yaml") == len(blocks(ARTICLES)) == 1
+    site, verify = commands(ARTICLES)
+    run(site)
+    assert changed(run(site)) == 0
+    assert "the first password is refused" in run(verify)
+    role = bao.request("GET", "auth/kubernetes/role/app")["data"]
+    assert role["bound_service_account_names"] == ["app"]
+    assert role["bound_service_account_namespaces"] == ["production"]
+    assert role["token_period"] > 24 * 3600
+    for policy in role["token_policies"]:
+        assert "database/creds/app-role" in bao.request("GET", f"sys/policies/acl/{policy}")["data"]["policy"]
+
+
+def test_the_pages_link_to_what_is_there() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("roles/*/README.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_the_tables_name_every_plugin_and_role() -> None:
