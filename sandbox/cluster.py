@@ -95,7 +95,9 @@ class Cluster:
 
     # -- what it answers -----------------------------------------------------------------------------------------------------
 
-    def _handler(cluster) -> type[http.server.BaseHTTPRequestHandler]:  # noqa: N805 (self is the handler's)
+    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        cluster = self
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)))

@@ -131,7 +131,7 @@ class Wire:
         content = None if body is None else json.dumps(body).encode()
         for _hop in range(HOPS + 1):
             try:
-                got = self._pool.urlopen(method, url, body=content, headers=headers, redirect=False)
+                got = self._pool.request(method, url, body=content, headers=headers, redirect=False)
             except self._errors.HTTPError as error:
                 raise self._failure(error) from None
             target = got.headers.get("Location") if got.status in REDIRECTS else None

@@ -134,9 +134,9 @@ def test_the_files_lie_where_the_login_looks_for_them():
 # -- for a cluster ----------------------------------------------------------------------------------------------------------
 
 
-def manifest(kind, auth=POD, **more):
+def manifest(kind, auth=None, **more):
     wanted = {"directory": "here", "kinds": [kind], "server": "https://vault:8200", **more}
-    entry = {"static_roles": ["reports"], "auth": auth, "manifests": wanted}
+    entry = {"static_roles": ["reports"], "auth": auth or POD, "manifests": wanted}
     (made,) = documented(entry)["manifests"]
     assert made["path"] == f"here/app-{kind.replace('_', '-')}.yml"
     return list(yaml.safe_load_all(made["content"]))
