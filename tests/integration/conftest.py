@@ -408,7 +408,8 @@ class Ground:
 
     def asked(self, since: int = 0) -> collections.Counter[str]:
         """What the audit log has from there on: how often was each `operation path` answered without an error."""
-        answers = [line for line in self.asked_text(since).splitlines() if '"type":"response"' in line]
+        written, _end, _half_a_line = self.asked_text(since).rpartition("\n")
+        answers = [line for line in written.splitlines() if '"type":"response"' in line]
         entries = [json.loads(line) for line in answers]
         return collections.Counter(
             f"{entry['request']['operation']} {entry['request']['path']}" for entry in entries if not entry.get("error")

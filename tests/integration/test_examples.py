@@ -100,7 +100,7 @@ def run(bao: servers.OpenBao, surroundings: servers.PostgreSQL, tmp_path_factory
     play.write("cluster-ca.pem", bao.authority.certificate.decode())
     play.write("ci-public-key.pem", public_key())
     play.environment["REVIEWER_JWT"] = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyZXZpZXdlciJ9.c2ln"
-    plays = "".join(as_play(name, text, surroundings) for name, text in examples().items())
+    plays = "".join(as_play(name, text, surroundings, bao) for name, text in examples().items())
     return play(plays, "-e", f"first_password={FIRST_PASSWORD}", ok=False)
 
 
@@ -109,9 +109,12 @@ def public_key() -> str:
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def as_play(name: str, text: str, server: servers.PostgreSQL) -> str:
+def as_play(name: str, text: str, server: servers.PostgreSQL, bao: servers.OpenBao) -> str:
     for words, substitute in SUBSTITUTES.items():
         text = text.replace(words, substitute(server))
+    text = text.replace(
+        "/var/log/vault/audit.log", str(bao.audit_path)
+    )  # the one it has: OpenBao lets its file alone declare them
     task = re.sub(r"^- name: .*$", f"- name: {name}\n  ignore_errors: true", text, count=1, flags=re.MULTILINE)
     indented = "".join(f"    {line}\n" for line in task.splitlines())
     return f"- hosts: all\n  gather_facts: false\n  tasks:\n{indented}"
