@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    DOCUMENTATION = r"""
+_STATE = r"""
 options:
   state:
     description:
@@ -16,7 +14,17 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  validate:
+"""
+_NOTES = r"""notes:
+  - A check run predicts what a run does. Where an object must exist first (a mount, a connection) and does not, a run fails, and a check
+    run warns, since an earlier task of the play may be about to make it.
+"""
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = (
+        _STATE
+        + r"""  validate:
     description:
       - Whether to ask the server, before a change, for what it would only find wrong later, and, before a deletion, for live leases.
       - Each check is one read. Turn it off for a token without the rights to read; deletions then do not look for leases.
@@ -29,39 +37,22 @@ options:
       - Otherwise the deletion is refused while there are any, because their database users could not be removed afterwards.
     type: bool
     default: false
-notes:
-  - A check run predicts what a run does. Where an object must exist first (a mount, a connection) and does not, a run fails, and a check
-    run warns, since an earlier task of the play may be about to make it.
 """
+        + _NOTES
+    )
 
-    VALIDATED = r"""
-options:
-  state:
-    description:
-      - Whether the object shall exist. An option that is left out is left as it is on the server; an option that is empty is made empty.
-    type: str
-    choices: [present, absent]
-    default: present
-  validate:
+    # For what no lease depends on.
+    VALIDATED = (
+        _STATE
+        + r"""  validate:
     description:
       - Whether to ask the server, before a change, for what it would only find wrong later. Each check is one read; turn it off for a token
         without the rights to read.
     type: bool
     default: true
-notes:
-  - A check run predicts what a run does. Where an object must exist first (a mount, a connection) and does not, a run fails, and a check
-    run warns, since an earlier task of the play may be about to make it.
 """
+        + _NOTES
+    )
 
-    ONLY = r"""
-options:
-  state:
-    description:
-      - Whether the object shall exist. An option that is left out is left as it is on the server; an option that is empty is made empty.
-    type: str
-    choices: [present, absent]
-    default: present
-notes:
-  - A check run predicts what a run does. Where an object must exist first (a mount, a connection) and does not, a run fails, and a check
-    run warns, since an earlier task of the play may be about to make it.
-"""
+    # For what can be written without asking the server anything.
+    ONLY = _STATE + _NOTES

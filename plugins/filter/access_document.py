@@ -46,8 +46,9 @@ def access_document(
     """
     declared = {name: role for database in databases or [] for name, role in (database.get("roles") or {}).items()}
     known = {**declared, **{role["name"]: role for role in roles or []}}
+    options = set(auth_mount().options) if auth_mounts else set()
     for number, mounted in enumerate(auth_mounts or []):
-        unknown = sorted(set(mounted) - set(auth_mount().options))
+        unknown = sorted(set(mounted) - options)
         if unknown:
             raise AnsibleFilterError(
                 f"vault_auth_mounts: entry {number + 1}: {', '.join(unknown)} is no option of auth_mount."

@@ -12,6 +12,7 @@ import typing as t
 from urllib.parse import quote
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import name as vault_name
 
 Values = dict[str, t.Any]
 
@@ -266,8 +267,10 @@ def _secret(entry: Values, application: Values, mount: str, where: str) -> Value
     kind, name = (said or held)[0]
     if held and (kind, name) not in held:
         raise AnsibleFilterError(f"{where}: {name} is not among the application's {kind}.")
-    if not re.fullmatch(r"\w(([\w.-]+)?\w)?", name, re.ASCII):
-        raise AnsibleFilterError(f"{where}: {name!r} cannot be the name of a role.")
+    try:
+        vault_name(name)
+    except ValueError:
+        raise AnsibleFilterError(f"{where}: {name!r} cannot be the name of a role.") from None
     path = f"{mount.strip('/')}/{'creds' if kind == 'roles' else 'static-creds'}/{name}"
     witness = _with(path, f"{{{{ {'.LeaseID' if kind == 'roles' else '.Data.last_vault_rotation'} }}}}", joint="")
     return {"kind": kind, "name": name, "path": path, "witness": witness}

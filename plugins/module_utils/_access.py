@@ -42,7 +42,14 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
     Resource,
     Server,
     Values,
+    reading,
     reconcile,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._resources import (
+    TUNED,
+    UPDATE_PASSWORD,
+    ordered_ttls,
+    tuned,
 )
 
 if t.TYPE_CHECKING:
@@ -127,17 +134,6 @@ def _is_this_method(wanted: Values, plan: Plan) -> Findings:
     return ()
 
 
-def _ordered_ttls(wanted: Values, plan: Plan) -> Findings:
-    low, high = plan.after.get("default_lease_ttl") or 0, plan.after.get("max_lease_ttl") or 0
-    if high and low > high:
-        raise Refused(f"default_lease_ttl ({low} s) is longer than max_lease_ttl ({high} s).")
-    return ()
-
-
-def _config(make: t.Callable[..., Field], option: str, **more: t.Any) -> Field:
-    return make(option, send=("config", option), **more)
-
-
 PATH = Field("mount", same=mount_path, spec={})
 
 AUTH_MOUNT = Resource(
@@ -149,23 +145,17 @@ AUTH_MOUNT = Resource(
     fields=(
         text("type", spec=TYPE, fixed=True),
         text("description", default=""),
-        _config(duration, "default_lease_ttl"),
-        _config(duration, "max_lease_ttl"),
-        _config(
+        *TUNED,
+        tuned(
             text,
             "token_type",
             default="default-service",
             spec={"choices": ["default-service", "default-batch", "service", "batch"], "no_log": False},
         ),
-        _config(text, "listing_visibility", default="hidden", spec={"choices": ["hidden", "unauth"]}),
-        _config(names, "audit_non_hmac_request_keys", spec={"no_log": False}),
-        _config(names, "audit_non_hmac_response_keys", spec={"no_log": False}),
-        _config(names, "passthrough_request_headers", spec={"no_log": False}),
-        _config(names, "allowed_response_headers"),
         flag("local", default=False, fixed=True),
         fact("accessor"),
     ),
-    rules=(_is_this_method, _ordered_ttls),
+    rules=(_is_this_method, ordered_ttls("default_lease_ttl", "max_lease_ttl")),
     leases=lambda server, wanted: [f"auth/{PATH.said_in(wanted)}"],
     stranded="whoever logged in there would lose the token, and every database user issued under it, at once",
 )
@@ -211,9 +201,7 @@ KUBERNETES = Resource(
     kind="auth_mount",
     path="auth/{mount}/config",
     identity=(PATH,),
-    shorthand={
-        "update_password": {"type": "str", "choices": ["on_create", "always"], "default": "on_create", "no_log": False}
-    },
+    shorthand={"update_password": UPDATE_PASSWORD},
     fields=(
         _kept(text, "kubernetes_host", default=""),
         _kept(_certificate, "kubernetes_ca_cert"),
@@ -275,19 +263,6 @@ JWT = Resource(
 CONFIGURATIONS = {"kubernetes": KUBERNETES, "jwt": JWT}
 
 
-class _Unmounted:
-    """A server on which a method is still to be mounted: in a check run nothing can be read there."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def __getattr__(self, attribute: str) -> t.Any:
-        return getattr(self._server, attribute)
-
-    def read(self, path: str) -> None:
-        return None
-
-
 def keep_mount(session: Session, wanted: Values, check_mode: bool) -> Values:
     """The module ``auth_mount``: the mount, then what is configured inside it."""
     client, manner, wanted = session.client, manner_of(wanted, check_mode), _at_its_type(wanted)
@@ -295,7 +270,9 @@ def keep_mount(session: Session, wanted: Values, check_mode: bool) -> Values:
     _only_of(wanted["type"], wanted, CONFIGURATIONS)
     outcomes = [(AUTH_MOUNT, reconcile(client, AUTH_MOUNT, wanted, manner))]
     if configuration and manner.state == "present" and _asked(configuration, wanted):
-        server = client if client.read(AUTH_MOUNT.at(wanted)) is not None else t.cast("Server", _Unmounted(client))
+        # In a check run the method may still have to be mounted, and nothing can be read there.
+        mounted = client.read(AUTH_MOUNT.at(wanted)) is not None
+        server = client if mounted else reading(client, lambda path: None)
         outcomes.append((configuration, reconcile(server, configuration, wanted, manner)))
     return told(AUTH_MOUNT.kind, outcomes)
 

@@ -12,11 +12,16 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import flag, mount_path, text
 from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task, manner_of, told
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field, Resource, Values, reconcile
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
+    Field,
+    Resource,
+    Values,
+    reading,
+    reconcile,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
-    from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Server
 
 
 def _texts(value: t.Any) -> Values:
@@ -37,22 +42,13 @@ AUDIT_DEVICE = Resource(
 )
 
 
-class _Listed:
-    """A server that shows its audit devices only all at once."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def __getattr__(self, attribute: str) -> t.Any:
-        return getattr(self._server, attribute)
-
-    def read(self, path: str) -> Values | None:
-        held = self._server.read("sys/audit") or {}
+def _keep(session: Session, wanted: Values, check_mode: bool) -> Values:
+    def read(path: str) -> Values | None:
+        """The server shows its devices all at once only."""
+        held = session.client.read("sys/audit") or {}
         return held.get(path[len("sys/audit/") :] + "/")
 
-
-def _keep(session: Session, wanted: Values, check_mode: bool) -> Values:
-    server = t.cast("Server", _Listed(session.client))
+    server = reading(session.client, read)
     outcome = reconcile(server, AUDIT_DEVICE, wanted, manner_of(wanted, check_mode))
     return told(AUDIT_DEVICE.kind, [(AUDIT_DEVICE, outcome)])
 

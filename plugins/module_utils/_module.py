@@ -116,18 +116,17 @@ def manner_of(wanted: Values, check_mode: bool) -> Manner:
 
 def told(kind: str, outcomes: t.Sequence[tuple[Resource, Outcome]]) -> Values:
     """What a module answers of what it reconciled as one object."""
+    changed = any(outcome.changed for _resource, outcome in outcomes)
     before: Values = {}
     after: Values = {}
-    answer: Values = {"changed": False, kind: {}, "warnings": []}
+    answer: Values = {"changed": changed, kind: {}, "warnings": []}
     for resource, outcome in outcomes:
         step = outcome.plan
-        answer["changed"] |= outcome.changed
         answer[kind].update(outcome.object)
         answer["warnings"] += outcome.warnings
-        before.update(resource.in_diff(step.before))
-        after.update(resource.in_diff({**step.after, **outcome.beside} if outcome.changed else step.before))
-    if not answer["changed"]:
-        before = after = {}
+        if changed:  # otherwise the diff is empty
+            before.update(resource.in_diff(step.before))
+            after.update(resource.in_diff({**step.after, **outcome.beside} if outcome.changed else step.before))
     answer["diff"] = {"before": as_text(before), "after": as_text(after)}
     revoked = sum(outcome.revoked for _resource, outcome in outcomes)
     return {**answer, "revoked_leases": revoked} if revoked else answer

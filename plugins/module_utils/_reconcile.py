@@ -206,6 +206,19 @@ class Server(t.Protocol):
     ) -> t.Any: ...
 
 
+class _Reading:
+    def __init__(self, server: Server, read: t.Callable[[str], Values | None]) -> None:
+        self._server, self.read = server, read
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._server, name)
+
+
+def reading(server: Server, read: t.Callable[[str], Values | None]) -> Server:
+    """The same server, read in another way: where it does not show an object by itself, or does not have it yet."""
+    return t.cast("Server", _Reading(server, read))
+
+
 @dataclasses.dataclass(frozen=True)
 class Manner:
     """How the task wants its change made; none of it is kept by the server."""

@@ -47,7 +47,7 @@ def named(alias: str) -> Field:
     return Field("name", same=name, spec={"required": True, "aliases": [alias]})
 
 
-def _ordered_ttls(shorter: str, longer: str) -> t.Callable[[Values, Plan], Findings]:
+def ordered_ttls(shorter: str, longer: str) -> t.Callable[[Values, Plan], Findings]:
     """Vault would store the contradiction and quietly cap every lease."""
 
     def rule(wanted: Values, plan: Plan) -> Findings:
@@ -63,6 +63,22 @@ def _ordered_ttls(shorter: str, longer: str) -> t.Callable[[Values, Plan], Findi
 
 
 # -- the mount ------------------------------------------------------------------------------------------------------------
+
+
+def tuned(make: t.Callable[..., Field], option: str, **more: t.Any) -> Field:
+    return make(option, send=("config", option), **more)
+
+
+TUNED = (
+    tuned(duration, "default_lease_ttl"),
+    tuned(duration, "max_lease_ttl"),
+    tuned(text, "listing_visibility", default="hidden", spec={"choices": ["hidden", "unauth"]}),
+    tuned(names, "audit_non_hmac_request_keys", spec={"no_log": False}),
+    tuned(names, "audit_non_hmac_response_keys", spec={"no_log": False}),
+    tuned(names, "passthrough_request_headers", spec={"no_log": False}),
+    tuned(names, "allowed_response_headers"),
+)
+"""What mounts of every kind have, secrets engines and auth methods."""
 
 
 def _is_database_engine(wanted: Values, plan: Plan) -> Findings:
@@ -92,25 +108,14 @@ ENGINE = Resource(
     fields=(
         text("type", internal=True),
         text("description", default=""),
-        duration("default_lease_ttl", send=("config", "default_lease_ttl")),
-        duration("max_lease_ttl", send=("config", "max_lease_ttl")),
-        text(
-            "listing_visibility",
-            send=("config", "listing_visibility"),
-            default="hidden",
-            spec={"choices": ["hidden", "unauth"]},
-        ),
-        names("audit_non_hmac_request_keys", send=("config", "audit_non_hmac_request_keys"), spec={"no_log": False}),
-        names("audit_non_hmac_response_keys", send=("config", "audit_non_hmac_response_keys"), spec={"no_log": False}),
-        names("passthrough_request_headers", send=("config", "passthrough_request_headers"), spec={"no_log": False}),
-        names("allowed_response_headers", send=("config", "allowed_response_headers")),
-        flag("force_no_cache", send=("config", "force_no_cache"), default=False, fixed=True),
+        *TUNED,
+        tuned(flag, "force_no_cache", default=False, fixed=True),
         flag("local", default=False, fixed=True),
         flag("seal_wrap", default=False, fixed=True),
         fact("accessor"),
         fact("running_plugin_version"),
     ),
-    rules=(_is_database_engine, _ordered_ttls("default_lease_ttl", "max_lease_ttl")),
+    rules=(_is_database_engine, ordered_ttls("default_lease_ttl", "max_lease_ttl")),
     inspections=(_not_tainted,),
     leases=lambda server, wanted: [f"{MOUNT.said_in(wanted)}/creds"],
 )
@@ -376,7 +381,7 @@ ROLE = Resource(
         ),
         Field("credential_config", type="dict", default={}),
     ),
-    rules=(_ordered_ttls("default_ttl", "max_ttl"), _can_issue, _can_revoke, _outlives_revocation),
+    rules=(ordered_ttls("default_ttl", "max_ttl"), _can_issue, _can_revoke, _outlives_revocation),
     inquiries=(_allowed_by_connection,),
     afterwards=(_verification.verify,),
     leases=lambda server, wanted: [f"{MOUNT.said_in(wanted)}/creds/{wanted['name']}"],

@@ -14,7 +14,8 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._access import PATH, ROLES, TYPES, cidrs
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import duration, number, seconds
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import duration, number
+from ansible_collections.leasehold.vault.plugins.module_utils._leases import seconds_of, time_of
 from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field, Values, carry_out
 
@@ -48,10 +49,10 @@ def keep_or_end(session: Session, wanted: Values, check_mode: bool) -> Values:
 
         return carry_out(end, {"changed": bool(held)}, check_mode)
 
-    if held and _good_for(held) >= _said("valid_for", wanted, 0):
+    if held and _good_for(held) >= _said("valid_for", wanted):
         return {"changed": False, "secret_id": _shown(held)}
     body = {f.option: f.wire(f.said_in(wanted)) for f in OPTIONS if f.said_in(wanted) is not None}
-    wrap_ttl = _said("wrap_ttl", wanted, 0)
+    wrap_ttl = _said("wrap_ttl", wanted)
 
     def issue() -> Values:
         return {"changed": True, **_issue(client, path, body, wrap_ttl)}
@@ -59,9 +60,8 @@ def keep_or_end(session: Session, wanted: Values, check_mode: bool) -> Values:
     return carry_out(issue, {"changed": True, "secret_id": {}}, check_mode)
 
 
-def _said(option: str, wanted: Values, default: int) -> int:
-    value = Field(option, same=seconds).said_in(wanted)
-    return default if value is None else int(value)
+def _said(option: str, wanted: Values) -> int:
+    return 0 if wanted.get(option) is None else seconds_of(option, wanted[option])
 
 
 def _look_up(client: Client, path: str, accessor: str) -> Values:
@@ -75,9 +75,7 @@ def _good_for(held: Values) -> float:
     until = str(held.get("expiration_time") or "")
     if not until or until.startswith("0001"):
         return float("inf")
-    # Nanoseconds are more than Python reads.
-    end = datetime.datetime.fromisoformat(until[:19] + "+00:00")
-    return (end - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+    return (time_of(until) - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
 
 
 def _issue(client: Client, path: str, body: Values, wrap_ttl: int) -> Values:

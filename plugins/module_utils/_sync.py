@@ -27,6 +27,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
     Resource,
     Server,
     Values,
+    reading,
     reconcile,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ENGINE, ROLE, STATIC_ROLE
@@ -65,26 +66,6 @@ class Result:
         return self.outcome.plan.action if self.outcome else "failed"
 
 
-class View:
-    """The server with what this run has made or, in a check run, would have made."""
-
-    def __init__(self, server: Server, mounted: bool) -> None:
-        self._server = server
-        self._mounted = mounted
-        self._known: dict[str, Values] = {}
-
-    def __getattr__(self, name: str) -> t.Any:
-        return getattr(self._server, name)
-
-    def know(self, path: str, answer: Values) -> None:
-        self._known[path] = answer
-
-    def read(self, path: str) -> Values | None:
-        if path in self._known:
-            return self._known[path]
-        return self._server.read(path) if self._mounted else None
-
-
 def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
     """The module ``database_sync``."""
     client, mount = session.client, MOUNT.said_in(wanted)
@@ -104,9 +85,15 @@ def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
     if results[0].error:
         results += [Result(each, error="not tried, because the engine failed") for each in connections + roles]
     else:
-        view = View(client, mounted=client.read(ENGINE.at(engine.wanted)) is not None)
-        results += _all(connections, t.cast("Server", view), wanted["concurrency"])
-        failed = _note_connections(view, results[1:])
+        mounted = client.read(ENGINE.at(engine.wanted)) is not None
+        made: dict[str, Values] = {}  # by this run; by a check run, in thought
+
+        def read(path: str) -> Values | None:
+            return made[path] if path in made else client.read(path) if mounted else None
+
+        server = reading(client, read)
+        results += _all(connections, server, wanted["concurrency"])
+        failed = _note_connections(made, results[1:])
         results += _all(
             [each for kind in ("roles", "static_roles") for each in surplus.get(kind, ())],
             client,
@@ -119,7 +106,7 @@ def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
         ]
         results += _all(
             [each for each in roles if each.wanted.get("db_name") not in failed],
-            t.cast("Server", view),
+            server,
             wanted["concurrency"],
         )
         results += _all(surplus.get("connections", []), client, wanted["concurrency"])
@@ -170,14 +157,14 @@ def _one(each: Object, server: Server) -> Result:
         return Result(each, error=str(problem))
 
 
-def _note_connections(view: View, results: Iterable[Result]) -> set[str]:
+def _note_connections(made: dict[str, Values], results: Iterable[Result]) -> set[str]:
     """Spare each role the question for its connection; return the names of connections that failed."""
     failed = set()
     for result in results:
         if result.outcome is None:
             failed.add(result.object.wanted["name"])
         else:
-            view.know(result.object.resource.at(result.object.wanted), result.outcome.object)
+            made[result.object.resource.at(result.object.wanted)] = result.outcome.object
     return failed
 
 

@@ -80,15 +80,8 @@ def kept(
 
 
 @functools.lru_cache(maxsize=16)
-def _kept(
-    _process: int,
-    url: str,
-    verify: bool | str,
-    certificate: tuple[str, str] | None,
-    proxies: tuple[tuple[str, str], ...],
-    timeout: float,
-) -> Wire:
-    return Wire(url, verify, certificate, dict(proxies), timeout)
+def _kept(_process: int, *arguments: t.Any) -> Wire:
+    return Wire(*arguments)
 
 
 class Wire:
@@ -97,7 +90,7 @@ class Wire:
         url: str,
         verify: bool | str,
         certificate: tuple[str, str] | None,
-        proxies: t.Mapping[str, str] | None,
+        proxies: t.Iterable[tuple[str, str]],
         timeout: float,
     ) -> None:
         try:
@@ -111,7 +104,7 @@ class Wire:
         options: dict[str, t.Any] = {"maxsize": CONNECTIONS, "timeout": timeout, "retries": False}
         if url.startswith("https:"):
             options["ssl_context"] = _trust(verify, certificate)
-        proxy = _proxy_for(url, proxies)
+        proxy = _proxy_for(url, dict(proxies))
         if proxy:
             from requests.adapters import HTTPAdapter
 
@@ -190,7 +183,7 @@ def _authorities() -> str:
     return certifi.where()
 
 
-def _proxy_for(url: str, proxies: t.Mapping[str, str] | None) -> str:
+def _proxy_for(url: str, proxies: t.Mapping[str, str]) -> str:
     """The proxy on the way; requests knows the rules of ``no_proxy``, and is asked only where there is a proxy at all."""
     if not proxies and not any(name.lower().endswith("_proxy") and name.lower() != "no_proxy" for name in os.environ):
         return ""

@@ -173,7 +173,7 @@ class Started:
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.signal_group(signal.SIGKILL)
+            self.kill()
             pytest.fail(f"the run did not end within {seconds} s:\n{self.log.read_text()}")
         return Run(self.process.returncode, self.log.read_text(), self.record, self.home, self.secrets)
 

@@ -147,6 +147,13 @@ def test_a_refused_login_is_one_sentence_without_the_secret(stub, at, method, op
     assert str(status) in str(caught.value)
 
 
+@pytest.mark.parametrize(("answer", "words"), [(b"<html>Sign in</html>", "is not Vault"), ({}, "without a token")])
+def test_a_login_that_brings_no_token_is_said(stub, at, answer, words):
+    stub.answers = [(200, answer)]
+    with pytest.raises(Problem, match=words):
+        log_in({**at, "auth_method": "userpass", "auth_username": "me", "auth_password": "hush-hush"})
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
 @pytest.mark.parametrize("option", ["client_cert", "client_key", "ca_cert"])
 def test_a_file_that_is_no_certificate_is_a_sentence(bao, tmp_path, option, content):

@@ -193,6 +193,15 @@ def test_one_connection_is_kept_for_all_requests(client, stub):
     assert len(ports) == 1
 
 
+def test_clients_of_a_process_share_the_wire_and_those_of_its_children_have_their_own(stub, monkeypatch):
+    """A connection that parent and child both write to would give each the other's answers."""
+    first = Client(stub.url).wire
+    assert Client(stub.url).wire is first
+    assert Client(stub.url, timeout=7).wire is not first
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    assert Client(stub.url).wire is not first
+
+
 # -- what answers mean -----------------------------------------------------------------------------------------------------
 
 

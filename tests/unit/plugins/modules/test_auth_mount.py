@@ -60,6 +60,7 @@ def test_a_method_is_mounted_under_its_own_name_unless_it_is_said_otherwise(fake
 def test_the_life_of_a_kubernetes_configuration(vault, run, cluster):
     foreseen = run("auth_mount", check=True, **cluster)
     assert yaml.safe_load(foreseen["diff"]["after"])["token_reviewer_jwt"] == "(sent)"
+    assert foreseen["warnings"] == [], "the mount is missing, and this task makes it"
     made = run.changes("auth_mount", **cluster)
     assert made["diff"] == foreseen["diff"]
     assert REVIEWER not in str(made)

@@ -34,6 +34,11 @@ def test_the_life_of_an_engine_in_one_document(vault, run, document):
     assert actions(run.changes("database_sync", **document)) == {"reports": "update"}
 
 
+def test_a_check_run_knows_what_the_run_would_have_made_before(run, document):
+    """Nothing is there yet: no mount for the connection, and no connection for the roles."""
+    assert run("database_sync", check=True, **document)["warnings"] == []
+
+
 def test_what_somebody_else_changed_is_reported_alone_and_mended(vault, run, document):
     run("database_sync", **document)
     vault.write("roles/app", default_ttl=120, max_ttl=7200)
