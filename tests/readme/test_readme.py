@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import getpass
+import json
 import os
 import re
 import shlex
@@ -13,9 +15,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-
-if t.TYPE_CHECKING:
-    import servers
+import servers
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,6 +47,9 @@ def place(bao: servers.OpenBao, postgres: servers.PostgreSQL, tmp_path_factory: 
         "sslmode=verify-full": "sslmode=disable",
         "sslmode='verify-full'": "sslmode='disable'",
         "dest: /etc/app/database.env": f"dest: {directory}/database.env",
+        "/etc/billing/": f"{directory}/billing/",
+        "owner: billing": f"owner: {getpass.getuser()}",
+        "user: billing": f"user: {getpass.getuser()}",
     }
     for name, text in {**BLOCKS, **blocks(ARTICLES)}.items():
         for printed, here in instead.items():
@@ -94,7 +97,7 @@ def changed(output: str) -> int:
 
 def test_every_block_and_command_is_known_to_this_test() -> None:
     assert README.count("```yaml") == len(BLOCKS)
-    assert set(BLOCKS) == {"databases.yml", "deploy.yml", "by_hand.yml"}
+    assert set(BLOCKS) == {"databases.yml", "deploy.yml", "applications.yml", "by_hand.yml"}
     assert COMMANDS == [
         "./demo",  # the part `demo` of the tests runs it
         "./test",  # CI runs it
@@ -102,6 +105,7 @@ def test_every_block_and_command_is_known_to_this_test() -> None:
         "pip install hvac psycopg2-binary",
         "ansible-playbook leasehold.vault.site -e @databases.yml",
         "ansible-playbook leasehold.vault.verify -e @databases.yml",
+        "ansible-playbook -i inventory.yml leasehold.vault.site -e @databases.yml -e @applications.yml -e leasehold_agent_hosts=app_servers",
     ]
 
 
@@ -126,6 +130,24 @@ def test_the_example_sets_up_a_database_deploys_and_verifies(
         "the modules find what the roles made (but for the mount's TTL)"
     )
     assert changed(run("ansible-playbook by_hand.yml")) == 0
+
+
+def test_the_application_can_log_in_and_read_its_credentials_and_its_agent_is_ready(
+    run: t.Callable[[str], str], place: Path, bao: servers.OpenBao
+) -> None:
+    # Without systemd; the tests of the role run the unit's own commands.
+    here = {f"vault_agent_{what}_directory": str(place / what) for what in ("runtime", "unit")}
+    here |= {"vault_agent_directory": str(place / "agents"), "vault_agent_binary": str(servers.openbao_binary())}
+    site = f"{COMMANDS[6]} -e '{json.dumps({**here, 'vault_agent_service': False})}'"
+    (place / "unit").mkdir()
+    run(site)
+    assert changed(run(site)) == 0
+    ids = {word: place / "billing" / word for word in ("role_id", "secret_id")}
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in ids.values())
+    login = bao.request("POST", "auth/approle/login", {word: path.read_text().strip() for word, path in ids.items()})
+    assert bao.request("GET", "database/creds/app-role", token=login["auth"]["client_token"])["data"]["username"]
+    assert (place / "unit" / "vault-agent-billing.service").exists()
+    assert str(place / "billing" / "database.env") in (place / "agents" / "billing" / "agent.hcl").read_text()
 
 
 def test_the_articles_document_is_set_up_and_verified_and_lets_its_application_in(
