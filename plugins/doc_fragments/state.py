@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
-_STATE = r"""
+
+class ModuleDocFragment:
+    # For every one of them.
+    DOCUMENTATION = r"""
 options:
   state:
     description:
@@ -14,17 +17,26 @@ options:
     type: str
     choices: [present, absent]
     default: present
-"""
-_NOTES = r"""notes:
+notes:
   - A check run predicts what a run does. Where an object must exist first (a mount, a connection) and does not, a run fails, and a check
     run warns, since an earlier task of the play may be about to make it.
 """
 
+    # Beside it, for what can be asked about first.
+    VALIDATED = r"""
+options:
+  validate:
+    description:
+      - Whether to ask the server, before a change, for what it would only find wrong later. Each check is one read; turn it off for a token
+        without the rights to read.
+    type: bool
+    default: true
+"""
 
-class ModuleDocFragment:
-    DOCUMENTATION = (
-        _STATE
-        + r"""  validate:
+    # Instead, for what leases depend on.
+    LEASES = r"""
+options:
+  validate:
     description:
       - Whether to ask the server, before a change, for what it would only find wrong later, and, before a deletion, for live leases.
       - Each check is one read. Turn it off for a token without the rights to read; deletions then do not look for leases.
@@ -38,21 +50,3 @@ class ModuleDocFragment:
     type: bool
     default: false
 """
-        + _NOTES
-    )
-
-    # For what no lease depends on.
-    VALIDATED = (
-        _STATE
-        + r"""  validate:
-    description:
-      - Whether to ask the server, before a change, for what it would only find wrong later. Each check is one read; turn it off for a token
-        without the rights to read.
-    type: bool
-    default: true
-"""
-        + _NOTES
-    )
-
-    # For what can be written without asking the server anything.
-    ONLY = _STATE + _NOTES

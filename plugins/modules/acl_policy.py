@@ -34,7 +34,7 @@ options:
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
-  - leasehold.vault.state.only
+  - leasehold.vault.state
   - leasehold.vault.attributes
 seealso:
   - module: leasehold.vault.auth_role

@@ -40,7 +40,7 @@ options:
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
-  - leasehold.vault.state.only
+  - leasehold.vault.state
   - leasehold.vault.attributes
 """
 

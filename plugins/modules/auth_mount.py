@@ -129,6 +129,7 @@ extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
   - leasehold.vault.state
+  - leasehold.vault.state.leases
   - leasehold.vault.attributes
 seealso:
   - module: leasehold.vault.auth_role

@@ -139,6 +139,7 @@ options:
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
+  - leasehold.vault.state
   - leasehold.vault.state.validated
   - leasehold.vault.attributes
 seealso:

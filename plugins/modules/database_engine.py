@@ -67,6 +67,7 @@ extends_documentation_fragment:
   - leasehold.vault.auth
   - leasehold.vault.mount
   - leasehold.vault.state
+  - leasehold.vault.state.leases
   - leasehold.vault.attributes
 """
 

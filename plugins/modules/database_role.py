@@ -103,6 +103,7 @@ extends_documentation_fragment:
   - leasehold.vault.auth
   - leasehold.vault.mount
   - leasehold.vault.state
+  - leasehold.vault.state.leases
   - leasehold.vault.attributes
 seealso:
   - module: leasehold.vault.database_credentials
