@@ -45,6 +45,7 @@ class Part:
 
 # Most of what a play does is waiting for Python to start: files of tests share the cores, each worker with servers of its own.
 SHARED = ("-n", "2", "--dist", "loadfile")
+FAULTS = "tests/integration/faults"
 
 
 def pytest(*arguments: str) -> Command:
@@ -80,7 +81,13 @@ PARTS = [
         "unit", "every part alone, stories on the fake server", [pytest("tests/unit", "-m", "not real")], "tests/unit"
     ),
     Part("stories", "the same stories on real servers", [pytest("tests/unit", "-m", "real", *SHARED)], "tests/unit"),
-    Part("integration", "playbooks on real servers", [pytest("tests/integration", *SHARED)], "tests/integration"),
+    Part(
+        "integration",
+        "playbooks on real servers",
+        [pytest("tests/integration", f"--ignore={FAULTS}", *SHARED)],
+        "tests/integration",
+    ),
+    Part("faults", "the same when things go wrong: killed, cut off, overloaded", [pytest(FAULTS, *SHARED)], FAULTS),
     Part(
         "sanity",
         "ansible-test sanity, nothing ignored",

@@ -9,15 +9,16 @@ import random
 import typing as t
 
 import pytest
+from gate import Gate
 
-from .conftest import Unsafe, as_yaml
+from ..conftest import Unsafe, as_yaml
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import servers
 
-    from .conftest import Ground, Play, Values
+    from ..conftest import Ground, Play, Values
 
 NAMES = [f"role-{number:02}" for number in range(40)]
 SURPLUS = [f"surplus-{number:02}" for number in range(20)]
@@ -35,6 +36,12 @@ def engine(place: Ground) -> Ground:
     """The database is there, and nothing is mounted."""
     place.bao.request("DELETE", f"sys/mounts/{place.mount}")
     return place
+
+
+@pytest.fixture
+def gate(engine: Ground) -> Iterator[Gate]:
+    with Gate(engine.bao) as gate:
+        yield gate
 
 
 def synchronisation(engine: Ground, default_ttl: int) -> str:
@@ -56,28 +63,25 @@ def synchronisation(engine: Ground, default_ttl: int) -> str:
     return as_yaml([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}])
 
 
-def writes(engine: Ground, since: int) -> int:
-    """How many writes the server has answered from there on."""
-    asked = engine.asked(since)
-    return sum(count for what, count in asked.items() if what.split()[0] in ("create", "update", "delete"))
-
-
 def is_declared(engine: Ground, default_ttl: int) -> bool:
     names = engine.bao.request("LIST", f"{engine.mount}/roles")["data"]["keys"]
     return names == NAMES and all(engine.read(f"roles/{name}")["default_ttl"] == default_ttl for name in NAMES)
 
 
-def kill_after(play: Play, text: str, engine: Ground, count: int) -> None:
-    """SIGKILL for every process of the run, once the server has answered so many writes."""
-    since = engine.mark()
-    started = play.start(text)
-    started.wait_for(lambda: writes(engine, since) >= count, pause=0.001)
+def kill_after(play: Play, text: str, gate: Gate, writes: int) -> None:
+    """SIGKILL for every process of the run, once the server has answered so many writes and before the next."""
+    gate.shut_after(writes)
+    started = play.start(text, env=gate.environment)
+    started.wait_for(gate.is_shut)
     started.kill()
+    gate.open()
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_what_was_killed_at_any_point_is_finished_by_the_next_run(engine: Ground, play: Play, point: int) -> None:
-    kill_after(play, synchronisation(engine, 3600), engine, point)
+def test_what_was_killed_at_any_point_is_finished_by_the_next_run(
+    engine: Ground, play: Play, gate: Gate, point: int
+) -> None:
+    kill_after(play, synchronisation(engine, 3600), gate, point)
     finished = play(synchronisation(engine, 3600)).result("sync")
     assert {"create", "none"} >= {each["action"] for each in finished["objects"]}
     assert is_declared(engine, 3600)
@@ -85,11 +89,11 @@ def test_what_was_killed_at_any_point_is_finished_by_the_next_run(engine: Ground
 
 
 @pytest.mark.parametrize("point", [1, len(SURPLUS) // 2, len(SURPLUS) + len(NAMES) // 2])
-def test_a_killed_change_and_removal_are_finished_too(engine: Ground, play: Play, point: int) -> None:
+def test_a_killed_change_and_removal_are_finished_too(engine: Ground, play: Play, gate: Gate, point: int) -> None:
     play(synchronisation(engine, 3600))
     for name in SURPLUS:
         engine.role(name)
-    kill_after(play, synchronisation(engine, 7200), engine, point)
+    kill_after(play, synchronisation(engine, 7200), gate, point)
     assert not is_declared(engine, 7200)
     assert play(synchronisation(engine, 7200)).changes == 1
     assert is_declared(engine, 7200)
