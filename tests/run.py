@@ -12,11 +12,11 @@ import subprocess
 import sys
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 TREE = ROOT / ".cache" / "tree"
@@ -29,6 +29,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 class Command:
     words: Sequence[str]
     directory: Path = STAGE
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return " ".join(self.words)
@@ -41,6 +42,8 @@ class Part:
     commands: Sequence[Command]
     needs: str = "galaxy.yml"
     """What the part is about; without it the part fails, however content the tools are with nothing."""
+    on_request: bool = False
+    """Takes its time: only run when it is named."""
 
 
 # Most of what a play does is waiting for Python to start: files of tests share the cores, each worker with servers of its own.
@@ -72,7 +75,17 @@ PARTS = [
                 ]
             ),
             Command(["mypy", "--config-file", f"{OURS}/.mypy.ini", f"{OURS}/plugins"], TREE),
-            Command(["mypy", "--config-file", ".mypy.ini", "sandbox", "tests/run.py", "tests/conftest.py"]),
+            Command(
+                [
+                    "mypy",
+                    "--config-file",
+                    ".mypy.ini",
+                    "sandbox",
+                    "tests/run.py",
+                    "tests/matrix.py",
+                    "tests/conftest.py",
+                ]
+            ),
             Command(["ansible-lint", "--offline", "--profile", "production"]),
         ],
         needs="plugins",
@@ -109,6 +122,26 @@ PARTS = [
         [Command(["molecule", "test", "--scenario-name", name]) for name in ("whole_setup", "applications", "agent")],
         needs="extensions/molecule/whole_setup",
     ),
+    Part(
+        "corners",
+        "the oldest and the newest of all versions",
+        [Command([sys.executable, "tests/matrix.py", "--corners"])],
+        "tests/matrix.py",
+    ),
+    Part(
+        "matrix",
+        "every supported version of ansible-core, Python, PostgreSQL, OpenBao",
+        [Command([sys.executable, "tests/matrix.py"])],
+        "tests/matrix.py",
+        on_request=True,
+    ),
+    Part(
+        "nightly",
+        "more of the same: 50,000 hostile inputs",
+        [Command(pytest("tests/unit/test_hostile_input.py", *SHARED).words, environment={"LEASEHOLD_CASES": "5000"})],
+        "tests/unit",
+        on_request=True,
+    ),
     Part("readme", "every example of the README", [pytest("tests/readme")], "tests/readme"),
     Part("demo", "the demo, as a newcomer runs it", [Command(["./demo"], ROOT)], "demo"),
 ]
@@ -129,6 +162,7 @@ def run_command(command: Command, verbose: bool) -> bool:
         "MYPY_CACHE_DIR": str(ROOT / ".cache" / "mypy"),
         "NO_COLOR": "1",
         "PYTEST_DEBUG_TEMPROOT": str(ROOT / ".cache" / "home"),  # where pytest's tmp_path lies
+        **command.environment,
     }
     if verbose:
         print(f"+ {command}", flush=True)
@@ -168,7 +202,8 @@ def main() -> int:
     parser.add_argument("-v", "--verbose", action="store_true", help="show everything while it runs")
     arguments = parser.parse_args()
     if arguments.list:
-        print("\n".join(f"{part.name:<12} {part.about}" for part in PARTS))
+        for part in PARTS:
+            print(f"{part.name:<12} {part.about}{' (only when named)' if part.on_request else ''}")
         return 0
     unknown = set(arguments.parts) - {part.name for part in PARTS}
     if unknown:
@@ -177,7 +212,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # takes what is running along
     results = []
     for part in PARTS:
-        if part.name in arguments.parts or not arguments.parts:
+        if part.name in arguments.parts or not (arguments.parts or part.on_request):
             print(f"== {part.name}: {part.about}", flush=True)
             began = time.monotonic()
             passed = run(part, arguments.verbose)

@@ -69,7 +69,7 @@ def seconds(value: t.Any) -> int:
         return int(said)
     if not _DURATION.fullmatch(said):
         raise ValueError(f"{said!r} is not a duration; write seconds (5400) or units of s, m, h and d (1h30m)")
-    total = sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(said))
+    total = sum((float(n) if "." in n else int(n)) * _UNITS[unit] for n, unit in _PART.findall(said))
     if total != int(total):
         raise ValueError(f"{said!r} is not a whole number of seconds")
     return int(total)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _statements, _verification
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
@@ -140,7 +140,7 @@ def _unfold(wanted: Values) -> Values:
     for key, value in (wanted.get("plugin_options") or {}).items():
         if key not in known:
             raise Refused(
-                f"plugin_options: {key} is not an option of a connection; Vault would store it without effect. Known are "
+                f"plugin_options: {str(key)!r} is not an option of a connection; Vault would store it without effect. Known are "
                 f"{', '.join(sorted(known))}."
             )
         if key in ("password", "private_key"):
@@ -165,7 +165,7 @@ def _safe_url(wanted: Values, plan: Plan) -> Findings:
             "connection_url must be a URL, postgresql://{{username}}:{{password}}@host:5432/database?sslmode=verify-full; Vault gives "
             "the keyword form back altered and with its password in clear."
         )
-    parts = urlsplit(re.sub(r"\{\{(username|password)\}\}", r"__\1__", url))
+    parts = _verification.parts_of(url)
     user, _colon, password = parts.netloc.rpartition("@")[0].partition(":")
     if password != "__password__" or user != "__username__":
         raise Refused(

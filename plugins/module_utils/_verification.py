@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 import typing as t
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Finding, Plan, Server, Values
@@ -85,9 +85,19 @@ def _login_trouble(server: Server, wanted: Values, plan: Plan, user: Values) -> 
     return ""
 
 
+def parts_of(connection_url: str) -> SplitResult:
+    """A connection's URL taken apart, with `__username__` and `__password__` in their places."""
+    try:
+        return urlsplit(re.sub(r"\{\{(username|password)\}\}", r"__\1__", connection_url))
+    except ValueError:  # whose words may show a password
+        raise Refused(
+            "connection_url cannot be read as a URL: its host is malformed, such as by a bracket that is not closed."
+        ) from None
+
+
 def where_to_log_in(connection_url: str, wanted: Values) -> Values:
     """libpq's words for the database of a connection, as seen from here: ``login_*`` options win over the URL."""
-    parts = urlsplit(re.sub(r"\{\{(username|password)\}\}", r"__\1__", connection_url))
+    parts = parts_of(connection_url)
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     hosts, ports = _hosts_and_ports(parts.netloc.rpartition("@")[2])
     where = {

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whatever people write where a name, a duration, a URL or SQL belongs: it is refused in one sentence, or means itself.
 
-Each test takes LEASEHOLD_CASES inputs (200 unless told otherwise); `LEASEHOLD_CASES=6000 ./test unit` is the long way.
+Each test takes LEASEHOLD_CASES inputs (200 unless told otherwise); `./test nightly` takes 5000.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ def test_no_mount_is_something_else(mount: str) -> None:
 
 
 @CASES
+@example(2**53 + 1)
 @given(st.one_of(TEXTS, st.integers(), st.floats(), st.from_regex(r"(\d{1,4}(\.\d)?[smhd]){1,3}", fullmatch=True)))
 def test_a_duration_is_whole_seconds_or_refused(value: t.Any) -> None:
     try:
@@ -241,7 +242,8 @@ CONNECTIONS = st.fixed_dictionaries(
     {"name": st.just("odd")},
     optional={
         "connection_url": st.one_of(TEXTS, TEXTS.map(lambda text: "postgresql://{{username}}:{{password}}@" + text)),
-        "username": TEXTS, "password": TEXTS, "allowed_roles": st.lists(TEXTS, max_size=3), "username_template": TEXTS,
+        "username": TEXTS,
+        "password": TEXTS.map(lambda text: f"{text}unmistakable{text}"), "allowed_roles": st.lists(TEXTS, max_size=3), "username_template": TEXTS,
         "max_connection_lifetime": TEXTS, "plugin_options": st.dictionaries(TEXTS, TEXTS, max_size=2),
     },
 )  # fmt: skip
@@ -249,6 +251,8 @@ CONNECTIONS = st.fixed_dictionaries(
 
 @CASES
 @given(options=CONNECTIONS)
+@example({"name": "odd", "connection_url": "postgresql://["})
+@example({"name": "odd", "plugin_options": {"\n": ""}})
 def test_a_connection_of_anything_is_made_or_refused_and_its_password_is_not_said(options: dict[str, t.Any]) -> None:
     world = FakeWorld()
     world.add_mount()
@@ -258,8 +262,7 @@ def test_a_connection_of_anything_is_made_or_refused_and_its_password_is_not_sai
     except Problem as problem:
         said = str(problem)
         assert_one_sentence(problem)
-    others = json.dumps([options[key] for key in options if key != "password"], ensure_ascii=False)
-    if password and len(password) > 12 and password not in others:
+    if password:
         assert password not in said
 
 

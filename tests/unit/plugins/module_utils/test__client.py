@@ -170,8 +170,9 @@ def test_the_index_of_the_last_answer_is_sent_with_the_next_question(client, stu
 
 def test_a_real_server_gives_an_index_and_takes_it_back(real_vault):
     real_vault.add_mount()
-    assert "X-Vault-Index" in real_vault.client._headers
-    real_vault.names("roles")
+    version = real_vault.server.request("GET", "sys/seal-status", token="")["version"]
+    assert ("X-Vault-Index" in real_vault.client._headers) == (not version.startswith("2.6"))  # 2.7 brought it
+    assert real_vault.names("roles") == []
 
 
 def test_the_namespace_goes_along(stub):

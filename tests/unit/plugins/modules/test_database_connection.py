@@ -171,7 +171,7 @@ def test_a_url_that_would_show_or_lose_the_password_is_refused(mounted, run, url
 
 def test_an_unknown_key_in_plugin_options_is_refused(mounted, run):
     sentence = run.refused("database_connection", name="db", **mounted.connection(), plugin_options={"max_open": 3})
-    assert "max_open is not an option" in sentence
+    assert "'max_open' is not an option" in sentence
     assert "max_open_connections" in sentence
 
 

@@ -439,7 +439,9 @@ def test_verify_login_catches_an_admin_without_grant_option(real, run):
 
 
 def test_verify_login_catches_an_admin_without_any_right(real, run):
-    with pytest.raises(Problem, match=r"cannot issue.*42501"):
+    # Until PostgreSQL 15 a member of a group has what the group has, and with any right at all GRANT only warns.
+    says = r"cannot issue.*42501" if real.database.server.major >= 16 else r"lacks SELECT on items.*WITH GRANT OPTION"
+    with pytest.raises(Problem, match=says):
         run("database_role", name="app", **{**OWN, "creation_statements": GRANTS}, verify="login")
 
 
