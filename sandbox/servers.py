@@ -67,12 +67,25 @@ class ServerError(RuntimeError):
 # ---------------------------------------------------------------------------------------------------- small helpers
 
 
+_reserved: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A free port below the range from which the system takes ports for outgoing connections."""
+    """A port below the range from which the system takes ports for outgoing connections; nobody else draws it.
+
+    It stays bound until this process ends. A server that sets SO_REUSEADDR, as all do, may bind it nevertheless, since
+    nobody listens; a second drawing of lots, which does not set it, may not.
+    """
     for port in random.SystemRandom().sample(range(20000, 32768), 200):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, port))
-            return port
+        lot = socket.socket()
+        try:
+            lot.bind((HOST, port))
+        except OSError:
+            lot.close()
+            continue
+        lot.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _reserved.append(lot)
+        return port
     raise ServerError("found no free port between 20000 and 32767")
 
 
