@@ -397,6 +397,7 @@ class OpenBao(Server):
 
     @property
     def audit_path(self) -> Path:
+        """To the server a name in its own directory: a node whose audit devices differ from the leader's never serves."""
         return self.directory / "audit.log"
 
     @property
@@ -504,7 +505,7 @@ seal "static" {{
 audit "file" "main" {{
   description = "everything that is asked and answered, secrets hashed"
   options {{
-    file_path = "{self.audit_path}"
+    file_path = "{self.audit_path.name}"
     mode = "0600"
   }}
 }}

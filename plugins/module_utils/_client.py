@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import time
 import typing as t
@@ -28,13 +30,16 @@ repeat: nothing (reads, the same write again, revocations).  issue: a second dat
 
 # Failures during a change of leader, by the texts the server uses for them; nothing was done when these are answered.
 _NOT_DONE = ("local node not active but active cluster node not found",)
+_NOT_BEGUN = "unable to start transaction"
 _UNDECIDED = (
     "leadership lost",
     "context canceled",
     "internal error",
     "transaction commit failed",
-    "unable to start transaction",
+    _NOT_BEGUN,
 )
+_DOUBT = " It is unknown whether it did what was asked."
+_ALWAYS_LATER = str(2**63 - 1)
 _DATABASE_AWAY = re.compile(r"SQLSTATE (?:53300|57P03|08\w{3})")
 _SQLSTATE = re.compile(r"SQLSTATE (\w{5})")
 # Vault before 1.11, whose driver was lib/pq, names the wrong password without a code.
@@ -67,6 +72,11 @@ class VaultError(Problem):
         return self.status == 0 or any(word in self.said for word in _UNDECIDED)
 
     @property
+    def away(self) -> bool:
+        """Nobody can do anything there at the moment, whatever is asked."""
+        return self.status == 0 or worth_repeating("rotate", self.status, self.said)
+
+    @property
     def wrong_password(self) -> bool:
         return bool(_WRONG_PASSWORD.search(self.said))
 
@@ -88,6 +98,9 @@ class Client:
         self.namespace = namespace.strip("/")
         self._retries = retries
         self._masked: list[str] = []
+        self._has_met = False
+        self.reissued = False
+        """Whether something was issued again although it is unknown whether that had been done."""
         if not _wire.is_address(self.url):
             raise VaultError(
                 f"{self.url!r} is not an address of Vault: it must begin with https:// or http:// and name a host."
@@ -172,7 +185,7 @@ class Client:
         errors = _errors_of(response)
         if absent_ok and _means_absent(response.status_code, errors):
             return None
-        raise self._sentence(method, path, response.status_code, errors)
+        raise self._sentence(method, path, response.status_code, errors, kind)
 
     def content_of(self, path: str, response: t.Any) -> Values:
         """What a good answer holds; a page of something else that answered 200 is said to be one."""
@@ -200,6 +213,8 @@ class Client:
         headers: Values | None = None,
     ) -> t.Any:
         """One request, repeated while that is safe, worth it, and within ``retries``; hvac's logins come this way, too."""
+        if kind == "issue":
+            self.reissued = False
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
             try:
@@ -220,17 +235,13 @@ class Client:
                     ) from None
                 if last or not (error.never_sent or kind == "repeat"):
                     what = "could not be reached" if error.never_sent else "did not answer"
-                    doubt = (
-                        "" if error.never_sent or kind == "repeat" else " It is unknown whether it did what was asked."
-                    )
+                    doubt = _DOUBT if self._in_doubt(kind, not error.never_sent) else ""
                     raise VaultError(f"Vault at {self.url} {what}: {_reason(error)}.{doubt}") from None
             else:
-                if (
-                    last
-                    or response.ok
-                    or not worth_repeating(kind, response.status_code, " ".join(_errors_of(response)))
-                ):
+                said = " ".join(_errors_of(response))
+                if last or response.ok or not worth_repeating(kind, response.status_code, said):
                     return response
+                self.reissued |= kind == "issue" and _is_doubtful(said)
             time.sleep(min(0.5 * 2**attempt, 4))
         raise AssertionError("the last attempt returns or raises")
 
@@ -243,17 +254,43 @@ class Client:
         headers: Values | None = None,
     ) -> t.Any:
         """Read our own writes through any node of a cluster: each answer's index goes along with the next question."""
+        self._meet()
         if method == "list":  # not every proxy lets the verb pass
             method, params = "get", {"list": "true", **(params or {})}
         response = self.wire.send(method.upper(), path, {**self._headers, **(headers or {})}, body, params)
         index = response.headers.get("X-Vault-Index")
         if index:
-            self._headers = {**self._headers, "X-Vault-Index": index, "X-Vault-Inconsistent": "forward-active-node"}
+            self._go_along(index)
         return response
+
+    def _meet(self) -> None:
+        """A standby of OpenBao answers reads itself, and late: what the task before this one wrote would not be seen.
+
+        An index that no node has reached lets the leader answer; from then on the leader's own index goes along.  Standbys of
+        Vault ask the leader anyway; its performance standbys take no index but their own.
+        """
+        if self._has_met:
+            return
+        try:
+            health = self.wire.send("GET", "/v1/sys/health", {"X-Vault-Request": "true"}).json()
+        except _wire.WireError as error:
+            raise _wire.WireError(error, error.untrusted, never_sent=True) from None
+        except ValueError:
+            health = None
+        self._has_met = True
+        if isinstance(health, dict) and health.get("standby") and "performance_standby" not in health:
+            index = json.dumps({"cluster": health.get("cluster_id"), "value": _ALWAYS_LATER})
+            self._go_along(base64.b64encode(index.encode()).decode())
+
+    def _go_along(self, index: str) -> None:
+        self._headers = {**self._headers, "X-Vault-Index": index, "X-Vault-Inconsistent": "forward-active-node"}
+
+    def _in_doubt(self, kind: Kind, now: bool) -> bool:
+        return (now and kind != "repeat") or (self.reissued and kind == "issue")
 
     # -- errors become sentences -------------------------------------------------------------------------------------------
 
-    def _sentence(self, method: str, path: str, status: int, errors: t.Sequence[str]) -> Problem:
+    def _sentence(self, method: str, path: str, status: int, errors: t.Sequence[str], kind: Kind) -> Problem:
         said = self._clean("; ".join(errors))
         where = self.url + (f" in namespace {self.namespace}" if self.namespace else "")
         tried = {"get": "read", "list": "list", "delete": "delete"}.get(method, "write")
@@ -285,6 +322,10 @@ class Client:
         if status == 403:
             return Forbidden(f"Not allowed to {tried} {path} on {where}. {self._missing_right(method, path, errors)}")
         hint = " Unseal it first." if status == 503 and "sealed" in said else ""
+        if any(text in said for text in _NOT_DONE):
+            hint = " The cluster has no leader at the moment: try again when it has one."
+        if self._in_doubt(kind, status == 500 and _is_doubtful(said)):
+            hint += _DOUBT
         if method == "delete" and "failed to revoke" in said:
             hint = (
                 " The mount is half deleted now: mend the revocation and disable it again, or forget its leases with "
@@ -329,6 +370,10 @@ def worth_repeating(kind: Kind, status: int, said: str) -> bool:
     if kind == "issue":
         return any(text in said for text in _UNDECIDED)
     return any(text in said for text in _UNDECIDED) or bool(_DATABASE_AWAY.search(said))
+
+
+def _is_doubtful(said: str) -> bool:
+    return _NOT_BEGUN not in said and any(text in said for text in _UNDECIDED)
 
 
 def _errors_of(response: t.Any) -> list[str]:

@@ -46,7 +46,7 @@ class Issued(t.NamedTuple):
 
 
 def issue(client: Client, mount: str, role: str) -> Issued:
-    """Make a database user.  Never repeated when it is unknown whether one was made."""
+    """Make a database user.  When another one may have been made on the way, that is said."""
     answer = client.ask("get", f"{mount}/creds/{role}", kind="issue")
     user, lease_duration = answer["data"], answer["lease_duration"]
     expires_in, warnings = effective_life(client, lease_duration)
@@ -58,6 +58,11 @@ def issue(client: Client, mount: str, role: str) -> Issued:
         "renewable": bool(answer["renewable"]),
         **expiry(expires_in),
     }
+    if client.reissued:
+        warnings.append(
+            "The server lost its leader while it issued, and was asked again: it is unknown whether it had made another user before. The "
+            "module database_orphans_info tells."
+        )
     return Issued(credentials, [*warnings, *(answer.get("warnings") or [])])
 
 

@@ -81,7 +81,8 @@ def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
     _refuse_doubles(connections, roles)
     surplus = {kind: _undeclared(client, mount, kind, wanted, go) for kind in wanted.get("prune") or []}
 
-    results = [_one(engine, client)]
+    several = Several(wanted["concurrency"])
+    results = several.reconciled([engine], client)
     if results[0].error:
         results += [Result(each, error="not tried, because the engine failed") for each in connections + roles]
     else:
@@ -92,24 +93,18 @@ def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
             return made[path] if path in made else client.read(path) if mounted else None
 
         server = reading(client, read)
-        results += _all(connections, server, wanted["concurrency"])
+        results += several.reconciled(connections, server)
         failed = _note_connections(made, results[1:])
-        results += _all(
-            [each for kind in ("roles", "static_roles") for each in surplus.get(kind, ())],
-            client,
-            wanted["concurrency"],
+        results += several.reconciled(
+            [each for kind in ("roles", "static_roles") for each in surplus.get(kind, ())], client
         )
         results += [
             Result(each, error=f"not tried, because its connection {each.wanted['db_name']} failed")
             for each in roles
             if each.wanted.get("db_name") in failed
         ]
-        results += _all(
-            [each for each in roles if each.wanted.get("db_name") not in failed],
-            server,
-            wanted["concurrency"],
-        )
-        results += _all(surplus.get("connections", []), client, wanted["concurrency"])
+        results += several.reconciled([each for each in roles if each.wanted.get("db_name") not in failed], server)
+        results += several.reconciled(surplus.get("connections", []), client)
     return _told(results)
 
 
@@ -137,24 +132,33 @@ def _undeclared(client: Client, mount: str, kind: str, wanted: Values, manner: M
     ]
 
 
-def _all(objects: Sequence[Object], server: Server, concurrency: int) -> list[Result]:
-    if len(objects) < 2 or concurrency < 2:
-        return [_one(each, server) for each in objects]
-    with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
-        return list(pool.map(lambda each: _one(each, server), objects))
+class Several:
+    """Some at a time; when Vault is away for one of them, the rest does not wait for it in turn."""
 
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._away = False
 
-def _one(each: Object, server: Server) -> Result:
-    try:
+    def reconciled(self, objects: Sequence[Object], server: Server) -> list[Result]:
+        if len(objects) < 2 or self._concurrency < 2:
+            return [self._one(each, server) for each in objects]
+        with concurrent.futures.ThreadPoolExecutor(self._concurrency) as pool:
+            return list(pool.map(lambda each: self._one(each, server), objects))
+
+    def _one(self, each: Object, server: Server) -> Result:
+        if self._away:
+            return Result(each, error="not tried, because Vault was away; run it again")
         try:
-            return Result(each, reconcile(server, each.resource, each.wanted, each.manner))
-        except VaultError as error:
-            # Another controller may have made it between our look and our write.
-            if "already in use" not in error.said:
-                raise
-            return Result(each, reconcile(server, each.resource, each.wanted, each.manner))
-    except Problem as problem:
-        return Result(each, error=str(problem))
+            try:
+                return Result(each, reconcile(server, each.resource, each.wanted, each.manner))
+            except VaultError as error:
+                # Another controller may have made it between our look and our write.
+                if "already in use" not in error.said:
+                    raise
+                return Result(each, reconcile(server, each.resource, each.wanted, each.manner))
+        except Problem as problem:
+            self._away = self._away or (isinstance(problem, VaultError) and problem.away)
+            return Result(each, error=str(problem))
 
 
 def _note_connections(made: dict[str, Values], results: Iterable[Result]) -> set[str]:
@@ -196,11 +200,23 @@ def _told(results: Sequence[Result]) -> Values:
             {f"{r.object.label}: {warning}" for r in results if r.outcome for warning in r.outcome.warnings}
         ),
     }
-    errors = [f"{result.object.label}: {result.error}" for result in results if result.error]
-    if errors:
-        done = f"; {len(results) - len(errors)} of {len(results)} objects are as declared"
-        raise Problem(f"{len(errors)} object(s) failed{done}. {' '.join(errors)}", **answer)
+    failed: dict[str, list[str]] = {}  # by the error: many objects may have met the same one
+    for result in results:
+        if result.error:
+            failed.setdefault(result.error, []).append(result.object.label)
+    if failed:
+        count = sum(map(len, failed.values()))
+        errors = " ".join(f"{_some(labels)}: {error}" for error, labels in failed.items())
+        raise Problem(
+            f"{count} object(s) failed; {len(results) - count} of {len(results)} objects are as declared. {errors}",
+            **answer,
+        )
     return answer
+
+
+def _some(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
+    return ", ".join(labels[:3]) + more
 
 
 def synchronisation() -> Task:

@@ -113,7 +113,7 @@ def as_play(name: str, text: str, server: servers.PostgreSQL, bao: servers.OpenB
     for words, substitute in SUBSTITUTES.items():
         text = text.replace(words, substitute(server))
     text = text.replace(
-        "/var/log/vault/audit.log", str(bao.audit_path)
+        "/var/log/vault/audit.log", bao.audit_path.name
     )  # the one it has: OpenBao lets its file alone declare them
     task = re.sub(r"^- name: .*$", f"- name: {name}\n  ignore_errors: true", text, count=1, flags=re.MULTILINE)
     indented = "".join(f"    {line}\n" for line in task.splitlines())

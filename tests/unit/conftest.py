@@ -442,6 +442,8 @@ class Stub:
 
     def __init__(self) -> None:
         self.answers: list[t.Any] = []
+        self.health: t.Any = (404, {})
+        """What a client that has not met it before is answered; not among what it was asked."""
         self.asked: list[tuple[str, str, t.Any, dict[str, str]]] = []
         stub = self
 
@@ -450,13 +452,18 @@ class Stub:
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if self.path == "/v1/sys/health":
+                    self.say(*stub.health)
+                    return
                 stub.asked.append((self.command, self.path, json.loads(body) if body else None, dict(self.headers)))
                 said = stub.answers.pop(0) if stub.answers else (200, {})
                 if said is None:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
-                status, content, *headers = said
+                self.say(*said)
+
+            def say(self, status: int, content: t.Any, *headers: dict[str, str]) -> None:
                 payload = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
                 for key, value in (headers[0] if headers else {}).items():

@@ -124,6 +124,8 @@ class FakeVault:
             return self._mounts(method, path[len("sys/mounts") :].strip("/"), body)
         if path.startswith("sys/leases/"):
             return self._leases(method, path[len("sys/leases/") :], body)
+        if path == "sys/health":
+            return 200, {"standby": False}
         if path == "auth/token/lookup-self":
             return 200, {"data": {"expire_time": None, "ttl": 0}}
         if path == "auth/token/revoke-self":

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 import threading
@@ -104,13 +105,48 @@ def test_what_issues_or_rotates_is_not_repeated_without_an_answer_and_the_doubt_
     assert len(stub.asked) == 1
 
 
+@pytest.mark.parametrize("said", ["leadership lost while committing log", "context canceled", "internal error"])
+def test_what_was_issued_again_without_knowing_is_remembered_until_the_next_is_issued(client, stub, said):
+    stub.answers = [(500, errors(said)), (200, {}), (200, {}), (200, {})]
+    client.ask("get", "database/creds/app", kind="issue")
+    assert client.reissued
+    client.read("auth/token/lookup-self")
+    assert client.reissued
+    client.ask("get", "database/creds/app", kind="issue")
+    assert not client.reissued
+
+
+@pytest.mark.parametrize(
+    "trouble", [(500, errors(NO_START)), (503, errors("Vault is sealed")), (500, errors(NOT_ACTIVE))]
+)
+def test_what_was_certainly_not_issued_is_issued_without_a_doubt(client, stub, trouble):
+    stub.answers = [trouble, (200, {})]
+    client.ask("get", "database/creds/app", kind="issue")
+    assert not client.reissued
+
+
+@pytest.mark.parametrize("last", [(500, errors("internal error")), (503, errors("Vault is sealed")), None])
+def test_a_doubt_is_said_however_it_ends(client, stub, last):
+    stub.answers = [(500, errors("internal error")), last, last, last]
+    with pytest.raises(VaultError, match=r"It is unknown whether it did what was asked\.$"):
+        client.ask("get", "database/creds/app", kind="issue")
+
+
 def test_a_slow_answer_is_a_timeout_in_one_sentence(stub, no_waiting, monkeypatch):
     release = threading.Event()
     original = stub.server.RequestHandlerClass.answer
-    monkeypatch.setattr(stub.server.RequestHandlerClass, "do_GET", lambda handler: (release.wait(), original(handler)))
+    met = "/v1/sys/health"
+    monkeypatch.setattr(
+        stub.server.RequestHandlerClass,
+        "do_GET",
+        lambda handler: (handler.path == met or release.wait(), original(handler)),
+    )
     try:
         with pytest.raises(VaultError, match=r"did not answer: .*[Tt]imed out"):
-            Client(stub.url, timeout=0.05, retries=0).read("x/y")
+            Client(stub.url, timeout=0.2, retries=0).read("x/y")
+        met = ""
+        with pytest.raises(VaultError, match=r"could not be reached: .*[Tt]imed out\.$"):  # nothing was sent: no doubt
+            Client(stub.url, timeout=0.2, retries=0).ask("get", "x/y", kind="issue")
     finally:
         release.set()
 
@@ -166,6 +202,33 @@ def test_the_index_of_the_last_answer_is_sent_with_the_next_question(client, stu
     sent = [(headers.get("X-Vault-Index"), headers.get("X-Vault-Inconsistent")) for *_rest, headers in stub.asked]
     forward = "forward-active-node"
     assert sent == [(None, None), ("first", forward), ("second", forward), ("second", forward)]
+
+
+def test_a_standby_of_openbao_is_told_to_let_the_leader_answer_from_the_first_question_on(client, stub):
+    stub.health = (429, {"standby": True, "cluster_id": "c-1", "version": "2.7.2"})
+    stub.answers = [(404, {"errors": []}), (200, {}, {"X-Vault-Index": "the leader's"}), (200, {})]
+    for _time in range(3):
+        client.read("x")
+    first, second, third = (headers.get("X-Vault-Index") for *_rest, headers in stub.asked)
+    assert json.loads(base64.b64decode(first)) == {"cluster": "c-1", "value": str(2**63 - 1)}
+    assert (second, third) == (first, "the leader's")
+    assert {headers["X-Vault-Inconsistent"] for *_rest, headers in stub.asked} == {"forward-active-node"}
+
+
+@pytest.mark.parametrize(
+    "health",
+    [
+        (200, {"standby": False, "cluster_id": "c-1"}),
+        (429, {"standby": True, "performance_standby": False, "cluster_id": "c-1"}),  # Vault: it asks the leader itself
+        (503, {"sealed": True, "standby": True, "performance_standby": False}),
+        (403, b"not through this proxy"),
+        (200, []),
+    ],
+)
+def test_no_other_server_is_told_an_index_that_it_did_not_give(client, stub, health):
+    stub.health = health
+    client.read("x")
+    assert "X-Vault-Index" not in stub.asked[0][3]
 
 
 def test_a_real_server_gives_an_index_and_takes_it_back(real_vault):

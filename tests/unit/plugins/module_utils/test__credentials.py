@@ -18,6 +18,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import Pro
 class Client:
     """Answers what it is told to, by path."""
 
+    reissued = False
+
     def __init__(self, **answers):
         self.answers, self.asked = answers, []
 
@@ -77,6 +79,13 @@ def test_every_way_gives_the_same_keys():
 def test_what_the_server_warns_of_is_passed_on():
     client = Client(user={**USER, "warnings": ["capped"]}, token=Problem("no"))
     assert issue(client, "database", "app").warnings == ["capped"]
+
+
+def test_a_second_user_that_may_be_there_is_told_of():
+    client = Client(user=USER, token=Problem("no"))
+    client.reissued = True
+    (warning,) = issue(client, "database", "app").warnings
+    assert "unknown whether it had made another user" in warning
 
 
 def test_a_placeholder_opens_no_door():

@@ -50,7 +50,7 @@ def test_openbao_takes_devices_from_its_files_only(bao, tmp_path):
     assert isinstance(bao, servers.OpenBao)
     run = Runner(RealWorld(bao, None))
     run.nothing(
-        "audit_device", mount=None, name="main", type="file", options={"file_path": str(bao.audit_path), "mode": "0600"}
+        "audit_device", mount=None, name="main", type="file", options={"file_path": bao.audit_path.name, "mode": "0600"}
     )
     sentence = run.refused("audit_device", mount=None, name="other", options={"file_path": str(tmp_path / "x")})
     assert "config-based audit device management" in sentence

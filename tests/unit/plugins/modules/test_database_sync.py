@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+
+from ...fake_vault import RefusalError
 
 
 @pytest.fixture
@@ -78,6 +82,33 @@ def test_what_does_not_depend_on_a_failure_is_finished_and_the_next_run_does_the
         run("database_sync", **wrong)
     assert vault.names("roles") == ["app", "reports"]
     run.nothing("database_sync", **document)
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_server_that_goes_away_is_said_once_and_nothing_more_is_tried(fake_vault, run, monkeypatch, concurrency):
+    server, asked, tenth = fake_vault.server, [], itertools.count(1)
+    document = {
+        "connections": [{"name": "db", **fake_vault.connection(), "allowed_roles": ["*"]}],
+        "roles": [{"name": f"role-{number}", "db_name": "db", "in_role": "g"} for number in range(100)],
+    }
+    run("database_sync", **document)
+    answer = server.answer
+
+    def away_from_the_tenth_role_on(method, path, body, headers):
+        asked.append(path)
+        if "/roles/" in path and next(tenth) > 10:
+            raise RefusalError(503, "Vault is sealed")
+        return answer(method, path, body, headers)
+
+    monkeypatch.setattr(server, "answer", away_from_the_tenth_role_on)
+    with pytest.raises(Problem) as caught:
+        run("database_sync", **document, concurrency=concurrency)
+    sentence = str(caught.value)
+    assert sentence.startswith("90 object(s) failed; 12 of 102 objects are as declared. ")
+    assert sentence.endswith(" more: not tried, because Vault was away; run it again")
+    assert 1 <= sentence.count("503: Vault is sealed. Unseal it first.") <= concurrency
+    assert len(sentence) < 300 * (concurrency + 1)
+    assert len([each for each in asked if "/roles/" in each]) <= 10 + concurrency
 
 
 @pytest.mark.parametrize(
