@@ -21,11 +21,12 @@ import converge
 import credentials
 import ground
 import lookups
+import pages
 import report
 import tasks
 
 HERE = Path(__file__).resolve().parent
-PARTS = {"A": converge.measure, "B": tasks.measure, "C": lookups.measure, "D": credentials.measure}
+PARTS = {"A": converge.measure, "B": tasks.measure, "C": lookups.measure, "D": credentials.measure, "E": pages.measure}
 
 
 def main() -> int:

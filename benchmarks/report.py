@@ -131,6 +131,10 @@ def targets(results: Values) -> list[Values]:
         worst = max(ratios, key=lambda ratio: abs(ratio - 1))
         words = f"cost of a credential from {rows[0]['tables']} to {rows[-1]['tables']} tables: constant, ±15 %"
         found.append({"target": words, "value": worst, "unit": "×", "met": None if quick else abs(worst - 1) <= 0.15})
+    if "E" in parts:
+        last = parts["E"]["pages"][-1]
+        target(f"the page of {last['leases']} leases: at most 2 s", last["write"]["median"], 2, "s")
+        target("… and at most 2 MB", last["bytes"] / 1e6, 2, "MB")
     return found
 
 
@@ -160,7 +164,7 @@ def markdown(results: Values, plots: t.Sequence[str] = ()) -> str:
         lines += ["**The machine was not idle when this began.**", ""]
     shown = [[each["target"], amount(each["value"], each["unit"]), MET[each["met"]]] for each in results["targets"]]
     lines += table("Targets", ["target", "measured", ""], shown)
-    for name, write in (("A", converge), ("B", tasks), ("C", lookups), ("D", credentials)):
+    for name, write in (("A", converge), ("B", tasks), ("C", lookups), ("D", credentials), ("E", pages)):
         if name in parts:
             lines += write(parts[name])
     for name, error in results["failed"].items():
@@ -233,6 +237,14 @@ def lookups(part: Values) -> list[str]:
     heads = ["", "leases issued", "play", "more than without", "ratio to ours"]
     title = f"C. {part['mentions']} tasks that mention the credentials, on {part['hosts']} hosts"
     return table(title, heads, body) + reasons({LOOKUPS[name]: part[name] for name in LOOKUPS})
+
+
+def pages(part: Values) -> list[str]:
+    first, body = part["pages"][0], []
+    for row in part["pages"]:
+        size = [amount(row["bytes"] / 1e6, "MB"), amount(row["bytes"] / first["bytes"], "×")]
+        body.append([str(row["leases"]), amount(row["write"]["median"], "s"), *size])
+    return table("E. The page of lease_report", ["leases", "more than reading them", "size", "ratio"], body)
 
 
 def credentials(part: Values) -> list[str]:
