@@ -1,0 +1,106 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.filter.lease_report import cure, lease_report
+
+NOW = "2026-01-31T12:00:00Z"
+POLICY = 'path "database/creds/app*" { capabilities = ["read"] }'
+
+
+def lease(number=1, role="app", ends="2026-01-31T12:30:00Z", error="", overdue=False):
+    return {
+        "lease_id": f"database/creds/{role}/{number:024}", "role": role, "issued_at": "2026-01-31T11:30:00Z", "expires_at": ends,
+        "overdue": overdue, "irrevocable": bool(error), "error": error,
+    }  # fmt: skip
+
+
+def role(name="app", **more):
+    return {"name": name, "db_name": "db", "default_ttl": 3600, "max_ttl": 0, **more}
+
+
+def report(**gathered):
+    return lease_report({"mount": "database", **gathered}, now=NOW)
+
+
+def test_of_nothing_there_is_an_empty_report():
+    made = report()
+    assert made["counts"] == {"leases": 0, "overdue": 0, "irrevocable": 0, "orphans": None}
+    assert made["timeline"]["bars"] == [{"from": NOW, "leases": 0}]
+    assert made["mismatches"] is None
+
+
+def test_leases_are_counted_by_role_and_roles_that_are_gone_are_told():
+    made = report(roles=[role(), role("idle")], leases=[lease(1), lease(2), lease(3, role="gone")])
+    assert [(row["role"], row["leases"], row["deleted"]) for row in made["roles"]] == [
+        ("app", 2, False),
+        ("gone", 1, True),
+        ("idle", 0, False),
+    ]
+
+
+def test_the_bars_hold_every_lease_that_has_not_ended():
+    ends = ["2026-01-31T12:00:00Z", "2026-01-31T12:00:59Z", "2026-02-14T00:00:00Z", "2026-01-31T11:59:59Z"]
+    made = report(leases=[lease(number, ends=end) for number, end in enumerate(ends)])["timeline"]
+    assert sum(bar["leases"] for bar in made["bars"]) == 3
+    assert made["bars"][0]["leases"] == made["most"] == 2
+    assert made["overdue"] == 1
+    assert len(made["bars"]) <= 48
+
+
+def test_a_thousand_leases_with_one_cause_are_one_row():
+    error = 'role "v-token-app-{:020}-1795304493" cannot be dropped because some objects depend on it (SQLSTATE 2BP01)'
+    leases = [lease(number, error=error.format(number)) for number in range(1000)]
+    (row,) = report(leases=[*leases])["irrevocable"]
+    assert row["leases"] == 1000
+    assert len(row["lease_ids"]) == 20
+    assert "in_role" in row["cure"]
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        ("ERROR: permission denied for table items (SQLSTATE 42501)", "lacks a right"),
+        ("failed SASL auth: FATAL: password authentication failed (SQLSTATE 28P01)", "Vault's password"),
+        ('failed to find entry for connection with name: "db"', "connection of the role is gone"),
+        ("dial tcp 10.0.0.1:5432: connect: connection refused", "could not be reached"),
+        ("ERROR: function no_such_function() does not exist (SQLSTATE 42883)", "not correct SQL"),
+        ("ERROR: canceling statement due to lock timeout (SQLSTATE 55P03)", "lock"),
+        ("something else", "Read the error"),
+    ],
+)
+def test_each_error_has_its_cure(error, what):
+    assert what in cure(error)
+
+
+@pytest.mark.parametrize(
+    ("login", "policy", "mismatch"),
+    [
+        ({"token_ttl": 1200}, POLICY, 1200),
+        ({"token_ttl": 7200, "token_max_ttl": 1800}, POLICY, 1800),
+        ({"token_ttl": 1200, "token_period": 1200}, POLICY, None),
+        ({"token_ttl": 7200}, POLICY, None),
+        ({}, POLICY, None),
+        ({"token_ttl": 1200}, 'path "database/creds/other" { capabilities = ["read"] }', None),
+        ({"token_ttl": 1200}, 'path "database/+/app" { capabilities = ["read"] }', 1200),
+        ({"token_ttl": 1200}, POLICY + ' path "database/creds/app" { capabilities = ["deny"] }', None),
+        ({"token_ttl": 1200}, "not a policy {", None),
+    ],
+)
+def test_a_login_that_ends_before_what_it_may_issue_is_told(login, policy, mismatch):
+    logins = [{"name": "web", "type": "approle", "mount": "approle", "token_policies": ["web", "default"], **login}]
+    found = report(roles=[role()], auth_roles=logins, policies=[{"name": "web", "policy": policy}])["mismatches"]
+    assert [row["token"] for row in found] == ([mismatch] if mismatch else [])
+
+
+def test_passwords_have_an_age_and_late_rotations_are_told():
+    static = {"name": "reports", "username": "reports", "rotation_period": 3600}
+    made = report(
+        connections=[{"name": "old", "root_rotated_at": "2026-01-01T00:00:00Z"}, {"name": "by-hand"}],
+        static_roles=[{**static, "last_vault_rotation": moment} for moment in ("2026-01-31T11:30:00Z", "2026-01-31T10:00:00Z")],
+    )  # fmt: skip
+    assert [row["age"] for row in made["connections"]] == [30 * 86400 + 43200, None]
+    assert [row["late"] for row in made["static_roles"]] == [False, True]
