@@ -1,16 +1,13 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""E. The page of the role lease_report: how long it is written, and how big it is."""
+"""E. The page of the role lease_report and its data: how long writing takes, and how big they are."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from ground import Ground, Size, Values, say, summary
-
-TEMPLATE = Path(__file__).parents[1] / "roles" / "lease_report" / "templates" / "report.html.j2"
 
 
 def gathered(leases: int) -> Values:
@@ -33,19 +30,23 @@ def gathered(leases: int) -> Values:
 def measure(ground: Ground, size: Size) -> Values:
     rows = []
     for leases in (100, 10_000):
-        source, page = (ground.directory / f"{leases}.{ending}" for ending in ("json", "html"))
+        source, page, data = (ground.directory / f"{leases}.{ending}" for ending in ("source", "html", "json"))
         source.write_text(json.dumps(gathered(leases)))
-        read = {"gathered": f"{{{{ lookup('ansible.builtin.file', '{source}') | from_json }}}}"}
-        moment = "now='2026-01-31T12:00:00Z'"
-        write = {
-            "ansible.builtin.template": {"src": str(TEMPLATE), "dest": str(page), "mode": "0600"},
-            "vars": {"report": f"{{{{ gathered | leasehold.vault.lease_report({moment}) }}}}"},
+        read = {
+            "__lease_report_gathered": f"{{{{ lookup('ansible.builtin.file', '{source}') | from_json }}}}",
+            "lease_report_dest": str(page),
         }
-        count = {"ansible.builtin.debug": {"msg": "{{ gathered.leases | length }}"}}
+        write = {
+            "ansible.builtin.include_role": {"name": "leasehold.vault.lease_report", "tasks_from": "write"},
+            "vars": read,
+        }
+        count = {"ansible.builtin.debug": {"msg": "{{ __lease_report_gathered.leases | length }}"}, "vars": read}
         samples = []
         for number in range(1, size.repeats + 1):
             say(f"E  the page of {leases} leases, round {number} of {size.repeats}")
             page.unlink(missing_ok=True)
-            samples.append(ground.play([write], read).seconds - ground.play([count], read).seconds)
-        rows.append({"leases": leases, "write": summary(samples), "bytes": page.stat().st_size})
+            data.unlink(missing_ok=True)
+            samples.append(ground.play([write]).seconds - ground.play([count]).seconds)
+        sizes = {"bytes": page.stat().st_size, "data": data.stat().st_size}
+        rows.append({"leases": leases, "write": summary(samples), **sizes})
     return {"pages": rows}

@@ -135,6 +135,7 @@ def targets(results: Values) -> list[Values]:
         last = parts["E"]["pages"][-1]
         target(f"the page of {last['leases']} leases: at most 2 s", last["write"]["median"], 2, "s")
         target("… and at most 2 MB", last["bytes"] / 1e6, 2, "MB")
+        target("… and its data, too", last["data"] / 1e6, 2, "MB")
     return found
 
 
@@ -242,9 +243,13 @@ def lookups(part: Values) -> list[str]:
 def pages(part: Values) -> list[str]:
     first, body = part["pages"][0], []
     for row in part["pages"]:
-        size = [amount(row["bytes"] / 1e6, "MB"), amount(row["bytes"] / first["bytes"], "×")]
+        size = [
+            amount(row["bytes"] / 1e6, "MB"),
+            amount(row["bytes"] / first["bytes"], "×"),
+            amount(row["data"] / 1e6, "MB"),
+        ]
         body.append([str(row["leases"]), amount(row["write"]["median"], "s"), *size])
-    return table("E. The page of lease_report", ["leases", "more than reading them", "size", "ratio"], body)
+    return table("E. The page of lease_report", ["leases", "more than reading them", "page", "ratio", "JSON"], body)
 
 
 def credentials(part: Values) -> list[str]:

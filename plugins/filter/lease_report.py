@@ -17,7 +17,8 @@ Values = dict[str, t.Any]
 
 BARS = 48
 _STEPS = [60, 300, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800, 2592000]
-_NAMES = re.compile(r"[\w.-]*\d{10}[\w.-]*|/[A-Za-z0-9]{20,}\b")
+_NAMES = re.compile(r'"[^"]*"|[\w.-]*\d{10}[\w.-]*|/[A-Za-z0-9]{20,}\b')
+_USER = re.compile(r'role "([^"]+)"')
 
 # What Vault says of a revocation that failed, and what to do.
 _CURES = [
@@ -41,13 +42,13 @@ _AFTERWARDS = (
 
 
 def lease_report(gathered: Values, now: str = "", shown: int = 200) -> Values:
-    """All that the page shows, and all leases; tables of which the page shows the beginning say how much there is."""
+    """All that the page shows, and all leases."""
     moment = time_of(now) if now else datetime.datetime.now(datetime.timezone.utc)
     leases = [
         {**lease, "left": (time_of(lease["expires_at"]) - moment).total_seconds() if lease["expires_at"] else None}
         for lease in gathered.get("leases") or []
     ]
-    roles = _roles(gathered, leases)
+    roles, causes = _roles(gathered, leases), _causes(leases)
     orphans = gathered.get("orphans")
     return {
         "mount": gathered["mount"],
@@ -62,7 +63,7 @@ def lease_report(gathered: Values, now: str = "", shown: int = 200) -> Values:
         },
         "roles": roles,
         "timeline": _timeline([lease["left"] for lease in leases if lease["left"] is not None], moment),
-        "irrevocable": _irrevocable(leases),
+        "irrevocable": [_irrevocable(those) for those in causes],
         "orphans": None if orphans is None else sorted(orphans, key=_worst),
         "mismatches": _mismatches(gathered, roles),
         "connections": [
@@ -72,14 +73,28 @@ def lease_report(gathered: Values, now: str = "", shown: int = 200) -> Values:
         ],
         "static_roles": [_static(one, moment) for one in gathered.get("static_roles") or []],
         "drift": gathered.get("drift"),
-        "next": [_plain(lease) for lease in sorted(leases, key=lambda lease: lease["left"] or 0)[:shown]],
-        "leases": [_plain(lease) for lease in leases],
+        "next": [
+            {word: lease[word] for word in ("lease_id", "issued_at", "expires_at")}
+            for lease in sorted(leases, key=lambda lease: lease["left"] or 0)[:shown]
+        ],
+        "leases": _by_role(leases, causes),
     }  # fmt: skip
 
 
-def _plain(lease: Values) -> Values:
-    words = ("lease_id", "role", "issued_at", "expires_at")
-    return {**{word: lease[word] for word in words}, **({"error": lease["error"]} if lease["error"] else {})}
+def _by_role(leases: list[Values], causes: list[list[Values]]) -> dict[str, list[Values]]:
+    """All leases, without what ten thousand of them would repeat: the path, and the error but for the user in it."""
+    found: dict[str, list[Values]] = {}
+    cause_of = {lease["lease_id"]: number for number, those in enumerate(causes) for lease in those}
+    for lease in leases:
+        row = {
+            "id": lease["lease_id"].rpartition("/")[2],
+            **{word: lease[word] for word in ("issued_at", "expires_at")},
+        }
+        if lease["error"]:
+            user = _USER.search(lease["error"])
+            row |= {"cause": cause_of[lease["lease_id"]], **({"user": user[1]} if user else {})}
+        found.setdefault(lease["role"], []).append(row)
+    return found
 
 
 def _worst(orphan: Values) -> tuple[int, str]:
@@ -123,22 +138,23 @@ def _timeline(left: list[float], moment: datetime.datetime) -> Values:
     return {"step": step, "most": max(counts), "overdue": len(left) - len(ahead), "bars": bars}
 
 
-def _irrevocable(leases: list[Values]) -> list[Values]:
+def _causes(leases: list[Values]) -> list[list[Values]]:
     """The leases that cannot be revoked, by role and cause: a thousand of them have one error, but for the names in it."""
-    groups: dict[tuple[str, str], list[Values]] = {}
+    found: dict[tuple[str, str], list[Values]] = {}
     for lease in leases:
         if lease["error"]:
-            groups.setdefault((lease["role"], _NAMES.sub("…", lease["error"])), []).append(lease)
-    return [
-        {
-            "role": role,
-            "leases": len(those),
-            "error": those[0]["error"],
-            "cure": cure(those[0]["error"]),
-            "lease_ids": [lease["lease_id"] for lease in those[:20]],
-        }
-        for (role, _error), those in sorted(groups.items(), key=lambda item: -len(item[1]))
-    ]
+            found.setdefault((lease["role"], _NAMES.sub("…", lease["error"])), []).append(lease)
+    return sorted(found.values(), key=len, reverse=True)
+
+
+def _irrevocable(those: list[Values]) -> Values:
+    return {
+        "role": those[0]["role"],
+        "leases": len(those),
+        "error": those[0]["error"],
+        "cure": cure(those[0]["error"]),
+        "lease_ids": [lease["lease_id"] for lease in those[:20]],
+    }
 
 
 def cure(error: str) -> str:

@@ -355,6 +355,17 @@ class Ground:
         answer = self.bao.request("GET", f"{self.mount}/creds/{role}")
         return {**answer["data"], "lease_id": answer["lease_id"]}
 
+    def stranded(self, role: str, age: int, until: str) -> str:
+        """A user whose lease is forgotten, as if it had been issued some time ago.  Revocation must fail for this role."""
+        user = self.issue(role)
+        self.bao.request("PUT", f"sys/leases/revoke-force/{user['lease_id']}")
+        name = re.sub(r"\d+$", lambda made: str(int(made[0]) - age), user["username"])
+        self.sql(f'ALTER ROLE "{user["username"]}" RENAME TO "{name}"')
+        self.sql(
+            f"DO $$ BEGIN EXECUTE format('ALTER ROLE %I VALID UNTIL %L', '{name}', now() + interval '{until}'); END $$"
+        )
+        return name
+
     def leases(self, role: str) -> list[str]:
         prefix = f"{self.mount}/creds/{role}"
         try:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 import pytest
@@ -30,18 +29,6 @@ def engine(ground: Callable[[servers.PostgreSQL, str], Ground], request: pytest.
     return made
 
 
-def stranded(engine: Ground, age: int, until: str) -> str:
-    """A user whose lease is forgotten, as if it had been issued some time ago."""
-    user = engine.issue("first")
-    engine.bao.request("PUT", f"sys/leases/revoke-force/{user['lease_id']}")
-    name = re.sub(r"\d+$", lambda made: str(int(made[0]) - age), user["username"])
-    engine.sql(f'ALTER ROLE "{user["username"]}" RENAME TO "{name}"')
-    engine.sql(
-        f"DO $$ BEGIN EXECUTE format('ALTER ROLE %I VALID UNTIL %L', '{name}', now() + interval '{until}'); END $$"
-    )
-    return name
-
-
 def login(engine: Ground) -> dict[str, t.Any]:
     return {
         "postgresql_access_login_user": engine.server.user,
@@ -51,7 +38,7 @@ def login(engine: Ground) -> dict[str, t.Any]:
 
 def test_they_are_shown_removed_and_gone(engine: Ground, play: Play) -> None:
     mount = {"vault_database_mount": engine.mount}
-    old, young = stranded(engine, 200_000, "-2 days"), stranded(engine, 1000, "1 hour")
+    old, young = engine.stranded("first", 200_000, "-2 days"), engine.stranded("first", 1000, "1 hour")
     held = engine.issue("first")
     play.secrets = [engine.server.password, held["password"]]
     engine.sql(
@@ -92,7 +79,7 @@ def test_they_are_shown_removed_and_gone(engine: Ground, play: Play) -> None:
 
 
 def test_what_cannot_be_removed_is_named_and_the_others_go(engine: Ground, play: Play) -> None:
-    stuck, other = stranded(engine, 300_000, "-2 days"), stranded(engine, 200_000, "-2 days")
+    stuck, other = engine.stranded("first", 300_000, "-2 days"), engine.stranded("first", 200_000, "-2 days")
     kept = f"{engine.mount}_kept"
     engine.sql(f"CREATE DATABASE {kept}")
     engine.sql(f'CREATE TABLE mine (what text); ALTER TABLE mine OWNER TO "{stuck}"', kept)

@@ -60,6 +60,23 @@ def test_a_thousand_leases_with_one_cause_are_one_row():
     assert "in_role" in row["cure"]
 
 
+def test_the_leases_by_role_tell_cause_and_user_once():
+    broken = 'ERROR: role "v-token-app-{}" cannot be dropped (SQLSTATE 2BP01)'
+    gone = 'failed to find entry for connection with name: "db"'
+    errors = [broken.format("a"), "", broken.format("b"), gone]
+    made = report(leases=[lease(number, error=error) for number, error in enumerate(errors)])
+    when = {"issued_at": "2026-01-31T11:30:00Z", "expires_at": "2026-01-31T12:30:00Z"}
+    assert made["leases"] == {
+        "app": [
+            {"id": f"{0:024}", **when, "cause": 0, "user": "v-token-app-a"},
+            {"id": f"{1:024}", **when},
+            {"id": f"{2:024}", **when, "cause": 0, "user": "v-token-app-b"},
+            {"id": f"{3:024}", **when, "cause": 1},
+        ]
+    }
+    assert [(row["leases"], "connection" in row["cure"]) for row in made["irrevocable"]] == [(2, False), (1, True)]
+
+
 @pytest.mark.parametrize(
     ("error", "what"),
     [
