@@ -129,11 +129,11 @@ def test_the_page_of_a_real_mount(engine: Ground, play: Play, browser: Browser) 
     assert data["unread"] == []
 
     says = looks_right(browser, page)["texts"]
-    assert "app-role db 3 0 0 60 min / 24 h" in says["roles"]
+    assert "app-role db 3 0 0 1 h / 24 h" in says["roles"]
     assert "1 should have ended already." in says["timeline"]
     assert "None." in says["irrevocable"]
     assert f"{orphan} expired and leaseless" in says["orphans"]
-    assert f"{hasty} 20 min unless it is renewed app-role 60 min 3" in says["mismatches"]
+    assert f"{hasty} 20 min unless it is renewed app-role 1 h 3" in says["mismatches"]
     assert "root of db not noted not known" in says["rotations"]
     assert re.search(r"static role reports \(reported_reports\) [-\d]+ [:\d]+ \d+ (s|min) 24 h", says["rotations"])
     assert "Not compared" in says["drift"]
@@ -238,7 +238,7 @@ def test_ten_thousand_leases_stay_small(irrevocable: int, play: Play, browser: B
     says = seen["texts"]
     assert says["irrevocable"].count("2BP01") == 12, "one error for each role, not for each lease"
     assert says["irrevocable"].count("Let the role use in_role") == 12
-    assert "root of noted 2026-01-01 12:00:00 30 d" in says["rotations"]
-    assert "root of interrupted 2026-01-31 10:00:00 2 h (begun, and not noted as done)" in says["rotations"]
-    assert "static role punctual (reports) 2026-01-31 11:30:00 30 min 60 min" in says["rotations"]
-    assert "static role behind (reports) 2026-01-31 08:00:00 4 h (late) 60 min" in says["rotations"]
+    assert "root of noted 2026-01-01 12:00 30 d" in says["rotations"]
+    assert "root of interrupted 2026-01-31 10:00 2 h (begun, and not noted as done)" in says["rotations"]
+    assert "static role punctual (reports) 2026-01-31 11:30 30 min 1 h" in says["rotations"]
+    assert "static role behind (reports) 2026-01-31 08:00 4 h (late) 1 h" in says["rotations"]
