@@ -118,7 +118,7 @@ def test_the_page_of_a_real_mount(engine: Ground, play: Play, browser: Browser) 
     assert {f"{engine.mount}/creds/app-role/{row['id']}" for row in data["leases"]["app-role"]} == {
         user["lease_id"] for user in held
     }
-    assert sum(bar["leases"] for bar in data["timeline"]["bars"]) == 3
+    assert sum(span["leases"] for span in data["timeline"]["bars"]) == 3
     assert [(row["username"], row["certainty"]) for row in data["orphans"]] == [(orphan, "expired_and_leaseless")]
     hasty = f"approle/approle-{engine.mount}/hasty"
     (mismatch,) = [row for row in data["mismatches"] if row["login"] == hasty]

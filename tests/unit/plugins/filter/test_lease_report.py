@@ -45,7 +45,7 @@ def test_leases_are_counted_by_role_and_roles_that_are_gone_are_told():
 def test_the_bars_hold_every_lease_that_has_not_ended():
     ends = ["2026-01-31T12:00:00Z", "2026-01-31T12:00:59Z", "2026-02-14T00:00:00Z", "2026-01-31T11:59:59Z"]
     made = report(leases=[lease(number, ends=end) for number, end in enumerate(ends)])["timeline"]
-    assert sum(bar["leases"] for bar in made["bars"]) == 3
+    assert sum(span["leases"] for span in made["bars"]) == 3
     assert made["bars"][0]["leases"] == made["most"] == 2
     assert made["overdue"] == 1
     assert len(made["bars"]) <= 48
