@@ -9,6 +9,9 @@
 Nothing a server shows tells whether a root password was rotated.  A second connection with the same URL and the bootstrap
 password does: Vault makes it only if the database lets it in.  That probe needs no way to the database from here, and is
 removed in every case; what a killed run leaves is removed by the next.
+
+A rotation that is cut off between the database's commit and its answer leaves a password that nobody knows: OpenBao forgets the new one
+with the failed request.  That is found out, at once or by the next run, and told as what it is (``lost``).
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
 
 BEGUN = "begun "  # before the time: a rotation that may not have come to its end
+AGAIN = "run this again when it can be tried"
 PROBE = "leasehold-probe-"  # a policy may allow the probe alone: <mount>/config/leasehold-probe-*
 
 
@@ -52,7 +56,7 @@ def rotate_root(session: Session, wanted: Values, check_mode: bool) -> Values:
             raise Refused(
                 f"There is no connection {path} at {client.url}, so there is nothing to rotate. Make it first."
             )
-        return _rotate_once(client, wanted, held) if once else _rotate(client, wanted)
+        return _rotate_once(client, wanted, held) if once else _rotate_always(client, wanted)
 
     return carry_out(change, foreseen, check_mode)
 
@@ -60,14 +64,18 @@ def rotate_root(session: Session, wanted: Values, check_mode: bool) -> Values:
 def _rotate_once(client: Client, wanted: Values, held: Values) -> Values:
     if not _accepts_bootstrap_password(client, wanted, held):
         return _found_rotated(client, wanted, _noted(held))
+    # Vault may hold another password than the one that was just accepted: it gets this one, and can rotate it.
+    known = {} if wanted.get("username") else {"password": wanted["password"]}
     try:
-        result = _rotate(client, wanted)
+        result = _rotate(client, wanted, known)
     except VaultError as error:
-        # No answer is no news: only the database knows whether the password was changed.
-        if not error.unanswered or _accepts_bootstrap_password(client, wanted, held):
-            raise
+        # No answer is no news, nor is an error: only the database knows whether the password was changed.
+        if _accepts_bootstrap_password(client, wanted, held, AGAIN):
+            raise Problem(f"Nothing was rotated, and the bootstrap password still works. {error}") from None
         result = {"changed": True, "rotated": True, "warnings": _note(client, wanted)}
-    if _accepts_bootstrap_password(client, wanted, held):
+        if not error.unanswered:
+            result["warnings"].append(f"The root password is rotated, although Vault said: {error}")
+    if _accepts_bootstrap_password(client, wanted, held, AGAIN):
         raise Problem(
             f"The root password of {CONNECTION.at(wanted)} was rotated, and the database still lets the bootstrap password in: it does "
             "not check passwords for Vault's address. Look for trust in pg_hba.conf."
@@ -90,13 +98,23 @@ def _found_rotated(client: Client, wanted: Values, noted: str) -> Values:
     }
 
 
-def _rotate(client: Client, wanted: Values) -> Values:
-    warnings = _note(client, wanted, BEGUN)
+def _rotate_always(client: Client, wanted: Values) -> Values:
+    try:
+        return _rotate(client, wanted)
+    except VaultError:
+        _note(client, wanted, BEGUN)  # fails if it is lost
+        raise
+
+
+def _rotate(client: Client, wanted: Values, known: Values | None = None) -> Values:
+    warnings = _note(client, wanted, BEGUN, known)
     client.ask("post", f"{MOUNT.said_in(wanted)}/rotate-root/{wanted['name']}", kind="rotate")
     return {"changed": True, "rotated": True, "warnings": warnings or _note(client, wanted)}
 
 
-def _accepts_bootstrap_password(client: Client, wanted: Values, held: Values) -> bool:
+def _accepts_bootstrap_password(
+    client: Client, wanted: Values, held: Values, therefore: str = "nothing was rotated"
+) -> bool:
     """Let Vault try the password in a connection of its own.  Anything but a clear yes or no is an error."""
     details = {key: value for key, value in held.get("connection_details", {}).items() if key != ROTATED_AT}
     probe = f"{MOUNT.said_in(wanted)}/config/{PROBE}{wanted['name']}"
@@ -115,7 +133,7 @@ def _accepts_bootstrap_password(client: Client, wanted: Values, held: Values) ->
         if error.wrong_password:
             return False
         raise Problem(
-            f"It is unknown whether the bootstrap password of {CONNECTION.at(wanted)} still works, so nothing was rotated. {error}"
+            f"It is unknown whether the bootstrap password of {CONNECTION.at(wanted)} still works, so {therefore}. {error}"
         ) from None
     finally:
         client.delete(probe)
@@ -126,12 +144,20 @@ def _noted(held: Values | None) -> str:
     return str((held or {}).get("connection_details", {}).get(ROTATED_AT) or "")
 
 
-def _note(client: Client, wanted: Values, prefix: str = "") -> list[str]:
-    """Leave the time beside the connection: Vault keeps no record, and check mode may not probe."""
+def _note(client: Client, wanted: Values, prefix: str = "", known: Values | None = None) -> list[str]:
+    """Leave the time beside the connection: Vault keeps no record, and check mode may not probe.  Vault logs in when it is told."""
+    path = CONNECTION.at(wanted)
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     try:
-        client.write(CONNECTION.at(wanted), {ROTATED_AT: f"{prefix}{now}", "verify_connection": True})
+        client.write(path, {ROTATED_AT: f"{prefix}{now}", **(known or {}), "verify_connection": True})
     except Problem as problem:
+        if isinstance(problem, VaultError) and problem.wrong_password and not known:
+            raise Problem(
+                f"The database refuses the password that Vault holds for {path}: a rotation was cut off before its answer came, or somebody "
+                "else changed it, so nobody knows it. As the DBA, give the PostgreSQL user a new password, and run this again with it in "
+                f"password; leasehold.vault.vault and leasehold.vault.site do both when they know the DBA's password. {problem}",
+                lost=True,
+            ) from None
         return [
             f"That the root password is rotated could not be noted in the connection, so check mode will not know. {problem}"
         ]

@@ -16,6 +16,10 @@ description:
   - With O(rotate=once) it first finds out whether the bootstrap password still opens the database, through a short-lived second connection in
     Vault; no way to the database is needed from where the task runs. Refused means rotated already, accepted means rotate now, and
     anything else fails and rotates nothing.
+  - A rotation that is cut off between the database's commit and its answer can leave a password that nobody knows. That is found out, at once or by
+    the next run, and the task fails with RV(ignore:lost) set. Once the DBA has given the PostgreSQL user a new password, a run with that one in
+    O(password) hands it to Vault and rotates it away; the role C(leasehold.vault.database_secrets) does both by itself when it knows the DBA's
+    password.
   - Afterwards it makes sure that the bootstrap password is refused, and notes the time in the connection, so that check mode can tell.
   - 'Rights: C(read) and C(update) on C(<mount>/config/<name>), C(update) on C(<mount>/rotate-root/<name>), and C(create), C(update) and
     C(delete) on C(<mount>/config/leasehold-probe-*).'

@@ -24,8 +24,9 @@ class Client:
 
     url = "https://vault"
 
-    def __init__(self, *probes, held=None, rotation=None):
+    def __init__(self, *probes, held=None, rotation=None, locked_out=False):
         self.probes, self.held, self.rotation, self.calls = list(probes), held or HELD, rotation, []
+        self.locked_out = locked_out  # Vault, until it is given a password
 
     def read(self, path):
         return self.held
@@ -38,6 +39,8 @@ class Client:
                 raise VaultError("no", 400, "FATAL: password authentication failed (SQLSTATE 28P01)")
             if said is not True:
                 raise said
+        elif self.locked_out and "password" not in body:
+            raise VaultError("locked out", 400, "FATAL: password authentication failed (SQLSTATE 28P01)")
 
     def delete(self, path):
         self.calls.append(("delete", path))
@@ -111,7 +114,7 @@ def test_anything_else_is_unknown_and_rotates_nothing(trouble):
 def test_without_an_answer_the_database_is_asked_whether_it_was_rotated(after):
     client = Client(True, after, False, rotation=VaultError("Vault did not answer"))
     if after:
-        with pytest.raises(VaultError, match="did not answer"):
+        with pytest.raises(Problem, match=r"^Nothing was rotated.* did not answer"):
             rotate(client)
     else:
         assert rotate(client)["rotated"] is True
@@ -120,10 +123,52 @@ def test_without_an_answer_the_database_is_asked_whether_it_was_rotated(after):
 
 
 def test_a_rotation_that_was_refused_is_the_servers_sentence():
-    client = Client(True, rotation=VaultError("no", 500, "failed to update user (SQLSTATE 42501)"))
-    with pytest.raises(VaultError, match="no"):
+    client = Client(True, True, rotation=VaultError("no", 500, "failed to update user (SQLSTATE 42501)"))
+    with pytest.raises(Problem, match=r"^Nothing was rotated, and the bootstrap password still works\. no$"):
         rotate(client)
     assert client.probe_is_gone()
+
+
+def test_a_rotation_that_failed_and_was_done_is_done():
+    result = rotate(Client(True, False, False, rotation=VaultError("Vault answered 500", 500, "conn closed")))
+    assert result["rotated"] is True
+    assert result["warnings"] == ["The root password is rotated, although Vault said: Vault answered 500"]
+
+
+def test_a_database_that_cannot_be_asked_afterwards_is_unknown_and_the_cure_is_another_run():
+    client = Client(True, VaultError("refused", 400, "connection refused"), rotation=VaultError("no", 500, "EOF"))
+    with pytest.raises(Problem, match=r"^It is unknown .* so run this again when it can be tried\. refused$"):
+        rotate(client)
+
+
+@pytest.mark.parametrize("how", ["once", "always"])
+def test_a_password_that_got_lost_on_the_way_is_said_to_be(how):
+    client = Client(True, False, rotation=VaultError("no", 500, "conn closed"), locked_out=True)
+    with pytest.raises(
+        Problem, match=r"^The database refuses the password that Vault holds .* As the DBA, give"
+    ) as caught:
+        rotate(client, rotate=how)
+    assert caught.value.result == {"lost": True}
+
+
+def test_a_run_that_was_killed_when_the_password_got_lost_is_told_by_the_next():
+    held = {
+        **HELD,
+        "connection_details": {**HELD["connection_details"], _rotation.ROTATED_AT: "begun 2026-01-01T00:00:00Z"},
+    }
+    with pytest.raises(Problem, match=r"^The database refuses the password that Vault holds") as caught:
+        rotate(Client(False, held=held, locked_out=True))
+    assert caught.value.result == {"lost": True}
+
+
+def test_vault_is_given_the_password_that_opens_the_database_before_it_rotates_it():
+    client = Client(True, False, locked_out=True)
+    client.ask = lambda *_what, **_more: setattr(client, "locked_out", False)
+    assert rotate(client)["rotated"] is True
+    (begun,) = [
+        body for what, path, *body in client.calls if what == "write" and path != PROBE and "password" in body[0]
+    ]
+    assert (begun[0]["password"], begun[0]["verify_connection"]) == ("bootstrap", True)
 
 
 def test_what_lets_everybody_in_is_a_failure_although_it_was_rotated():
