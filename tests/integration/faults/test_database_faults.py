@@ -1,0 +1,231 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The line between Vault and PostgreSQL is cut, slow or full, or PostgreSQL dies: what the user reads, and that a re-run mends it."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+import urllib.error
+
+import pytest
+from link import Link, Message, Place
+from servers import HOST, PostgreSQL
+
+from ..conftest import Ground, Play, Unsafe, as_yaml
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import servers
+
+    from ..conftest import Run, Values
+
+FIRST_PASSWORD = "first-of-them-all"
+LINKS = 40
+ROTATION = "Make the first passwords worthless"
+
+
+class Row(Ground):
+    """Many connections of one mount, each with an admin role and a link of its own: each is cut at a place of its own, in the same play."""
+
+    def __init__(self, bao: servers.OpenBao, server: servers.PostgreSQL, play: Play, links: dict[str, Link]) -> None:
+        self.bao, self.server, self.play, self.links = bao, server, play, links
+        self.mount, self.database = "cut", "cut_db"
+        self.sql("CREATE DATABASE cut_db", "postgres")
+        for name in links:
+            self.sql(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD '{FIRST_PASSWORD}'")
+        play.secrets = [FIRST_PASSWORD, server.password, bao.token]
+
+    def run(self, *, rotate: bool = True, dba: bool = False, ok: bool = True) -> Run:
+        """The playbook `vault`, of which each entry of the document goes through its link."""
+        document = {
+            "vault_database_mount": self.mount,
+            "database_secrets_rotate_root": rotate,
+            "vault_databases": [
+                {
+                    "name": name, "host": HOST, "port": link.port, "database": self.database, "sslmode": "disable",
+                    "admin": {"username": name, "password": Unsafe(FIRST_PASSWORD)},
+                }
+                for name, link in self.links.items()
+            ],
+            **({"postgresql_access_login_password": self.server.password} if dba else {}),
+        }  # fmt: skip
+        path = self.play.write("document.yml", as_yaml(document))
+        return self.play("leasehold.vault.vault", "-e", f"@{path}", ok=ok)
+
+    def logs_in(self, name: str) -> bool:
+        """Whether Vault does: a write of nothing to a connection lets it try."""
+        try:
+            self.bao.request("POST", f"{self.mount}/config/{name}", {"verify_connection": True})
+        except urllib.error.HTTPError:
+            return False
+        return True
+
+    def remove(self) -> None:
+        for link in self.links.values():
+            link.open()
+        super().remove()
+
+
+def exchange(link: Link) -> list[Message]:
+    """What was said, without goodbyes (whose place is not fixed), and of the server's settings after a login only the first."""
+    said: list[Message] = []
+    for message in sorted(link.seen):
+        if message.kind != "X" and (message.kind != "S" or message.sender == "client" or said[-1].kind != "S"):
+            said.append(message)
+    return said
+
+
+def places(said: list[Message]) -> dict[Place, Message]:
+    """After and in the middle of each message that is about the password; of the others, after some."""
+    about = [number for number, message in enumerate(said) if message.kind == "Q" and b"ping" not in message.content]
+    first, last = (
+        about[0] - 15,
+        about[-1] + 2,
+    )  # from the question whether there is such a user to the answer to the commit
+    chosen = {}
+    for number, message in enumerate(said):
+        if first <= number <= last or number % 6 == 0:
+            chosen[Place(message.connection, message.number, -1)] = message
+        if first <= number <= last:
+            chosen[Place(message.connection, message.number, len(message.content) // 2)] = message
+    return chosen
+
+
+def is_between_commit_and_answer(place: Place, said: list[Message]) -> bool:
+    (commit,) = [message for message in said if message.content == b"Q\0\0\0\x0bcommit\0"]
+    before = Place(commit.connection, commit.number, len(commit.content) // 2)
+    after = Place(commit.connection, commit.number + 2, -1)
+    return place[:2] in {(commit.connection, commit.number + step) for step in range(3)} and place not in (
+        before,
+        after,
+    )
+
+
+class Rotations(t.NamedTuple):
+    row: Row
+    undisturbed: list[Message]
+    cut: dict[str, Place]
+    """Which connection was cut where."""
+    told: dict[str, Values]
+    """What the task said of each."""
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[PostgreSQL]:
+    """One that may be stopped and filled."""
+    with PostgreSQL(settings={"max_connections": 2 * LINKS}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def row(bao: servers.OpenBao, database: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Row]:
+    with contextlib.ExitStack() as stack:
+        links = {f"cut_{number}": stack.enter_context(Link(database.port)) for number in range(LINKS)}
+        row = Row(bao, database, Play(tmp_path_factory.mktemp("cut"), bao), links)
+        try:
+            row.run(rotate=False)
+            yield row
+        finally:
+            row.remove()
+
+
+def tasks(*tasks: Values) -> str:
+    return as_yaml([{"hosts": "localhost", "gather_facts": False, "tasks": list(tasks)}])
+
+
+def interrupt(row: Row, task: str, alone: str, together: t.Callable[[], Run]) -> Rotations:
+    """Rotate through the first link to see what is said there, then through all others, each cut somewhere else in it."""
+    first, *others = row.links
+    row.links[first].watch()
+    row.play(alone)
+    said = exchange(row.links[first])
+    chosen = places(said)
+    assert len(chosen) < len(row.links), f"{len(chosen)} links are needed"
+    cut = dict(zip(others, chosen, strict=False))
+    for name, place in cut.items():
+        row.links[name].cut_at(place)
+    run = together()
+    assert [name for name in cut if not row.links[name].was_cut] == []
+    for link in row.links.values():
+        link.open()
+    told = {event["result"]["_ansible_item_label"]: event["result"] for event in run.of(task)}
+    return Rotations(row, said, cut, told)
+
+
+# -------------------------------------------------------------------------------------------------------- root rotation
+
+
+@pytest.fixture(scope="module")
+def roots(row: Row) -> Rotations:
+    task = {"mount": row.mount, "name": "cut_0", "password": FIRST_PASSWORD}
+    alone = tasks({"name": "rotate", "leasehold.vault.database_root_rotation": task})
+    return interrupt(row, ROTATION, alone, lambda: row.run(ok=False))
+
+
+def test_a_cut_rotation_is_told_in_one_sentence(roots: Rotations) -> None:
+    beginnings = (
+        "It is unknown whether the bootstrap password of ",
+        "Nothing was rotated, and the bootstrap password still works. ",
+        "The database refuses the password that Vault holds for ",
+    )
+    for name in roots.cut:
+        told = roots.told[name]
+        assert told.get("rotated") or told["msg"].startswith(beginnings)
+        assert "\n" not in told.get("msg", "")
+
+
+def test_openbao_loses_the_password_between_the_commit_and_its_answer_and_nowhere_else(roots: Rotations) -> None:
+    """What it wrote down about the rotation goes with the request that failed: neither it nor anybody else knows the password."""
+    lost = {name for name in roots.cut if roots.told[name].get("lost")}
+    assert lost == {name for name, place in roots.cut.items() if is_between_commit_and_answer(place, roots.undisturbed)}
+    assert lost == {name for name in roots.cut if not roots.row.logs_in(name)}
+
+
+@pytest.fixture(scope="module")
+def next_run(roots: Rotations) -> Run:
+    return roots.row.run(dba=True)
+
+
+def test_the_next_run_rotates_what_was_not_and_replaces_what_was_lost(roots: Rotations, next_run: Run) -> None:
+    row = roots.row
+    replaced = [task for task in next_run.changed if task.startswith("Give it to the admin role")]
+    assert len(replaced) == sum(bool(told.get("lost")) for told in roots.told.values())
+    assert [name for name in row.links if row.opens(name, FIRST_PASSWORD)] == []
+    assert [name for name in row.links if not row.logs_in(name)] == []
+    assert sorted(row.bao.request("LIST", f"{row.mount}/config")["data"]["keys"]) == sorted(row.links)
+
+
+# ------------------------------------------------------------------------------------------------ rotation of a static role
+
+
+@pytest.fixture(scope="module")
+def statics(row: Row, next_run: Run) -> Rotations:
+    for name in row.links:
+        row.sql(f"CREATE ROLE user_{name} LOGIN; GRANT user_{name} TO {name} WITH ADMIN OPTION")
+        static = {"db_name": name, "username": f"user_{name}", "rotation_period": "24h"}
+        row.bao.request("POST", f"{row.mount}/config/{name}", {"allowed_roles": ["*"]})
+        row.write(f"static-roles/{name}", static)
+    return interrupt(
+        row, "rotate", rotate_static(row, "cut_0"), lambda: row.play(rotate_static(row, *row.links), ok=False)
+    )
+
+
+def rotate_static(row: Row, *names: str) -> str:
+    task = {"mount": row.mount, "name": "{{ item }}"}
+    return tasks({"name": "rotate", "leasehold.vault.database_static_role_rotation": task, "loop": list(names)})
+
+
+def test_a_static_role_cut_off_anywhere_is_told_and_rotates_again(statics: Rotations) -> None:
+    row = statics.row
+    failed = [name for name in statics.cut if "static_role" not in statics.told[name]]
+    assert failed
+    for name in failed:
+        assert statics.told[name]["msg"].startswith(f"Could not write {row.mount}/rotate-role/{name}: Vault at ")
+        assert "it is also safe to retry manually" in statics.told[name]["msg"]
+    row.play(rotate_static(row, *row.links))
+    for name in row.links:
+        held = row.read(f"static-creds/{name}")
+        assert row.opens(held["username"], held["password"]), name
