@@ -11,8 +11,11 @@ with Gate(bao) as gate:
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.server
+import select
+import socket
 import ssl
 import threading
 import typing as t
@@ -20,6 +23,8 @@ import typing as t
 from servers import HOST
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from servers import OpenBao
 
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
@@ -34,7 +39,7 @@ class Gate:
         self._changed = threading.Condition()
         self._limit: int | None = None
         self._loses = False
-        self._begun = self._done = 0
+        self._begun = self._done = self._inside = 0
 
     def shut_after(self, writes: int, *, lose_answer: bool = False) -> None:
         """Let so many further writes through, and nothing after them; `lose_answer`: not even the answer of the last."""
@@ -46,6 +51,16 @@ class Gate:
         """Whether the last write has been answered by the server."""
         with self._changed:
             return self._limit is not None and self._done >= self._limit
+
+    @property
+    def passed(self) -> int:
+        """How many writes there were, since `shut_after()` if it was called."""
+        return self._begun
+
+    def is_left(self) -> bool:
+        """Whether no request is on its way: who sent it has its answer, or is dead and the server knows."""
+        with self._changed:
+            return not self._inside
 
     def open(self) -> None:
         """Let everything through from now on.  Who stood before the gate is sent away: the client may be dead."""
@@ -79,6 +94,16 @@ class Gate:
         self._server.server_close()
 
     # What a request goes through
+
+    @contextlib.contextmanager
+    def passing(self) -> Iterator[None]:
+        with self._changed:
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
 
     def enter(self, writes: bool) -> int | None:
         """The number of a write that may pass, 0 for what is none, None for what may not pass."""
@@ -115,9 +140,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.upstream is None:
             self.upstream = self._connect()
         headers = {name: value for name, value in self.headers.items() if name.lower() not in {"host", *NOT_PASSED_ON}}
-        self.upstream.request(self.command, self.path, body, headers)
-        answer = self.upstream.getresponse()
-        content = answer.read()
+        with self.gate.passing():
+            self.upstream.request(self.command, self.path, body, headers)
+            if self._client_dies_first():
+                self.upstream.close()  # as without a gate: the server sees it, and stops what it does for the client
+                self.close_connection = True
+                return
+            answer = self.upstream.getresponse()
+            content = answer.read()
         if not self.gate.leave(number):
             self.close_connection = True
             return
@@ -130,6 +160,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     do_GET = do_HEAD = do_LIST = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815 (http.server's names)
+
+    def _client_dies_first(self) -> bool:
+        """Wait until the server answers, or the client is gone."""
+        assert self.upstream is not None
+        readable, _, _ = select.select([self.connection, self.upstream.sock], [], [])
+        if self.upstream.sock in readable:
+            return False
+        with contextlib.suppress(ConnectionError):
+            return not self.connection.recv(1, socket.MSG_PEEK)
+        return True
 
     def _connect(self) -> http.client.HTTPConnection:
         bao = self.gate.bao
