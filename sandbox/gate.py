@@ -164,7 +164,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _client_dies_first(self) -> bool:
         """Wait until the server answers, or the client is gone."""
         assert self.upstream is not None
-        readable, _, _ = select.select([self.connection, self.upstream.sock], [], [])
+        readable = select.select([self.connection, self.upstream.sock], [], [])[0]
         if self.upstream.sock in readable:
             return False
         with contextlib.suppress(ConnectionError):
