@@ -39,6 +39,7 @@ class Gate:
         self._changed = threading.Condition()
         self._limit: int | None = None
         self._loses = False
+        self._sends_away = True
         self._begun = self._done = self._inside = 0
 
     def shut_after(self, writes: int, *, lose_answer: bool = False) -> None:
@@ -62,10 +63,10 @@ class Gate:
         with self._changed:
             return not self._inside
 
-    def open(self) -> None:
-        """Let everything through from now on.  Who stood before the gate is sent away: the client may be dead."""
+    def open(self, *, send_away: bool = True) -> None:
+        """Let everything through from now on.  Who stood before the gate is sent away, unless its client surely lives."""
         with self._changed:
-            self._limit = None
+            self._limit, self._sends_away = None, send_away
             self._changed.notify_all()
 
     @property
@@ -110,7 +111,8 @@ class Gate:
         with self._changed:
             if self._limit is not None and self._begun >= self._limit and (writes or self._done >= self._limit):
                 self._changed.wait_for(lambda: self._limit is None)
-                return None
+                if self._sends_away:
+                    return None
             self._begun += writes
             return self._begun if writes else 0
 

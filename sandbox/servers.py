@@ -203,6 +203,18 @@ class Server:
         """End the process as a crash would and keep the data: `start()` brings it back."""
         self._end(self.hard)
 
+    def freeze(self) -> None:
+        """As if the network had gone: it neither answers nor refuses, and goes on where it was after `thaw()`."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.pid is None:
+            raise ServerError(f"{self.name} is not running")
+        os.kill(self.pid, number)
+
     def restart(self) -> None:
         self.halt()
         self.start()

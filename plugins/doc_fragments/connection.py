@@ -67,12 +67,14 @@ options:
     default: 60s
   retries:
     description:
-      - 'How often a request is repeated while the server is unreachable, sealed, rate limited or without a leader; the waits are 0.5, 1, 2, 4, 4… seconds.'
-      - 'A request that issues or rotates is repeated only where it is certain that it was not carried out.'
+      - 'How often a request is repeated while the server is unreachable, sealed, rate limited or without a leader; the waits are 0.5, 1, 2, 4, 4… seconds,
+        by default 23 together, in which a cluster finds a new leader.'
+      - 'A rotation is repeated only where it is certain that it was not carried out. Where a user may have been issued by the request before,
+        a warning says so.'
       - 'Environment: E(VAULT_MAX_RETRIES), E(VAULT_RETRIES).'
       - 'Variable: C(leasehold_retries), C(ansible_hashi_vault_retries).'
     type: int
-    default: 5
+    default: 8
   proxies:
     description:
       - 'Proxy for the requests: one address, or a dictionary of addresses by scheme (C(http), C(https)).'

@@ -92,7 +92,7 @@ class Client:
         certificate: tuple[str, str] | None = None,
         proxies: dict[str, str] | None = None,
         timeout: float = 60,
-        retries: int = 5,
+        retries: int = 8,
     ) -> None:
         self.url = url.rstrip("/")
         self.namespace = namespace.strip("/")
@@ -217,31 +217,36 @@ class Client:
             self.reissued = False
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
+            # A standby that loses the leader while it waits for its answer redirects: what was asked may have been done.
+            in_doubt = True
             try:
                 response = self._once(method, path, body, params, headers)
             except _wire.LeaderlessError:
                 if last:
                     raise VaultError(
                         f"{self.url} redirects in a circle: the cluster has no leader at the moment. Try again when it has one."
+                        + (_DOUBT if self._in_doubt(kind, in_doubt) else "")
                     ) from None
             except _wire.DowngradeError as error:
                 raise VaultError(
                     f"{self.url} redirects to {error} without TLS; not followed, the token would travel in clear."
                 ) from None
             except _wire.WireError as error:
+                in_doubt = error.redirected
                 if error.untrusted:
                     raise VaultError(
                         f"Could not trust {self.url}: {_reason(error)}. Name the authority that signed its certificate in ca_cert."
                     ) from None
                 if last or not (error.never_sent or kind == "repeat"):
                     what = "could not be reached" if error.never_sent else "did not answer"
-                    doubt = _DOUBT if self._in_doubt(kind, not error.never_sent) else ""
+                    doubt = _DOUBT if self._in_doubt(kind, in_doubt or not error.never_sent) else ""
                     raise VaultError(f"Vault at {self.url} {what}: {_reason(error)}.{doubt}") from None
             else:
                 said = " ".join(_errors_of(response))
                 if last or response.ok or not worth_repeating(kind, response.status_code, said):
                     return response
-                self.reissued |= kind == "issue" and _is_doubtful(said)
+                in_doubt = response.redirected or _is_doubtful(said)
+            self.reissued |= kind == "issue" and in_doubt
             time.sleep(min(0.5 * 2**attempt, 4))
         raise AssertionError("the last attempt returns or raises")
 
@@ -260,14 +265,14 @@ class Client:
         response = self.wire.send(method.upper(), path, {**self._headers, **(headers or {})}, body, params)
         index = response.headers.get("X-Vault-Index")
         if index:
-            self._go_along(index)
+            self._go_along(_raised(index))
         return response
 
     def _meet(self) -> None:
         """A standby of OpenBao answers reads itself, and late: what the task before this one wrote would not be seen.
 
-        An index that no node has reached lets the leader answer; from then on the leader's own index goes along.  Standbys of
-        Vault ask the leader anyway; its performance standbys take no index but their own.
+        An index that no node has reached lets the leader answer.  Standbys of Vault ask the leader anyway; its performance
+        standbys take no index but their own.
         """
         if self._has_met:
             return
@@ -279,8 +284,7 @@ class Client:
             health = None
         self._has_met = True
         if isinstance(health, dict) and health.get("standby") and "performance_standby" not in health:
-            index = json.dumps({"cluster": health.get("cluster_id"), "value": _ALWAYS_LATER})
-            self._go_along(base64.b64encode(index.encode()).decode())
+            self._go_along(_beyond({"cluster": health.get("cluster_id")}))
 
     def _go_along(self, index: str) -> None:
         self._headers = {**self._headers, "X-Vault-Index": index, "X-Vault-Inconsistent": "forward-active-node"}
@@ -370,6 +374,18 @@ def worth_repeating(kind: Kind, status: int, said: str) -> bool:
     if kind == "issue":
         return any(text in said for text in _UNDECIDED)
     return any(text in said for text in _UNDECIDED) or bool(_DATABASE_AWAY.search(said))
+
+
+def _beyond(index: Values) -> str:
+    return base64.b64encode(json.dumps({**index, "value": _ALWAYS_LATER}).encode()).decode()
+
+
+def _raised(index: str) -> str:
+    """An index of OpenBao beyond what any node has reached: several threads know it in any order.  Vault's is signed and stays."""
+    try:
+        return _beyond(json.loads(base64.b64decode(index)))
+    except (ValueError, TypeError):
+        return index
 
 
 def _is_doubtful(said: str) -> bool:

@@ -69,7 +69,7 @@ OPTIONS = (
     Option("client_cert", type="path", env=("VAULT_CLIENT_CERT", "BAO_CLIENT_CERT"), aliases=("cert_auth_public_key",)),
     Option("client_key", type="path", env=("VAULT_CLIENT_KEY", "BAO_CLIENT_KEY"), aliases=("cert_auth_private_key",)),
     Option("timeout", env=("VAULT_CLIENT_TIMEOUT", "VAULT_TIMEOUT"), peers=("timeout",), default="60s"),
-    Option("retries", type="int", env=("VAULT_MAX_RETRIES", "VAULT_RETRIES"), peers=("retries",), default=5),
+    Option("retries", type="int", env=("VAULT_MAX_RETRIES", "VAULT_RETRIES"), peers=("retries",), default=8),
     Option("proxies", type="raw", env=("VAULT_PROXY_ADDR", "VAULT_PROXIES"), peers=("proxies",)),
     Option("auth_method", env=("VAULT_AUTH_METHOD",), peers=("auth_method",), choices=AUTH_METHODS, default="token"),
     Option(
@@ -131,7 +131,7 @@ def client_arguments(options: Values) -> tuple[Values, list[str]]:
         "certificate": (certificate, key or certificate) if certificate else None,
         "proxies": _proxies(options.get("proxies")),
         "timeout": timeout,
-        "retries": int(options["retries"]) if options.get("retries") is not None else 5,
+        "retries": int(options["retries"]) if options.get("retries") is not None else 8,
     }
     return arguments, warnings
 

@@ -31,10 +31,11 @@ REDIRECTS = (301, 302, 303, 307, 308)
 class WireError(Exception):
     """No answer."""
 
-    def __init__(self, error: Exception, untrusted: bool, never_sent: bool) -> None:
+    def __init__(self, error: Exception, untrusted: bool, never_sent: bool, redirected: bool = False) -> None:
         super().__init__(str(error))
         self.untrusted = untrusted
         self.never_sent = never_sent
+        self.redirected = redirected
 
 
 class LeaderlessError(Exception):
@@ -48,10 +49,13 @@ class DowngradeError(Exception):
 class Answer:
     """As much of a response as hvac and the client look at."""
 
-    def __init__(self, status_code: int, headers: t.Mapping[str, str], content: bytes) -> None:
+    def __init__(
+        self, status_code: int, headers: t.Mapping[str, str], content: bytes, redirected: bool = False
+    ) -> None:
         self.status_code = status_code
         self.headers = headers
         self.content = content
+        self.redirected = redirected
 
     @property
     def ok(self) -> bool:
@@ -122,24 +126,24 @@ class Wire:
     ) -> Answer:
         url = self._url + quote(path) + (f"?{urlencode(params)}" if params else "")
         content = None if body is None else json.dumps(body).encode()
-        for _hop in range(HOPS + 1):
+        for hop in range(HOPS + 1):
             try:
                 got = self._pool.request(method, url, body=content, headers=headers, redirect=False)
             except self._errors.HTTPError as error:
-                raise self._failure(error) from None
+                raise self._failure(error, hop > 0) from None
             target = got.headers.get("Location") if got.status in REDIRECTS else None
             if target is None:
-                return Answer(got.status, got.headers, got.data)
+                return Answer(got.status, got.headers, got.data, hop > 0)
             target = urljoin(url, target)
             if url.startswith("https:") and not target.startswith("https:"):
                 raise DowngradeError(target)
             url = target
         raise LeaderlessError
 
-    def _failure(self, error: Exception) -> WireError:
+    def _failure(self, error: Exception, redirected: bool) -> WireError:
         original = getattr(error, "original_error", error)  # a proxy's error wraps the real one
         never_sent = isinstance(original, (self._errors.NewConnectionError, self._errors.ConnectTimeoutError))
-        return WireError(error, isinstance(error, self._errors.SSLError), never_sent)
+        return WireError(error, isinstance(error, self._errors.SSLError), never_sent, redirected)
 
 
 def warm_up() -> None:

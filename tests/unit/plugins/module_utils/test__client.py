@@ -125,6 +125,23 @@ def test_what_was_certainly_not_issued_is_issued_without_a_doubt(client, stub, t
     assert not client.reissued
 
 
+DEAD = (307, {}, {"Location": "http://127.0.0.1:9/v1/x"})
+
+
+def test_a_standby_that_redirects_to_a_dead_leader_may_have_asked_it_before(client, stub):
+    stub.answers = [DEAD, (200, {}), DEAD, DEAD, DEAD]
+    client.ask("get", "database/creds/app", kind="issue")
+    assert client.reissued
+    with pytest.raises(VaultError, match=r"Connection refused\. It is unknown whether it did what was asked\.$"):
+        client.ask("get", "database/creds/app", kind="issue")
+
+
+def test_a_redirect_alone_is_no_doubt(client, stub):
+    stub.answers = [(307, {}, {"Location": f"{stub.url}/v1/x"}), (200, {})]
+    client.ask("get", "database/creds/app", kind="issue")
+    assert not client.reissued
+
+
 @pytest.mark.parametrize("last", [(500, errors("internal error")), (503, errors("Vault is sealed")), None])
 def test_a_doubt_is_said_however_it_ends(client, stub, last):
     stub.answers = [(500, errors("internal error")), last, last, last]
@@ -213,6 +230,15 @@ def test_a_standby_of_openbao_is_told_to_let_the_leader_answer_from_the_first_qu
     assert json.loads(base64.b64decode(first)) == {"cluster": "c-1", "value": str(2**63 - 1)}
     assert (second, third) == (first, "the leader's")
     assert {headers["X-Vault-Inconsistent"] for *_rest, headers in stub.asked} == {"forward-active-node"}
+
+
+def test_an_index_of_openbao_is_raised_so_that_no_standby_has_reached_it(client, stub):
+    given = base64.b64encode(b'{"cluster":"c-1","value":"36"}').decode()
+    stub.answers = [(200, {}, {"X-Vault-Index": given}), (200, {})]
+    client.read("x")
+    client.read("x")
+    sent = json.loads(base64.b64decode(stub.asked[1][3]["X-Vault-Index"]))
+    assert sent == {"cluster": "c-1", "value": str(2**63 - 1)}
 
 
 @pytest.mark.parametrize(

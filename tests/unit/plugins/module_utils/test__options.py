@@ -168,7 +168,7 @@ def test_a_timeout_that_is_none_is_refused():
 
 def test_no_retries_is_not_the_default():
     assert arguments(retries=0)[0]["retries"] == 0
-    assert arguments()[0]["retries"] == 5
+    assert arguments()[0]["retries"] == 8
 
 
 def test_a_client_certificate_may_hold_its_key():
