@@ -46,8 +46,16 @@ _SQLSTATE = re.compile(r"SQLSTATE (\w{5})")
 _WRONG_PASSWORD = re.compile(r"SQLSTATE 28P01|pq: password authentication failed")
 _SECRETS = ("password", "private_key", "secret_id", "token", "token_reviewer_jwt")
 PAGE = 1000  # keys asked for at once
-_CAPABILITY = {"get": "read", "list": "list", "post": "create or update", "put": "update", "delete": "delete"}
+_CAPABILITY = {
+    "get": ("read",),
+    "list": ("list",),
+    "post": ("create", "update"),
+    "put": ("update",),
+    "delete": ("delete",),
+}
+_SUDO_ALONE = ("sys/leases", "sys/audit")
 _SUDO = (
+    "sys/audit/",
     "sys/leases/lookup/",
     "sys/leases/revoke-prefix/",
     "sys/leases/revoke-force/",
@@ -346,12 +354,20 @@ class Client:
             return "No token was given; set token, VAULT_TOKEN or another auth_method."
         if not any("1 error occurred" in error for error in errors):
             return "The token is expired, revoked or unknown to this server."
-        needed = _CAPABILITY[method] + (" and sudo" if path == "sys/leases" or path.startswith(_SUDO) else "")
+        # Nothing below sys/ is created, as the server sees it.
+        needed = ("update",) if method == "post" and path.startswith("sys/") else _CAPABILITY[method]
+        sudo = path in _SUDO_ALONE or path.startswith(_SUDO)
         try:
             held = self._once("post", "/v1/sys/capabilities-self", {"paths": [path]}).json()["data"][path]
         except (_wire.WireError, _wire.LeaderlessError, ValueError, KeyError, TypeError):
-            return f"The token needs the capability {needed} on {path}."
-        return f"The token needs the capability {needed} on {path} and has {', '.join(held)} there."
+            held = []
+        # A write creates what is not there and updates what is; the server alone knows which it was, and refused that.
+        lacking = [one for one in needed if one not in held]
+        missing = [" or ".join(lacking)] if lacking else []
+        if sudo and "sudo" not in held:
+            missing.append("sudo")
+        has = f" and has {', '.join(held)} there" if held else ""
+        return f"The token needs the capability {' and '.join(missing) or ' or '.join(needed)} on {path}{has}."
 
     def _clean(self, said: str) -> str:
         """On one line, without the secrets we know of and without the piece of SQL that may hold a generated password."""

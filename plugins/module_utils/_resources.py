@@ -231,7 +231,7 @@ def _usable(server: Server, wanted: Values, plan: Plan) -> Findings:
     """What was written without being verified is tried all the same, and reported."""
     if wanted.get("verify_connection") is False:
         try:
-            server.ask("post", f"{MOUNT.said_in(wanted)}/reset/{wanted['name']}")
+            server.ask("put", f"{MOUNT.said_in(wanted)}/reset/{wanted['name']}")
         except Problem as error:
             yield Finding(f"The connection was written unverified, and Vault cannot use it: {error}")
 

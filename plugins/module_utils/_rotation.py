@@ -108,7 +108,7 @@ def _rotate_always(client: Client, wanted: Values) -> Values:
 
 def _rotate(client: Client, wanted: Values, known: Values | None = None) -> Values:
     warnings = _note(client, wanted, BEGUN, known)
-    client.ask("post", f"{MOUNT.said_in(wanted)}/rotate-root/{wanted['name']}", kind="rotate")
+    client.ask("put", f"{MOUNT.said_in(wanted)}/rotate-root/{wanted['name']}", kind="rotate")
     return {"changed": True, "rotated": True, "warnings": warnings or _note(client, wanted)}
 
 

@@ -44,7 +44,7 @@ def keep_or_end(session: Session, wanted: Values, check_mode: bool) -> Values:
 
         def end() -> Values:
             if held:
-                client.ask("post", f"{path}/secret-id-accessor/destroy", {"secret_id_accessor": accessor})
+                client.ask("put", f"{path}/secret-id-accessor/destroy", {"secret_id_accessor": accessor})
             return {"changed": bool(held)}
 
         return carry_out(end, {"changed": bool(held)}, check_mode)
@@ -66,7 +66,7 @@ def _said(option: str, wanted: Values) -> int:
 
 def _look_up(client: Client, path: str, accessor: str) -> Values:
     """What the server knows of a secret id; empty when it has ended."""
-    answer = client.ask("post", f"{path}/secret-id-accessor/lookup", {"secret_id_accessor": accessor}, absent_ok=True)
+    answer = client.ask("put", f"{path}/secret-id-accessor/lookup", {"secret_id_accessor": accessor}, absent_ok=True)
     return (answer or {}).get("data") or {}
 
 
@@ -80,7 +80,7 @@ def _good_for(held: Values) -> float:
 
 def _issue(client: Client, path: str, body: Values, wrap_ttl: int) -> Values:
     headers = {"X-Vault-Wrap-TTL": str(wrap_ttl)} if wrap_ttl else {}
-    answer = client.ask("post", f"{path}/secret-id", body, kind="issue", headers=headers)
+    answer = client.ask("put", f"{path}/secret-id", body, kind="issue", headers=headers)
     wrapped = answer.get("wrap_info")
     if wrapped:
         shown = {key: wrapped[key] for key in ("token", "accessor", "ttl", "creation_time", "creation_path")}

@@ -40,7 +40,7 @@ def rotate_static_role(session: Session, wanted: Values, check_mode: bool) -> Va
             raise Refused(missing)
         if not due:
             return foreseen
-        client.ask("post", path.replace("/static-roles/", "/rotate-role/"), kind="rotate")
+        client.ask("put", path.replace("/static-roles/", "/rotate-role/"), kind="rotate")
         now = STATIC_ROLE.describe(wanted, client.read(path))
         if now.get("last_vault_rotation") == described.get("last_vault_rotation"):
             raise NotConverged(f"Vault accepted the rotation of {path} and does not show it.")

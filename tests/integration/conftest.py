@@ -30,6 +30,7 @@ import urllib.error
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+import policies
 import psycopg2
 import pytest
 import yaml
@@ -193,6 +194,9 @@ class Play:
         self.environment: dict[str, str] = {}
         self.secrets: list[str] = []
         """What no run may print."""
+        self.as_root = False
+        """Runs get a token with the rights that docs/policies.md gives to what they use, unless this says otherwise."""
+        self._texts: list[str] = []
         self._count = 0
 
     def __call__(
@@ -211,15 +215,27 @@ class Play:
         log, record, home = here / "output", here / "record", here / "home"
         home.mkdir(mode=0o700)
         inventory = [word for host in self.inventory for word in ("-i", f"{host},")]
+        environment = {**self._environment(here, home), **self.environment, **(env or {})}
+        token = environment.setdefault("VAULT_TOKEN", self._token(what))
         with log.open("w") as stream:
             process = subprocess.Popen(
                 [Path(sys.executable).with_name("ansible-playbook"), *inventory, "-c", "local", playbook, *arguments],
                 stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, text=True, cwd=self.directory,
-                env={**self._environment(here, home), **self.environment, **(env or {})}, start_new_session=True,
+                env=environment, start_new_session=True,
             )  # fmt: skip
-        return Started(process, log, record, home, self.secrets)
+        return Started(process, log, record, home, [*self.secrets, *filter(None, [token])])
+
+    def _token(self, what: str) -> str:
+        """Enough for what this run, and what was written for it, may use; on whatever mount."""
+        if self.as_root:
+            return self.bao.token
+        names = used_in(f"import_playbook: {what}", *self._texts)
+        documented = policies.documented()
+        kinds = [policies.EVERY_LOGIN, *(f"{kind} {name}" for name in names for kind in ("module", "lookup"))]
+        return policies.token(self.bao, (rule.at("+") for kind in kinds for rule in documented.get(kind, ())))
 
     def write(self, name: str, text: str) -> str:
+        self._texts.append(text)
         path = self.directory / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
@@ -229,7 +245,7 @@ class Play:
         """Nothing of whoever runs the tests, but the way to the programs and to the collections."""
         kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
         return {
-            **kept, **self.bao.environment,
+            **kept, "VAULT_ADDR": self.bao.url, "VAULT_CACERT": str(self.bao.ca_cert),
             "LC_ALL": "C.UTF-8", "NO_PROXY": "127.0.0.1,localhost",
             "HOME": str(home), "ANSIBLE_HOME": str(home / ".ansible"), "ANSIBLE_ASYNC_DIR": str(home / "async"),
             "ANSIBLE_REMOTE_TEMP": str((unblank() if " " in str(home) else home / ".ansible") / "tmp"),
@@ -239,6 +255,18 @@ class Play:
             "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "LEASEHOLD_TEST_RECORD": str(here / "record"),
         }  # fmt: skip
+
+
+def used_in(*texts: str) -> set[str]:
+    """The modules and lookups of these playbooks, and of the playbooks and roles of ours that they use."""
+    names = {name for text in texts for name in re.findall(r"leasehold\.vault\.(\w+)", text)}
+    playbooks = {
+        name for text in texts for name in re.findall(r"import_playbook: leasehold\.vault\.(\w+)$", text, re.MULTILINE)
+    }
+    files = [ROOT / "playbooks" / f"{name}.yml" for name in playbooks]
+    files += [file for name in names for file in (ROOT / "roles" / name / "tasks").glob("*.yml")]
+    inside = [text for text in (file.read_text() for file in files) if text not in texts]
+    return used_in(*texts, *inside) if inside else names
 
 
 @functools.cache

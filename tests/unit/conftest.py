@@ -27,6 +27,7 @@ import threading
 import typing as t
 from pathlib import Path
 
+import policies
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,6 +177,10 @@ class World:
     def connect(self, options: Values) -> Session:
         raise NotImplementedError
 
+    def login_for(self, module_name: str, mount: str) -> Values:
+        """The options with which a module logs in."""
+        return {}
+
     @contextlib.contextmanager
     def same_afterwards(self) -> Iterator[None]:
         """The server shows the same afterwards, whatever was sent."""
@@ -294,6 +299,15 @@ class RealWorld(World):
     def connect(self, options: Values) -> Session:
         return log_in(options)
 
+    def login_for(self, module_name: str, mount: str) -> Values:
+        """A token that may do exactly what the documentation says is enough for this module."""
+        documented = policies.documented()
+        rules = [*documented[policies.EVERY_LOGIN], *documented[f"module {module_name}"]]
+        usable = (
+            mount if "\n" not in mount else self.mount
+        )  # what is no mount is refused before anybody asks for rights
+        return {"token": policies.token(self.server, (rule.at(usable) for rule in rules))}
+
     def clean_up(self) -> None:
         for mount, held in (self.client.read("sys/mounts") or {}).items():
             if held["type"] == "database":
@@ -365,6 +379,9 @@ def validated(module_name: str, given: Values) -> Values:
     return t.cast("Values", result.validated_parameters)
 
 
+MOUNTS = ("mount", "database_mount_path", "mount_path", "engine_mount_point")
+
+
 class Runner:
     """Runs modules on one server."""
 
@@ -375,7 +392,9 @@ class Runner:
 
     def __call__(self, module_name: str, check: bool = False, **options: t.Any) -> Values:
         task, known = module_named(module_name).TASK, specification_of(module_name)["argument_spec"]
-        given = {"mount": self.world.mount, **self.world.options, **options}
+        mount = next((options[word] for word in MOUNTS if options.get(word)), self.world.mount)
+        login = {} if {"auth_method", "token"} & options.keys() else self.world.login_for(module_name, mount)
+        given = {"mount": self.world.mount, **self.world.options, **login, **options}
         named = {word for key, spec in known.items() for word in (key, *spec.get("aliases", ()))}
         if any(alias in options for alias in known.get("mount", {}).get("aliases", ())):
             del given["mount"]

@@ -339,6 +339,23 @@ def test_a_missing_right_is_named_with_its_path_and_what_is_held(client, stub):
         client.write("x/y", {})
 
 
+@pytest.mark.parametrize(
+    ("path", "held", "needed"),
+    [
+        ("x/y", ["update"], "create on x/y and has update"),
+        ("x/y", ["create"], "update on x/y and has create"),
+        ("sys/mounts/x", ["deny"], "update on sys/mounts/x and has deny"),
+        ("sys/auth/x", ["deny"], "update and sudo on sys/auth/x and has deny"),
+        ("sys/auth/x", ["update"], "sudo on sys/auth/x and has update"),
+        ("sys/auth/x", ["sudo"], "update on sys/auth/x and has sudo"),
+    ],
+)
+def test_of_a_missing_right_only_what_is_missing_is_named(client, stub, path, held, needed):
+    stub.answers = [(403, errors("1 error occurred:\n\t* permission denied\n\n")), (200, {"data": {path: held}})]
+    with pytest.raises(Forbidden, match=f"needs the capability {needed} there"):
+        client.write(path, {})
+
+
 def test_a_missing_right_is_named_when_the_server_does_not_say_what_is_held(client, stub):
     stub.answers = [(403, errors("1 error occurred:\n\t* permission denied\n\n"))] * 2
     with pytest.raises(Forbidden, match=r"needs the capability list and sudo on sys/leases/lookup/x"):

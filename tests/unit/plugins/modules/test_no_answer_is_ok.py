@@ -127,7 +127,7 @@ def test_a_token_without_rights_names_the_path_and_the_capability(reached, power
         "auth_mount_info": ("read", "read and sudo", "sys/auth/"),
         "auth_role": ("read", "read", "auth/"),
         "auth_role_info": ("read", "read", "auth/"),
-        "approle_secret_id": ("write", "create or update", "auth/"),
+        "approle_secret_id": ("write", "update", "auth/"),
     }.get(module, ("read", "read", "database-of-nobody/"))
     assert f"Not allowed to {tried}" in sentence
     assert f"needs the capability {needed} on {path}" in sentence
