@@ -307,21 +307,31 @@ class Authority:
         self._certificate = self._sign(name, self._key.public_key(), [], is_authority=True)
         self.certificate = self._pem(self._certificate)
 
-    def issue(self) -> tuple[bytes, bytes]:
-        """A certificate for this machine's loopback address and its key, both as PEM."""
+    def issue(
+        self, names: Sequence[str] = ("localhost", HOST), begins: int = -1, ends: int = 30
+    ) -> tuple[bytes, bytes]:
+        """A certificate, by default for this machine's loopback address, and its key, both as PEM; valid from and to in days from now."""
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ec
 
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(HOST))]
-        certificate = self._sign("localhost", key.public_key(), names, is_authority=False)
+        given = [x509.IPAddress(ipaddress.ip_address(name)) if name == HOST else x509.DNSName(name) for name in names]
+        certificate = self._sign(names[0], key.public_key(), given, is_authority=False, begins=begins, ends=ends)
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         return self._pem(certificate), private
 
-    def _sign(self, subject: str, public_key: t.Any, names: Sequence[t.Any], is_authority: bool) -> t.Any:
+    def _sign(
+        self,
+        subject: str,
+        public_key: t.Any,
+        names: Sequence[t.Any],
+        is_authority: bool,
+        begins: int = -1,
+        ends: int = 30,
+    ) -> t.Any:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
         from cryptography.x509.oid import NameOID
@@ -336,8 +346,8 @@ class Authority:
             .issuer_name(distinguished(self._name))
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(today - datetime.timedelta(hours=1))
-            .not_valid_after(today + datetime.timedelta(days=30))
+            .not_valid_before(today + datetime.timedelta(days=begins))
+            .not_valid_after(today + datetime.timedelta(days=ends))
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
             .add_extension(self._key_usage(is_authority), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)

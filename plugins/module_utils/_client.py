@@ -242,9 +242,7 @@ class Client:
             except _wire.WireError as error:
                 in_doubt = error.redirected
                 if error.untrusted:
-                    raise VaultError(
-                        f"Could not trust {self.url}: {_reason(error)}. Name the authority that signed its certificate in ca_cert."
-                    ) from None
+                    raise VaultError(f"Could not trust {self.url}: {_distrust(error)}.") from None
                 if last or not (error.never_sent or kind == "repeat"):
                     what = "could not be reached" if error.never_sent else "did not answer"
                     doubt = _DOUBT if self._in_doubt(kind, in_doubt or not error.never_sent) else ""
@@ -423,12 +421,25 @@ def _means_absent(status: int, errors: t.Sequence[str]) -> bool:
     )
 
 
+_DISTRUST = (
+    ("mismatch", "its certificate is for another name. Use a name in url that the certificate holds"),
+    ("expired", "its certificate has expired. Renew it on the server"),
+    ("not yet valid", "its certificate is not valid yet. Look at the clocks"),
+    ("certificate verify failed", "its certificate does not verify. Name the authority that signed it in ca_cert"),
+    ("PROTOCOL", "it offers nothing newer than TLS 1.1, which does not protect. Let the server offer TLS 1.2 or newer"),
+    ("WRONG_VERSION_NUMBER", "it does not speak TLS there. Correct the port in url, or turn TLS on at the server"),
+    ("RECORD_LAYER_FAILURE", "it does not speak TLS there. Correct the port in url, or turn TLS on at the server"),
+)
+
+
+def _distrust(error: BaseException) -> str:
+    """Why TLS did not come about, and what to do; what is not known here is quoted."""
+    return next((why for words, why in _DISTRUST if words in str(error)), _reason(error))
+
+
 def _reason(error: BaseException) -> str:
     """The last link of a chain of wrapped network errors, without the object addresses in it."""
     text = str(error)
-    certificate = re.search(r"certificate verify failed: ([^(\"']+)", text)
-    if certificate:
-        return f"its certificate does not verify ({certificate.group(1).strip()})"
     refused = re.search(
         r"(Connection refused|Name or service not known|[Tt]imed out|Connection reset by peer|Connection aborted)", text
     )

@@ -21,6 +21,11 @@ class Problem(Exception):
         super().__init__(sentence)
         self.result = result
 
+    def add_warnings(self, warnings: t.Sequence[str]) -> None:
+        """What the user should know although, or because, it failed."""
+        if warnings:
+            self.result["warnings"] = [*warnings, *self.result.get("warnings", ())]
+
 
 class Refused(Problem):
     """Not sent to the server, because the server would ignore it, break on it, or lose something."""

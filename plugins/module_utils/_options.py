@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
@@ -145,8 +146,8 @@ def auth_mount(options: Values) -> str:
 
 
 def _loopback(url: str) -> bool:
-    host = url.split("//", 1)[1].split("/", 1)[0]
-    return host.startswith(("127.", "localhost", "[::1]"))
+    host = url.split("//", 1)[1].split("/", 1)[0].rpartition("@")[2]
+    return bool(re.fullmatch(r"(?:127(?:\.\d+){3}|localhost|\[::1\])(?::\d+)?", host))
 
 
 def _proxies(said: t.Any) -> dict[str, str]:
