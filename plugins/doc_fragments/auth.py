@@ -82,6 +82,8 @@ options:
       - 'Environment: E(VAULT_AUTH_PASSWORD).'
       - 'Variable: C(leasehold_auth_password), C(ansible_hashi_vault_password).'
     type: str
+notes:
+  - 'A token needs no more rights than C(docs/policies.md) of this collection lists for the plugin.'
 """
 
     PLUGINS = r"""
