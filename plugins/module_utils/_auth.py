@@ -53,10 +53,24 @@ class Session(t.NamedTuple):
         return []
 
 
+def leave_no_core() -> None:
+    """When this process or a child of it crashes, its memory, and the secrets in it, are not written into a file."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 def log_in(options: Values) -> Session:
     """A logged-in session as the options describe it."""
     arguments, warnings = client_arguments(options)
-    client = Client(**arguments)
+    try:
+        return _log_in(Client(**arguments), options, warnings)
+    except Problem as problem:
+        problem.add_warnings(warnings)
+        raise
+
+
+def _log_in(client: Client, options: Values, warnings: list[str]) -> Session:
     method = options.get("auth_method") or "token"
     client.mask(options.get("secret_id"), options.get("auth_password"))
     if method == "none":

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, leave_no_core, log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
 from ansible_collections.leasehold.vault.plugins.module_utils._options import argument_spec
@@ -56,8 +56,9 @@ class Task:
         session = connect(options)
         try:
             result = self.run(session, options, check_mode)
-        except Problem:
+        except Problem as problem:
             session.log_out()
+            problem.add_warnings(session.warnings)
             raise
         left = [] if self.keeps_token and result["credentials"]["lease_id"] else session.log_out()
         result["warnings"] = [*session.warnings, *result.get("warnings", ()), *left]
@@ -66,6 +67,7 @@ class Task:
     def as_module(self) -> None:
         from ansible.module_utils.basic import AnsibleModule
 
+        leave_no_core()
         module = AnsibleModule(**self.specification)
         module.no_log_values.update(secrets_within(module.params))
         try:

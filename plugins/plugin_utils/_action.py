@@ -21,10 +21,12 @@ import os
 import sys
 import typing as t
 
+from ansible import constants as _constants
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.leasehold.vault.plugins.module_utils import _wire
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
@@ -38,6 +40,11 @@ from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import (
     session_of_run,
 )
 
+constants = t.cast("t.Any", _constants)
+KEPT = (
+    "keep_remote_files leaves the arguments of every module on its target, with the secrets among them. Remove Ansible's temporary directories "
+    "there (remote_tmp) when you have seen enough."
+)
 HAS_HVAC = importlib.util.find_spec("hvac") is not None
 
 if t.TYPE_CHECKING:
@@ -45,6 +52,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._module import Task
 
 Values = dict[str, t.Any]
+display = Display()
 VALIDATED = ("mutually_exclusive", "required_together", "required_one_of", "required_if", "required_by")
 end_of_run()
 if HAS_HVAC:
@@ -66,6 +74,8 @@ class LeaseholdAction(ActionBase):
         if HAS_HVAC and self._controller_is_target(variables):
             result.update(perform_here(self.task, self._task.action, arguments, bool(self._task.check_mode)))
         else:
+            if constants.DEFAULT_KEEP_REMOTE_FILES:
+                display.warning(KEPT)
             result.update(
                 self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val)
             )

@@ -20,7 +20,7 @@ import time
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import leave_no_core, log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._leases import revoke
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
@@ -119,5 +119,6 @@ _end: list[EndOfRun] = []
 def end_of_run() -> EndOfRun:
     """To be called first in the main process, when plugins are loaded there."""
     if not _end:
+        leave_no_core()
         _end.append(EndOfRun())
     return _end[0]

@@ -19,7 +19,7 @@ from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 from ansible_collections.leasehold.vault.plugins.module_utils import _options
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, leave_no_core, log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._credentials import (
     effective_life,
     expiry,
@@ -40,6 +40,7 @@ if t.TYPE_CHECKING:
 Values = dict[str, t.Any]
 display = Display()
 CALLBACK = "leasehold.vault.revoke_leases"
+leave_no_core()
 
 
 class CredentialsLookup(LookupBase):
@@ -52,6 +53,8 @@ class CredentialsLookup(LookupBase):
         try:
             return [self.credentials(_role(term)) for term in terms]
         except Problem as problem:
+            for warning in problem.result.get("warnings", ()):
+                display.warning(warning)
             raise AnsibleLookupError(str(problem)) from None
 
     def credentials(self, role: str) -> Values:

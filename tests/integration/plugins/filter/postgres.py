@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import typing as t
 
 import psycopg2
@@ -56,6 +57,12 @@ def process(_value: t.Any) -> int:
     return os.getpid()
 
 
+def crash(_value: t.Any) -> t.NoReturn:
+    """End as a process does whose memory is broken."""
+    os.kill(os.getpid(), signal.SIGABRT)
+    raise AssertionError("that was the end")
+
+
 class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
@@ -64,4 +71,5 @@ class FilterModule:
             "in_the_way": in_the_way,
             "local_tmp": local_tmp,
             "process": process,
+            "crash": crash,
         }
