@@ -355,8 +355,9 @@ class Client:
         # Nothing below sys/ is created, as the server sees it.
         needed = ("update",) if method == "post" and path.startswith("sys/") else _CAPABILITY[method]
         sudo = path in _SUDO_ALONE or path.startswith(_SUDO)
+        asked = f"{path.rstrip('/')}/" if method == "list" else path
         try:
-            held = self._once("post", "/v1/sys/capabilities-self", {"paths": [path]}).json()["data"][path]
+            held = self._once("post", "/v1/sys/capabilities-self", {"paths": [asked]}).json()["data"][asked]
         except (_wire.WireError, _wire.LeaderlessError, ValueError, KeyError, TypeError):
             held = []
         # A write creates what is not there and updates what is; the server alone knows which it was, and refused that.
