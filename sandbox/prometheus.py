@@ -1,0 +1,118 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prometheus and promtool: those of the machine, else Debian's, fetched without the right to install anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import typing as t
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from servers import CACHE, HOST, Server, ServerError, free_port
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Values = dict[str, t.Any]
+
+
+def programs() -> Path:
+    """The directory of `prometheus` and `promtool`."""
+    found = shutil.which("prometheus")
+    return Path(found).parent if found and shutil.which("promtool") else fetch(CACHE / "prometheus")
+
+
+def fetch(target: Path) -> Path:
+    """Make `target` (an own directory), unless it is there already; return the directory of the programs."""
+    bindir = target / "usr" / "bin"
+    if not bindir.is_dir():
+        if not shutil.which("apt-get"):
+            raise ServerError("there is neither a Prometheus on this machine nor apt-get to fetch Debian's with")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as workshop:
+            made = Path(workshop) / "made"
+            _run(["dpkg-deb", "--extract", _download(Path(workshop)), made])
+            shutil.rmtree(target, ignore_errors=True)
+            made.rename(target)  # at once, so that nobody ever sees half of it
+    return bindir
+
+
+def _download(workshop: Path) -> Path:
+    """The package, checked by apt. Lists of our own, because the machine's may be missing, and are root's to refresh."""
+    lists = workshop / "lists"
+    (lists / "partial").mkdir(parents=True)
+    ours = ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={workshop}"]
+    if os.geteuid() == 0:
+        ours += ["-o", "APT::Sandbox::User=root"]  # the directory is not open to _apt
+    try:
+        _run(["apt-get", "download", "prometheus"], workshop)
+    except ServerError:
+        _run(["apt-get", *ours, "update"], workshop)
+        _run(["apt-get", *ours, "download", "prometheus"], workshop)
+    return next(workshop.glob("prometheus_*.deb"))
+
+
+def _run(command: Sequence[str | Path], directory: Path | None = None) -> None:
+    done = subprocess.run(
+        command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise ServerError(f"{' '.join(map(str, command[:2]))} failed:\n{done.stdout[-2000:]}")
+
+
+class Prometheus(Server):
+    """A Prometheus that runs with a configuration of others; `reload()` makes it read the files again."""
+
+    name = "prometheus"
+    gentle = signal.SIGTERM
+    hard = signal.SIGKILL
+
+    def __init__(self, config: Path) -> None:
+        super().__init__()
+        self.config = config
+        self.port = free_port()
+        self.url = f"http://{HOST}:{self.port}"
+
+    def prepare(self) -> None:
+        pass
+
+    def command(self) -> Sequence[str | Path]:
+        return [
+            programs() / "prometheus", f"--config.file={self.config}", f"--storage.tsdb.path={self.directory / 'data'}",
+            f"--web.listen-address={HOST}:{self.port}", "--log.level=warn",
+        ]  # fmt: skip
+
+    def is_ready(self) -> bool:
+        try:
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{self.url}/-/ready", timeout=5).close()
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
+
+    def reload(self) -> None:
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGHUP)
+
+    def ask(self, path: str, **parameters: str) -> t.Any:
+        """The `data` of an answer of its API."""
+        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=30) as answer:
+            return json.load(answer)["data"]
+
+    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """What an expression is now: labels and value of each series."""
+        return [(one["metric"], float(one["value"][1])) for one in self.ask("query", query=expression)["result"]]
+
+    def firing(self) -> dict[str, Values]:
+        """The alerts that fire, by name."""
+        alerts = self.ask("alerts")["alerts"]
+        return {alert["labels"]["alertname"]: alert for alert in alerts if alert["state"] == "firing"}
