@@ -1,15 +1,21 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prometheus and promtool: those of the machine, else Debian's, fetched without the right to install anything."""
+"""Prometheus and promtool: those of the machine, else Debian's, fetched without the right to install anything.
+
+python sandbox/prometheus.py where               # the directory of the programs
+python sandbox/prometheus.py ask CONFIG QUERY    # run one with this configuration until it can answer, and say what
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import typing as t
 import urllib.error
@@ -17,7 +23,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from servers import CACHE, HOST, Server, ServerError, free_port
+from servers import CACHE, HOST, Server, ServerError, free_port, wait_for
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,3 +122,30 @@ class Prometheus(Server):
         """The alerts that fire, by name."""
         alerts = self.ask("alerts")["alerts"]
         return {alert["labels"]["alertname"]: alert for alert in alerts if alert["state"] == "firing"}
+
+
+def ask(config: Path, query: str) -> None:
+    with Prometheus(config) as server:
+        wait_for(f"an answer to {query}", lambda: bool(server.query(query)))
+        print(json.dumps({"answer": server.query(query), "firing": sorted(server.firing())}))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Find Prometheus, or ask one.")
+    parser.add_argument("action", choices=["where", "ask"])
+    parser.add_argument("config", type=Path, nargs="?")
+    parser.add_argument("query", nargs="?", default="up")
+    arguments = parser.parse_args()
+    try:
+        if arguments.action == "where":
+            print(programs())
+        else:
+            ask(arguments.config, arguments.query)
+    except ServerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -118,8 +118,11 @@ PARTS = [
     Part("changelog", "the changelog and its fragments", [Command(["antsibull-changelog", "lint"])], "changelogs"),
     Part(
         "molecule",
-        "whole set-ups, applications and their agents: converge, again, verify",
-        [Command(["molecule", "test", "--scenario-name", name]) for name in ("whole_setup", "applications", "agent")],
+        "whole set-ups, applications, agents, monitoring: converge, again, verify",
+        [
+            Command(["molecule", "test", "--scenario-name", name])
+            for name in ("whole_setup", "applications", "agent", "monitoring")
+        ],
         needs="extensions/molecule/whole_setup",
     ),
     Part(

@@ -1,0 +1,318 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""OneUptime, the heartbeat, Grafana's files and the questions to the audit log."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import grp
+import http.server
+import json
+import os
+import re
+import shlex
+import subprocess
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import prometheus
+import pytest
+import yaml
+
+from .conftest import extra
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import servers
+
+    from .conftest import Ground, Play
+
+Values = dict[str, t.Any]
+OWNER, GROUP = getpass.getuser(), grp.getgrgid(os.getegid()).gr_name
+TOKEN = "9c8806e0-a4aa-11ee-be95-010d5967b068"
+IDS = {"operational": "id-up", "offline": "id-down", "severity": "id-critical"}
+
+
+class Endpoint:
+    """In the place of OneUptime: takes everything, and remembers it."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, Values]] = []
+        endpoint = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                endpoint.taken.append((self.path, json.loads(body)))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_arguments: t.Any) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/heartbeat/very-secret-key"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+@pytest.fixture
+def oneuptime() -> Iterator[Endpoint]:
+    endpoint = Endpoint()
+    yield endpoint
+    endpoint.server.shutdown()
+    endpoint.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def engine(ground: Callable[[servers.PostgreSQL, str], Ground], postgres: servers.PostgreSQL) -> Ground:
+    made = ground(postgres, "beating")
+    made.role("app")
+    return made
+
+
+# -- heartbeat --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_heartbeat_reports_what_came_of_it(engine: Ground, play: Play, oneuptime: Endpoint) -> None:
+    play.secrets.append("very-secret-key")
+    settings = extra(lease_monitoring_heartbeat_mount=engine.mount, lease_monitoring_heartbeat_role="app")
+    environment = {"ONEUPTIME_HEARTBEAT_URL": oneuptime.url}
+    assert play("leasehold.vault.heartbeat", *settings, "-vvv", env=environment).changes == 0
+    ((path, report),) = oneuptime.taken
+    assert path == "/heartbeat/very-secret-key"
+    assert report["status"] == "ok"
+    assert report["role"] == f"{engine.mount}/app"
+    assert report["lease_duration"] == 3600
+    assert engine.leases("app") == [], "the user is gone again"
+
+    engine.role("app", creation_statements=["SELECT 1/0"])
+    failed = play("leasehold.vault.heartbeat", *settings, "-vvv", env=environment, ok=False)
+    engine.role("app")
+    assert failed.code == 2
+    report = oneuptime.taken[1][1]
+    assert report["status"] == "failed"
+    assert "division by zero" in report["error"]
+    assert "division by zero" in failed.output
+
+
+def test_the_timers_command_does_the_same(
+    engine: Ground, play: Play, oneuptime: Endpoint, bao: servers.OpenBao
+) -> None:
+    play.secrets += ["very-secret-key", bao.token]
+    units, etc = play.directory / "units", play.directory / "etc"
+    units.mkdir()
+    settings = {
+        "lease_monitoring_parts": ["heartbeat"], "lease_monitoring_heartbeat_url": oneuptime.url,
+        "lease_monitoring_heartbeat_environment": bao.environment, "lease_monitoring_heartbeat_user": OWNER,
+        "lease_monitoring_heartbeat_directory": str(etc), "lease_monitoring_heartbeat_mount": engine.mount,
+        "lease_monitoring_heartbeat_role": "app", "lease_monitoring_units": str(units), "lease_monitoring_units_start": False,
+    }  # fmt: skip
+    # The environment is given in a file: what stands in a command line is seen by others.
+    variables = play.write("settings.yml", yaml.safe_dump(settings))
+    play("leasehold.vault.monitoring", "-e", f"@{variables}", "-vvv", "--diff")
+    assert play("leasehold.vault.monitoring", "-e", f"@{variables}").changes == 0
+    assert (etc / "heartbeat.env").stat().st_mode & 0o777 == 0o600
+    assert etc.stat().st_mode & 0o777 == 0o700
+
+    service = (units / "leasehold-heartbeat.service").read_text()
+    assert "very-secret-key" not in service
+    assert f"EnvironmentFile={etc}/heartbeat.env" in service
+    assert "OnUnitActiveSec=5min" in (units / "leasehold-heartbeat.timer").read_text()
+    # What systemd would run, with what it would read from the file.
+    lines = [shlex.split(line)[0] for line in (etc / "heartbeat.env").read_text().splitlines()]
+    environment = dict(line.split("=", 1) for line in lines)
+    home = play.directory / "home"
+    home.mkdir(mode=0o700)
+    command = shlex.split(re.findall(r"^ExecStart=(.*)$", service, re.MULTILINE)[0])
+    kept = {
+        name: value for name, value in play._environment(play.directory, home).items() if not name.startswith("VAULT_")
+    }
+    done = subprocess.run(command, env=kept | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert oneuptime.taken[0][1]["status"] == "ok"
+
+
+# -- OneUptime --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_collector_scrapes_as_prometheus_does_and_sends_with_its_token(play: Play, bao: servers.OpenBao) -> None:
+    play.secrets += [TOKEN, bao.token]
+    directory = play.directory / "otelcol"
+    directory.mkdir()
+    settings = {
+        "lease_monitoring_parts": ["collector"], "lease_monitoring_oneuptime_token": TOKEN, "lease_monitoring_token": bao.token,
+        "lease_monitoring_ca_cert": str(bao.ca_cert), "lease_monitoring_collector_directory": str(directory),
+        "lease_monitoring_collector_owner": OWNER, "lease_monitoring_collector_group": GROUP, "lease_monitoring_collector_reload": [],
+        "lease_monitoring_collector_audit_file": "/var/log/openbao/audit.log", "lease_monitoring_scrape_interval": "1s",
+    }  # fmt: skip
+    variables = play.write("settings.yml", yaml.safe_dump(settings))
+    play("leasehold.vault.monitoring", "-e", f"@{variables}", "-vvv", "--diff")
+    assert play("leasehold.vault.monitoring", "-e", f"@{variables}").changes == 0
+    for name in ("oneuptime", "vault"):
+        assert (directory / f"{name}.token").stat().st_mode & 0o777 == 0o400
+    text = (directory / "config.yaml").read_text()
+    assert TOKEN not in text
+    assert bao.token not in text
+
+    config = yaml.safe_load(text)
+    exporter = config["exporters"]["otlphttp"]
+    assert exporter["endpoint"] == "https://oneuptime.com/otlp"
+    (file,) = re.fullmatch(r"\$\{file:(.*)\}", exporter["headers"]["x-oneuptime-token"]).groups()
+    assert Path(file).read_text() == TOKEN, "and no line end, which no header may have"
+    for pipeline in config["service"]["pipelines"].values():
+        for kind in ("receivers", "processors", "exporters"):
+            assert set(pipeline[kind]) <= set(config[kind])
+    assert set(config["service"]["pipelines"]) == {"metrics", "logs"}
+
+    # The receiver takes Prometheus' own configuration, so Prometheus can tell whether it works.
+    scraping = play.directory / "prometheus.yml"
+    scraping.write_text(yaml.safe_dump(config["receivers"]["prometheus"]["config"]))
+    with prometheus.Prometheus(scraping) as server:
+        deadline = time.monotonic() + 30
+        while not server.query('vault_core_active{job="vault"}'):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def test_the_monitors_find_leaked_users(engine: Ground, play: Play) -> None:
+    database = {
+        "name": "production-db", "host": "db", "port": 5433, "database": "appdb", "sslmode": "verify-full",
+        "admin": {"username": "vault_admin", "password": "never-to-be-seen"},
+    }  # fmt: skip
+    play.secrets.append("never-to-be-seen")
+    run = play(
+        "leasehold.vault.monitoring", "--diff",
+        *extra(lease_monitoring_parts=["oneuptime"], lease_monitoring_oneuptime_ids=IDS, vault_databases=[database]),
+    )  # fmt: skip
+    assert run.changes == 1
+    text = (play.directory / "oneuptime-monitors.json").read_text()
+    assert "never-to-be-seen" not in text
+    heartbeat, leaked = (monitor["data"] for monitor in json.loads(text))
+    assert (heartbeat["monitorType"], leaked["monitorType"]) == ("Incoming Request", "SQL Query")
+
+    query = step_of(leaked)["sqlMonitor"]
+    assert query["password"] == "{{monitorSecrets.leasehold}}"
+    assert (query["host"], query["port"], query["databaseName"], query["useSsl"]) == ("db", 5433, "appdb", True)
+    bad, good = criteria_of(leaked)
+    assert [bad["monitorStatusId"], good["monitorStatusId"]] == ["id-down", "id-up"]
+    assert bad["incidents"][0]["incidentSeverityId"] == "id-critical"
+    assert [one["checkOn"] for one in bad["filters"]] == ["SQL Query Scalar Value", "SQL Query Error", "SQL Is Online"]
+    failed, stopped, _beats = criteria_of(heartbeat)
+    assert failed["filters"][0]["value"] == '"status": "failed"', "as the report says it"
+    assert stopped["filters"][0] == {
+        "checkOn": "Incoming Request",
+        "filterType": "Not Recieved In Minutes",
+        "value": "15",
+    }
+
+    # The query, on a real database, as a user without any right.
+    engine.sql("CREATE ROLE beating_monitor LOGIN PASSWORD 'monitor'")
+
+    def leaked_users() -> int:
+        login = {"user": "beating_monitor", "password": "monitor"}
+        with (
+            contextlib.closing(engine.server.connect(engine.database, **login)) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(query["query"])
+            return t.cast("int", cursor.fetchone()[0])
+
+    before = leaked_users()
+    user = engine.issue("app")["username"]
+    assert leaked_users() == before, "one that is held is not leaked"
+    engine.sql(
+        f"""ALTER ROLE "{user}" VALID UNTIL '{time.strftime("%Y-%m-%d %H:%M:%S+00", time.gmtime(time.time() - 1200))}'"""
+    )
+    assert leaked_users() == before + 1
+
+
+def step_of(monitor: Values) -> Values:
+    (step,) = monitor["monitorSteps"]["value"]["monitorStepsInstanceArray"]
+    return t.cast("Values", step["value"])
+
+
+def criteria_of(monitor: Values) -> list[Values]:
+    criteria = step_of(monitor)["monitorCriteria"]["value"]["monitorCriteriaInstanceArray"]
+    return [criterion["value"] for criterion in criteria]
+
+
+# -- Grafana ----------------------------------------------------------------------------------------------------------------
+
+
+def test_grafana_is_told_where_the_dashboard_is(play: Play) -> None:
+    (play.directory / "provisioning").mkdir()
+    settings = extra(
+        lease_monitoring_parts=["grafana"], lease_monitoring_grafana_dashboards=str(play.directory / "dashboards"),
+        lease_monitoring_grafana_provisioning=str(play.directory / "provisioning"), lease_monitoring_grafana_group=GROUP,
+    )  # fmt: skip
+    play("leasehold.vault.monitoring", *settings)
+    assert play("leasehold.vault.monitoring", *settings).changes == 0
+    provider = yaml.safe_load((play.directory / "provisioning" / "leasehold.yml").read_text())["providers"][0]
+    assert json.loads((play.directory / "dashboards" / "leasehold.json").read_text())["uid"] == "leasehold"
+    assert provider["options"]["path"] == str(play.directory / "dashboards")
+
+
+# -- audit ------------------------------------------------------------------------------------------------------------------
+
+
+def asked(play: Play, log: Path | str, **question: str) -> tuple[list[Values], str]:
+    variables = {f"leasehold_audit_{name}": value for name, value in {"log": str(log), **question}.items()}
+    run = play("leasehold.vault.audit", *extra(**variables))
+    assert run.changes == 0
+    return run.result("Answer")["ansible_facts"]["lease_monitoring_held"], " ".join(
+        run.said("What the log does not tell")[0]
+    )
+
+
+def moment(offset: float = 0) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + offset))
+
+
+def test_which_application_held_which_user(engine: Ground, play: Play, bao: servers.OpenBao) -> None:
+    login = engine.approle("shop")
+    token = bao.request(
+        "POST", f"auth/{login['VAULT_AUTH_MOUNT']}/login",
+        {"role_id": login["VAULT_ROLE_ID"], "secret_id": login["VAULT_SECRET_ID"]},
+    )["auth"]["client_token"]  # fmt: skip
+    answer = bao.request("GET", f"{engine.mount}/creds/app", token=token)
+    user = answer["data"]["username"]
+    time.sleep(2.1)
+    then = moment()
+    engine.issue("app")
+    time.sleep(1.1)
+
+    # Hashed, as it is by default: found by what the name itself tells.
+    held, missing = asked(play, bao.audit_path, user=user)
+    assert [(one["application"], one["lease_id"]) for one in held] == [("shop", answer["lease_id"])]
+    assert "user names as hashes only" in missing
+    hashed = bao.request("POST", "sys/audit-hash/main", {"input": user})["data"]["hash"]
+    assert asked(play, bao.audit_path, user=hashed)[0] == held
+    held, missing = asked(play, bao.audit_path, at=then, application="shop")
+    assert [one["lease_id"] for one in held] == [answer["lease_id"]]
+    assert "max_ttl" in missing
+    held, missing = asked(play, bao.audit_path, at=moment(-86400), role="app", max_ttl="1h")
+    assert held == []
+    assert "cannot tell all about" in missing
+
+    # In clear, once the mount says so; and the end is known when the token gives everything back.
+    bao.request("POST", f"sys/mounts/{engine.mount}/tune", {"audit_non_hmac_response_keys": ["username"]})
+    clear = bao.request("GET", f"{engine.mount}/creds/app", token=token)
+    bao.request("POST", "auth/token/revoke-self", {}, token=token)
+    (one,), _missing = asked(play, bao.audit_path, user=clear["data"]["username"])
+    assert (one["application"], one["lease_id"]) == ("shop", clear["lease_id"])
+    assert one["ended"] is not None
+    held, _missing = asked(play, bao.audit_path, at=moment(3), application="shop", max_ttl="1h")
+    assert held == []
+
+
+def test_a_log_that_cannot_tell_says_so(play: Play, tmp_path: Path) -> None:
+    (tmp_path / "empty.log").write_text("")
+    held, missing = asked(play, tmp_path / "empty.log", at="14:05")
+    assert held == []
+    assert "There is no answer of a server" in missing
+    assert "Nobody is found" in missing
