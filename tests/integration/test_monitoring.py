@@ -185,9 +185,11 @@ def served(directory: Path) -> Iterator[str]:
 
     server = http.server.ThreadingHTTPServer((servers.HOST, 0), functools.partial(Quiet, directory=str(directory)))
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield f"{servers.HOST}:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    try:
+        yield f"{servers.HOST}:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture(scope="module")
