@@ -47,7 +47,10 @@ Values = dict[str, t.Any]
 
 
 class BareOpenBao(servers.OpenBao):
-    """Without telemetry and audit log of its own; it reads the files in `conf.d` as well, as a packaged one does."""
+    """Without telemetry and audit log of its own; it reads the files in `conf.d` as well, as a packaged one does.
+
+    It takes audit devices over its API, as Vault does, and lets its storage be written.
+    """
 
     @property
     def conf(self) -> Path:
@@ -62,7 +65,8 @@ class BareOpenBao(servers.OpenBao):
         return [*super().command(), f"-config={self.conf}"]
 
     def _config(self) -> str:
-        return super()._config().partition("audit ")[0]
+        ours = "raw_storage_endpoint = true\nunsafe_allow_api_audit_creation = true\n"
+        return ours + super()._config().partition("audit ")[0]
 
 
 class Watched:
@@ -105,8 +109,8 @@ class Watched:
             "lease_monitoring_prometheus_directory": str(self.directory / "prometheus"),
             "lease_monitoring_prometheus_owner": ME["owner"], "lease_monitoring_prometheus_group": ME["group"],
             "lease_monitoring_prometheus_reload": [], "lease_monitoring_promtool": str(tools / "promtool"),
-            "lease_monitoring_scrape_interval": "1s", "lease_monitoring_window": f"{WINDOW}s", "lease_monitoring_down_for": "2s",
-            "lease_monitoring_baseline": "1m", "lease_monitoring_issue_rate_for": "1s", "lease_monitoring_issue_rate_floor": 2,
+            "lease_monitoring_scrape_interval": "1s", "lease_monitoring_window": f"{WINDOW}s", "lease_monitoring_down_for": "5s",
+            "lease_monitoring_baseline": "1m", "lease_monitoring_issue_rate_for": "1s", "lease_monitoring_issue_rate_floor": 0.5,
             "lease_monitoring_lease_growth_for": "1s", "lease_monitoring_lease_growth_floor": 20,
             "lease_monitoring_heartbeat_missing": 5,
         }  # fmt: skip
@@ -121,24 +125,50 @@ class Watched:
         answer = self.request("GET", f"database/creds/{role}")
         return {**answer["data"], "lease_id": answer["lease_id"]} if "data" in answer else answer
 
+    def revoke(self, user: Values) -> Values:
+        return self.request("PUT", "sys/leases/revoke", {"lease_id": user["lease_id"]})
+
+    def lease(self, user: Values) -> Values:
+        """With an empty `revoke_error`, if there is none."""
+        return {"revoke_error": "", **self.request("PUT", "sys/leases/lookup", {"lease_id": user["lease_id"]})["data"]}
+
+    def owns_something_elsewhere(self, user: Values) -> None:
+        """In a database where the role's statements do not clean up."""
+        table = f"kept_{secrets.token_hex(4)}"
+        self.sql(f'CREATE TABLE {table} (); ALTER TABLE {table} OWNER TO "{user["username"]}"', "postgres")
+
     def sql(self, text: str, database: str = "watched") -> None:
         with contextlib.closing(self.postgres.connect(database)) as connection, connection.cursor() as cursor:
             cursor.execute(text)
 
-    def waits_for(self, what: str, so: Callable[[], t.Any], seconds: float = 60) -> None:
+    def waits_for(self, what: str, so: Callable[[], t.Any], seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while not so():
             assert time.monotonic() < deadline, f"{what}: not within {seconds} s; firing: {self.prometheus.firing()}"
             time.sleep(0.2)
 
-    def fires(self, *names: str) -> Values:
-        self.waits_for(f"{names} fire", lambda: set(names) <= set(self.prometheus.firing()))
-        alert = self.prometheus.firing().get(names[0])
-        assert alert, "it fires and stays"
-        return alert
+    def fires(self, *names: str, meanwhile: Callable[[], t.Any] = lambda: None) -> Values:
+        """Wait until each of these alerts has fired; the first of them."""
+        fired: Values = {}
+
+        def all_have() -> bool:
+            meanwhile()
+            fired.update(self.prometheus.firing())
+            return set(names) <= set(fired)
+
+        self.waits_for(f"{names} fire", all_have)
+        return t.cast("Values", fired[names[0]])
 
     def is_quiet(self, *names: str) -> None:
         self.waits_for(f"{names} end", lambda: not set(names) & set(self.prometheus.firing()))
+
+    def cure(self, alert: str, error: str, user: str) -> str:
+        """The SQL that the runbook of an alert has for an error, with the names of the test."""
+        row = next(row for row in section(alert).splitlines() if row.startswith("|") and error in row)
+        (found,) = re.findall(r"`([A-Z]+ [^`]*)`", row)
+        for printed, instead in {"v-…": user, "app_owner": "watched_owner", "vault_admin": "watched_admin"}.items():
+            found = found.replace(printed, instead)
+        return t.cast("str", found)
 
     def runbook(self, alert: str, ends: t.Sequence[int] = (0,)) -> list[str]:
         """Run what the runbook of an alert says; what each command printed."""
@@ -164,15 +194,17 @@ class Watched:
         return done.stdout
 
 
-def commands_of(heading: str) -> list[str]:
-    """The commands below a heading of the documentation, one a line."""
+def section(heading: str) -> str:
+    """What the documentation has below a heading."""
     found = re.search(rf"^##+ {heading}\n(.*?)(?=^##|\Z)", RUNBOOKS, re.MULTILINE | re.DOTALL)
     assert found, heading
-    return [
-        line
-        for block in re.findall(r"```console\n(.*?)```", found[1], re.DOTALL)
-        for line in block.strip().splitlines()
-    ]
+    return found[1]
+
+
+def commands_of(heading: str) -> list[str]:
+    """The commands there, one a line."""
+    blocks = re.findall(r"```console\n(.*?)```", section(heading), re.DOTALL)
+    return [line for block in blocks for line in block.strip().splitlines()]
 
 
 @contextlib.contextmanager
@@ -206,8 +238,10 @@ def watched(
         config.write_text(
             "# ours\nglobal: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files:\n  # - first.yml\n\n"
             "scrape_configs:\n- job_name: node # as node_exporter\n  metrics_path: /textfile/leasehold.prom\n"
-            f"  static_configs: [{{targets: ['{files}']}}]\n"
+            f"  basic_auth: {{username: other, password: theirs-alone}}\n  static_configs: [{{targets: ['{files}']}}]\n"
         )
+        config.chmod(0o640)
+        world.play.secrets.append("theirs-alone")
         shutil.copy(config, directory / "before.yml")
         world.prometheus = prometheus.Prometheus(config)
         try:
@@ -231,7 +265,7 @@ def test_the_role_writes_what_it_foresees_and_then_nothing_more(watched: Watched
     assert sorted(path.name for path in prepared.iterdir()) == ["prometheus.yml"]
     assert [path.name for path in watched.bao.conf.iterdir()] == ["ours.hcl"]
 
-    done = play("leasehold.vault.monitoring", *extra(**watched.settings))
+    done = play("leasehold.vault.monitoring", *extra(**watched.settings), "-vvv", "--diff")
     assert set(done.changed) >= set(foreseen.changed)
     assert "Nothing was restarted" in done.output
     assert play("leasehold.vault.monitoring", *extra(**watched.settings)).changes == 0
@@ -239,6 +273,7 @@ def test_the_role_writes_what_it_foresees_and_then_nothing_more(watched: Watched
     text = (prepared / "prometheus.yml").read_text()
     ours = re.compile(r"^ *# BEGIN leasehold.vault\n.*\n *# END leasehold.vault\n", re.MULTILINE)
     assert ours.sub("", text) == (watched.directory / "before.yml").read_text(), "what others wrote is left alone"
+    assert (prepared / "prometheus.yml").stat().st_mode & 0o777 == 0o640
     held = yaml.safe_load(text)
     assert held["rule_files"] == [str(prepared / "leasehold.rules.yml")]
     assert [job["job_name"] for job in held["scrape_configs"]] == ["vault", "node"]
@@ -258,6 +293,7 @@ def test_another_setting_replaces_only_our_part(watched: Watched) -> None:
         ({"lease_monitoring_parts": []}, "Say what this host is to get"),
         ({"lease_monitoring_token": "x", "lease_monitoring_targets": ["a:1", "b:1"]}, "a standby shows its metrics only"),
         ({"lease_monitoring_server": "vault"}, "only OpenBao has listeners for metrics alone"),
+        ({"lease_monitoring_prometheus_config": "/nowhere.yml"}, "There is no /nowhere.yml: install Prometheus first"),
         ({"lease_monitoring_parts": ["collector"]}, "lease_monitoring_oneuptime_token is empty"),
         ({"lease_monitoring_parts": ["oneuptime"]}, "lease_monitoring_oneuptime_ids needs the ids"),
     ],
@@ -266,6 +302,20 @@ def test_what_cannot_work_is_refused(watched: Watched, settings: Values, sentenc
     run = watched.play("leasehold.vault.monitoring", *extra(**watched.settings | settings), ok=False)
     assert sentence in " ".join(run.output.split())
     assert run.changes == 0
+
+
+def test_vault_is_told_over_its_api(watched: Watched, tmp_path: Path) -> None:
+    settings = watched.settings | {
+        "lease_monitoring_parts": ["server"], "lease_monitoring_server": "vault", "lease_monitoring_metrics_listener": "",
+        "lease_monitoring_server_directory": str(tmp_path), "lease_monitoring_audit_device": "api",
+        "lease_monitoring_audit_file": str(tmp_path / "audit.log"),
+    }  # fmt: skip
+    watched.play("leasehold.vault.monitoring", *extra(**settings))
+    assert watched.play("leasehold.vault.monitoring", *extra(**settings)).changes == 0
+    assert [path.name for path in tmp_path.glob("*.hcl")] == ["leasehold-telemetry.hcl"]
+    device = watched.request("GET", "sys/audit")["data"]["api/"]
+    assert (device["type"], device["options"]["file_path"]) == ("file", str(tmp_path / "audit.log"))
+    watched.request("DELETE", "sys/audit/api")
 
 
 def test_a_configuration_on_one_line_is_refused(watched: Watched, tmp_path: Path) -> None:
@@ -319,7 +369,10 @@ def test_nothing_fires_while_all_is_well(watched: Watched) -> None:
     watched.prometheus.start()
     watched.waits_for("Vault is scraped", lambda: watched.prometheus.query('up{job="vault"} == 1'))
     watched.request("PUT", "sys/leases/revoke", {"lease_id": watched.issue("app-role")["lease_id"]})
-    time.sleep(WINDOW + 3)  # what is born from now on is known to be new
+    # From here on, what is born is known to be new.
+    watched.waits_for(
+        "a window has passed", lambda: watched.prometheus.query(f'up{{job="vault"}} offset {WINDOW}s == 1')
+    )
     assert watched.prometheus.firing() == {}
     assert dict_of(watched.prometheus.query("leasehold:unsealed")) == {"vault": 1}
     assert dict_of(watched.prometheus.query("leasehold:active")) == {"vault": 1}
@@ -330,21 +383,26 @@ def dict_of(series: list[tuple[Values, float]]) -> Values:
 
 
 def test_a_lease_that_does_not_end_raises_the_alarm_at_the_first_attempt(watched: Watched) -> None:
-    user = watched.issue("short")
-    watched.sql("CREATE TABLE kept ()", "postgres")
-    watched.sql(f'ALTER TABLE kept OWNER TO "{user["username"]}"', "postgres")
+    user = watched.issue("app-role")
+    watched.owns_something_elsewhere(user)
+    assert "2BP01" in watched.revoke(user)["errors"]
     alert = watched.fires("VaultRevocationFails")
     assert alert["labels"]["severity"] == "critical"
     assert alert["annotations"]["runbook_url"].endswith("#vaultrevocationfails")
     (attempts,) = watched.prometheus.query("vault_database_DeleteUser_error")
-    assert attempts[1] == 1
+    assert attempts[1] == 1, "nobody tries again what was revoked by hand"
 
-    watched.sql("DROP TABLE kept", "postgres")
-    shown, ended = watched.runbook("VaultRevocationFails", (0, 0))
-    assert user["lease_id"] in shown
+    overdue = watched.issue("short")
+    watched.sql(f'REVOKE ADMIN OPTION FOR "{overdue["username"]}" FROM watched_admin', "postgres")
+    watched.waits_for("it has an end that failed", lambda: "42501" in watched.lease(overdue)["revoke_error"])
+    shown, _ended = watched.runbook("VaultRevocationFails", (0, 2))
+    assert overdue["lease_id"] in shown
     assert '"overdue": true' in shown
+    watched.sql(watched.cure("VaultRevocationFails", "42501", overdue["username"]))
+    watched.sql(watched.cure("VaultRevocationFails", "2BP01", user["username"]), "postgres")
+    _shown, ended = watched.runbook("VaultRevocationFails", (0, 0))
     assert "left are none" in ended, "all that the role app-role has"
-    watched.run("ansible localhost -m leasehold.vault.lease -a 'prefix=database/creds/short state=absent'")
+    assert watched.revoke(overdue) == {}
     watched.is_quiet("VaultRevocationFails")
 
 
@@ -370,13 +428,18 @@ def test_a_password_that_cannot_be_rotated(watched: Watched) -> None:
 
 def test_more_users_than_ever(watched: Watched) -> None:
     watched.issue("app-role")
-    time.sleep(3)
-    for _number in range(60):
-        watched.issue("app-role")
-    watched.fires("VaultIssueRateUnusual", "VaultLeasesGrow")
+    past = f"leasehold:issue:rate offset {WINDOW}s"
+    watched.waits_for("there is a past to compare with", lambda: watched.prometheus.query(past))
+    watched.fires(
+        "VaultIssueRateUnusual",
+        "VaultLeasesGrow",
+        meanwhile=lambda: [watched.issue("app-role") for _number in range(5)],
+    )
     (asked, ended) = watched.runbook("VaultIssueRateUnusual", (0, 0))
     assert "root held" in asked
-    assert "revoked 6" in ended
+    revoked = re.search(r"revoked (\d+) lease", ended)
+    assert revoked
+    assert int(revoked[1]) > 20
     _shown, asked = watched.runbook("VaultLeasesGrow", (0, 0))
     assert "root held" in asked
     watched.is_quiet("VaultIssueRateUnusual", "VaultLeasesGrow")
@@ -391,8 +454,8 @@ def test_an_audit_log_that_cannot_be_written(watched: Watched) -> None:
     kept = watched.audit_file.rename(watched.directory / "audit.log.1")
     watched.audit_file.mkdir()
     os.kill(watched.bao.pid or 0, signal.SIGHUP)
-    watched.waits_for("requests are refused", lambda: "errors" in watched.request("GET", "sys/mounts"))
-    watched.fires("VaultAuditFails")
+    watched.fires("VaultAuditFails", meanwhile=lambda: watched.request("GET", "sys/mounts"))
+    assert "errors" in watched.request("GET", "sys/mounts"), "no request is answered"
     watched.runbook("VaultAuditFails")
     watched.audit_file.rmdir()
     kept.rename(watched.audit_file)
@@ -446,6 +509,30 @@ def test_the_series_of_rules_and_dashboard_are_those_of_the_server(watched: Watc
             assert isinstance(watched.prometheus.query(expression), list), target["expr"]
             if panel["type"] == "stat":
                 assert watched.prometheus.query(expression), target["expr"]
+
+
+def test_leases_that_the_server_has_given_up(watched: Watched) -> None:
+    """Six attempts take ten minutes; what they leave behind is written into the server's storage here."""
+    mended, lost = watched.issue("app-role"), watched.issue("app-role")
+    for user in (mended, lost):
+        watched.owns_something_elsewhere(user)
+        stored = f"sys/raw/sys/expire/id/{user['lease_id']}"
+        entry = json.loads(watched.request("GET", stored)["data"]["value"])
+        watched.request("PUT", stored, {"value": json.dumps(entry | {"revokeErr": "out of retries: 2BP01"})})
+    watched.bao.restart()
+    assert watched.fires("VaultLeasesIrrevocable")["labels"]["severity"] == "critical"
+    look, force = commands_of("VaultLeasesIrrevocable")
+    shown = watched.run(look)
+    assert mended["lease_id"] in shown
+    assert lost["lease_id"] in shown
+    assert "out of retries" in shown
+
+    watched.sql(watched.cure("VaultRevocationFails", "2BP01", mended["username"]), "postgres")
+    assert watched.revoke(mended) == {}
+    watched.run(commands_of("VaultRevocationFails")[1], ends=2)
+    assert lost["username"] in watched.run(force)
+    watched.is_quiet("VaultLeasesIrrevocable")
+    watched.sql(watched.cure("VaultRevocationFails", "2BP01", lost["username"]), "postgres")
 
 
 def test_a_sealed_server_and_one_that_is_away(watched: Watched) -> None:

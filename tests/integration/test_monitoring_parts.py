@@ -23,7 +23,7 @@ import prometheus
 import pytest
 import yaml
 
-from .conftest import extra
+from .conftest import collections_path, extra
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,13 +43,14 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, Values]] = []
+        self.status = 200
         endpoint = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 endpoint.taken.append((self.path, json.loads(body)))
-                self.send_response(200)
+                self.send_response(endpoint.status)
                 self.end_headers()
 
             def log_message(self, *_arguments: t.Any) -> None:
@@ -99,6 +100,11 @@ def test_the_heartbeat_reports_what_came_of_it(engine: Ground, play: Play, oneup
     assert "division by zero" in report["error"]
     assert "division by zero" in failed.output
 
+    oneuptime.status = 404
+    failed = play("leasehold.vault.heartbeat", *settings, "-vvv", env=environment, ok=False)
+    assert failed.code == 2
+    assert "Report: Status code was 404" in failed.output
+
 
 def test_the_timers_command_does_the_same(
     engine: Ground, play: Play, oneuptime: Endpoint, bao: servers.OpenBao
@@ -129,10 +135,9 @@ def test_the_timers_command_does_the_same(
     home = play.directory / "home"
     home.mkdir(mode=0o700)
     command = shlex.split(re.findall(r"^ExecStart=(.*)$", service, re.MULTILINE)[0])
-    kept = {
-        name: value for name, value in play._environment(play.directory, home).items() if not name.startswith("VAULT_")
-    }
-    done = subprocess.run(command, env=kept | environment, capture_output=True, text=True, check=False)
+    # No locale, no terminal: what systemd gives, and where the collection is.
+    kept = {"HOME": str(home), "PATH": os.environ["PATH"], "ANSIBLE_COLLECTIONS_PATH": collections_path()}
+    done = subprocess.run(command, env=kept | environment, cwd=etc, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert oneuptime.taken[0][1]["status"] == "ok"
 
@@ -284,6 +289,12 @@ def test_which_application_held_which_user(engine: Ground, play: Play, bao: serv
     time.sleep(2.1)
     then = moment()
     engine.issue("app")
+    # A password of a static role has no lease that could be revoked with others.
+    engine.write(
+        "static-roles/fixed", {"db_name": "db", "username": engine.user("beating_fixed"), "rotation_period": "24h"}
+    )
+    bao.request("GET", f"{engine.mount}/static-creds/fixed", token=token)
+    bao.request("PUT", f"sys/leases/revoke-prefix/{engine.mount}/creds/nothing")
     time.sleep(1.1)
 
     # Hashed, as it is by default: found by what the name itself tells.
@@ -294,16 +305,21 @@ def test_which_application_held_which_user(engine: Ground, play: Play, bao: serv
     assert asked(play, bao.audit_path, user=hashed)[0] == held
     held, missing = asked(play, bao.audit_path, at=then, application="shop")
     assert [one["lease_id"] for one in held] == [answer["lease_id"]]
+    fixed = asked(play, bao.audit_path, role="fixed")[0]
+    assert [(one["application"], one["kind"], one["lease_id"]) for one in fixed] == [("shop", "static", "")]
     assert "max_ttl" in missing
     held, missing = asked(play, bao.audit_path, at=moment(-86400), role="app", max_ttl="1h")
     assert held == []
     assert "cannot tell all about" in missing
 
     # In clear, once the mount says so; and the end is known when the token gives everything back.
-    bao.request("POST", f"sys/mounts/{engine.mount}/tune", {"audit_non_hmac_response_keys": ["username"]})
+    play("leasehold.vault.vault", *extra(
+        vault_database_mount=engine.mount, database_secrets_engine={"audit_non_hmac_response_keys": ["username"]}, vault_databases=[],
+    ))  # fmt: skip
     clear = bao.request("GET", f"{engine.mount}/creds/app", token=token)
     bao.request("POST", "auth/token/revoke-self", {}, token=token)
-    (one,), _missing = asked(play, bao.audit_path, user=clear["data"]["username"])
+    (one,), missing = asked(play, bao.audit_path, user=clear["data"]["username"])
+    assert "hashes only" not in missing
     assert (one["application"], one["lease_id"]) == ("shop", clear["lease_id"])
     assert one["ended"] is not None
     held, _missing = asked(play, bao.audit_path, at=moment(3), application="shop", max_ttl="1h")

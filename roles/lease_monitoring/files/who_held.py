@@ -9,7 +9,9 @@ import argparse
 import datetime
 import gzip
 import json
+import os
 import re
+import sys
 
 HASH = "hmac-sha256:"
 # Vault's default username template: what the name itself tells of its origin.
@@ -19,19 +21,22 @@ CREDENTIALS = re.compile(r"/(?:static-)?creds/[^/]+$")
 
 def moment(text):
     """Seconds since the epoch; the log writes UTC, with nanoseconds."""
+    given = text
     text = re.sub(r"\.\d+", "", text.strip().replace(" ", "T")).replace("Z", "+00:00")
-    when = datetime.datetime.fromisoformat(text)
+    try:
+        when = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        sys.exit(f"{given!r} is no moment: write 14:05, or 2026-03-01T14:05:00Z, in UTC.")
     return (when if when.tzinfo else when.replace(tzinfo=datetime.timezone.utc)).timestamp()
 
 
 def seconds(text):
     """3600, 90m, 1h30m, 2d."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    return (
-        int(text)
-        if text.isdigit()
-        else sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
-    )
+    if not re.fullmatch(r"\d+|(\d+[smhd])+", text):
+        sys.exit(f"{text!r} is no duration: write 3600, 90m, 24h or 2d.")
+    parts = re.findall(r"(\d+)([smhd])", text) or [(text, "s")]
+    return sum(int(number) * units[unit] for number, unit in parts)
 
 
 def written(seconds):
@@ -90,6 +95,11 @@ class Log:
             )
         elif path == "auth/token/revoke-self":
             self._end(when, self._by_token.get(auth.get("client_token"), ()))
+        elif path.startswith(
+            "auth/token/revoke"
+        ):  # the hash of a token, or of its accessor, is the same wherever it stands
+            given = request.get("data") or {}
+            self._end(when, self._by_token.get(given.get("token") or given.get("accessor"), ()))
 
     def _issued(self, when, auth, request, response, lease):
         mount, _slash, role = request["path"].rpartition("creds/")
@@ -100,8 +110,10 @@ class Log:
             "lease_id": lease or "", "issued": when, "renewed": None, "ended": None,
         }  # fmt: skip
         self.held.append(one)
-        self._by_lease[lease] = one
-        self._by_token.setdefault(auth.get("client_token"), []).append(one)
+        if lease:  # a static role has none
+            self._by_lease[lease] = one
+            for known in (auth.get("client_token"), auth.get("accessor")):
+                self._by_token.setdefault(known, []).append(one)
 
     @staticmethod
     def _end(when, ones):
@@ -173,7 +185,10 @@ def main():
     options.max_ttl = max(options.max_ttl, default=0)
     log = Log()
     for name in options.log:
-        log.read(name)
+        try:
+            log.read(name)
+        except OSError as error:
+            sys.exit(f"Cannot read {os.path.abspath(name)}: {error.strerror or error}.")
     print(json.dumps(answer(log, options)))
 
 
