@@ -9,9 +9,9 @@ import argparse
 import datetime
 import gzip
 import json
-import os
 import re
 import sys
+from pathlib import Path
 
 HASH = "hmac-sha256:"
 # Vault's default username template: what the name itself tells of its origin.
@@ -188,7 +188,7 @@ def main():
         try:
             log.read(name)
         except OSError as error:
-            sys.exit(f"Cannot read {os.path.abspath(name)}: {error.strerror or error}.")
+            sys.exit(f"Cannot read {Path(name).resolve()}: {error.strerror or error}.")
     print(json.dumps(answer(log, options)))
 
 
