@@ -417,6 +417,17 @@ def test_users_that_cannot_be_made(watched: Watched) -> None:
     watched.is_quiet("VaultIssueFails")
 
 
+def test_the_question_to_the_audit_log_as_printed(watched: Watched) -> None:
+    ask, tune = commands_of("Questions to the audit log")
+    watched.run(tune)
+    user = watched.issue("app-role")
+    then = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    watched.revoke(user)
+    answer = watched.run(ask.replace("14:05", then))
+    (line,) = [line for line in answer.splitlines() if user["lease_id"] in line]
+    assert "ended " in answer.partition(line)[2].partition("}")[0], "the revocation names the lease in clear"
+
+
 def test_a_password_that_cannot_be_rotated(watched: Watched) -> None:
     watched.sql("ALTER ROLE watched_reports RENAME TO watched_moved")
     watched.fires("VaultPasswordChangeFails")

@@ -280,10 +280,11 @@ def moment(offset: float = 0) -> str:
 
 def test_which_application_held_which_user(engine: Ground, play: Play, bao: servers.OpenBao) -> None:
     login = engine.approle("shop")
-    token = bao.request(
+    auth = bao.request(
         "POST", f"auth/{login['VAULT_AUTH_MOUNT']}/login",
         {"role_id": login["VAULT_ROLE_ID"], "secret_id": login["VAULT_SECRET_ID"]},
-    )["auth"]["client_token"]  # fmt: skip
+    )["auth"]  # fmt: skip
+    token = auth["client_token"]
     answer = bao.request("GET", f"{engine.mount}/creds/app", token=token)
     user = answer["data"]["username"]
     time.sleep(2.1)
@@ -312,18 +313,60 @@ def test_which_application_held_which_user(engine: Ground, play: Play, bao: serv
     assert held == []
     assert "cannot tell all about" in missing
 
-    # In clear, once the mount says so; and the end is known when the token gives everything back.
+    # In clear, once the mount says so; and the end is known when it comes with the token's.
     play("leasehold.vault.vault", *extra(
         vault_database_mount=engine.mount, database_secrets_engine={"audit_non_hmac_response_keys": ["username"]}, vault_databases=[],
     ))  # fmt: skip
     clear = bao.request("GET", f"{engine.mount}/creds/app", token=token)
-    bao.request("POST", "auth/token/revoke-self", {}, token=token)
+    bao.request("POST", "auth/token/revoke-accessor", {"accessor": auth["accessor"]})
     (one,), missing = asked(play, bao.audit_path, user=clear["data"]["username"])
     assert "hashes only" not in missing
     assert (one["application"], one["lease_id"]) == ("shop", clear["lease_id"])
     assert one["ended"] is not None
     held, _missing = asked(play, bao.audit_path, at=moment(3), application="shop", max_ttl="1h")
     assert held == []
+
+
+def line(time: str, path: str, **more: t.Any) -> str:
+    """One line of an audit log, as the server writes it."""
+    request = {"operation": "read", "path": path, "mount_type": "database", "mount_point": "database/", **more}
+    auth = {"client_token": "hmac-sha256:a", "accessor": "hmac-sha256:b", "metadata": {"role_name": "shop"}}
+    secret = {"lease_id": f"{path}/one"} if "/creds/" in path else {}
+    entry = {"time": f"2026-03-01T{time}.123456789Z", "type": "response", "auth": auth, "request": request,
+             "response": {"secret": secret, "data": {"username": "v-app-1"}}}  # fmt: skip
+    return json.dumps(entry, separators=(",", ":")) + "\n"
+
+
+def test_a_moment_of_the_logs_last_day_and_a_token_that_gives_everything_back(play: Play, tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    revoked = {"operation": "update", "mount_type": "token"}
+    log.write_text(
+        line("14:00:00", "database/creds/app")
+        + line("14:10:00", "auth/token/revoke-self", **revoked)
+        + line("14:20:00", "database/static-creds/fixed")
+    )
+    (held,), _missing = asked(play, log, at="14:05")
+    assert (held["application"], held["user"], held["ended"]) == ("shop", "v-app-1", "2026-03-01T14:10:00Z")
+    assert asked(play, log, at="14:15")[0] == []
+    assert asked(play, log, at="13:00")[0] == []
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ({"leasehold_audit_log": "nowhere.log"}, "/nowhere.log: No such file or directory."),
+        ({"leasehold_audit_at": "5 past 2"}, "'5 past 2' is no moment: write 14:05"),
+        ({"leasehold_audit_max_ttl": "a day"}, "'a day' is no duration: write 3600"),
+    ],
+)
+def test_a_question_that_cannot_be_answered(
+    play: Play, tmp_path: Path, question: dict[str, str], sentence: str
+) -> None:
+    (tmp_path / "audit.log").write_text(line("14:00:00", "database/creds/app"))
+    variables = {"leasehold_audit_log": str(tmp_path / "audit.log"), **question}
+    run = play("leasehold.vault.audit", *extra(**variables), ok=False)
+    assert sentence in run.output
+    assert "Traceback" not in run.output
 
 
 def test_a_log_that_cannot_tell_says_so(play: Play, tmp_path: Path) -> None:
