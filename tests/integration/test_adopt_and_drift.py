@@ -48,7 +48,7 @@ def test_the_adopted_document_reproduces_the_engine_and_holds_no_secret(engine: 
         """
     )
     document = play.directory / "adopted.yml"
-    play("leasehold.vault.adopt", *extra(vault_database_mount=engine.mount, leasehold_adopt_to=str(document)))
+    play("leasehold.vault.adopt", *extra(vault_database_mount=engine.mount))
     text = document.read_text()
     assert engine.admin_password not in text
     assert "# password: needed" in text
