@@ -406,6 +406,28 @@ def test_a_lease_that_does_not_end_raises_the_alarm_at_the_first_attempt(watched
     watched.is_quiet("VaultRevocationFails")
 
 
+def test_a_lease_without_its_connection(watched: Watched) -> None:
+    connection = {
+        "plugin_name": "postgresql-database-plugin", "allowed_roles": ["lost"], "username": watched.postgres.user,
+        "password": watched.postgres.password,
+        "connection_url": f"postgresql://{{{{username}}}}:{{{{password}}}}@{watched.postgres.host}:{watched.postgres.port}/postgres?sslmode=disable",
+    }  # fmt: skip
+    statement = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'"
+    watched.request("POST", "database/config/lost", connection)
+    watched.request(
+        "POST", "database/roles/lost", {"db_name": "lost", "creation_statements": [statement], "default_ttl": "2s"}
+    )
+    user = watched.issue("lost")
+    watched.request("DELETE", "database/config/lost")
+    watched.fires("VaultRevocationFails")
+    assert "failed to find entry for connection" in section("VaultRevocationFails")
+    assert "failed to find entry for connection" in watched.lease(user)["revoke_error"]
+    watched.request("POST", "database/config/lost", connection)
+    assert watched.revoke(user) == {}
+    watched.request("DELETE", "database/config/lost")
+    watched.is_quiet("VaultRevocationFails")
+
+
 def test_users_that_cannot_be_made(watched: Watched) -> None:
     watched.sql("ALTER ROLE watched_rw RENAME TO watched_gone")
     assert "does not exist" in watched.issue("app-role")["errors"]
