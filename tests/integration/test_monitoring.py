@@ -129,8 +129,7 @@ class Watched:
         return self.request("PUT", "sys/leases/revoke", {"lease_id": user["lease_id"]})
 
     def lease(self, user: Values) -> Values:
-        """With an empty `revoke_error`, if there is none."""
-        return {"revoke_error": "", **self.request("PUT", "sys/leases/lookup", {"lease_id": user["lease_id"]})["data"]}
+        return t.cast("Values", self.request("PUT", "sys/leases/lookup", {"lease_id": user["lease_id"]})["data"])
 
     def owns_something_elsewhere(self, user: Values) -> None:
         """In a database where the role's statements do not clean up."""
@@ -394,7 +393,8 @@ def test_a_lease_that_does_not_end_raises_the_alarm_at_the_first_attempt(watched
 
     overdue = watched.issue("short")
     watched.sql(f'REVOKE ADMIN OPTION FOR "{overdue["username"]}" FROM watched_admin', "postgres")
-    watched.waits_for("it has an end that failed", lambda: "42501" in watched.lease(overdue)["revoke_error"])
+    watched.waits_for("it is overdue", lambda: watched.lease(overdue)["ttl"] < 0)
+    assert "42501" in watched.revoke(overdue)["errors"]
     shown, _ended = watched.runbook("VaultRevocationFails", (0, 2))
     assert overdue["lease_id"] in shown
     assert '"overdue": true' in shown
@@ -420,8 +420,10 @@ def test_a_lease_without_its_connection(watched: Watched) -> None:
     user = watched.issue("lost")
     watched.request("DELETE", "database/config/lost")
     watched.fires("VaultRevocationFails")
-    assert "failed to find entry for connection" in section("VaultRevocationFails")
-    assert "failed to find entry for connection" in watched.lease(user)["revoke_error"]
+    assert watched.lease(user)["ttl"] < 0, "its end is past"
+    error = "failed to find entry for connection"
+    assert error in watched.revoke(user)["errors"]
+    assert error in section("VaultRevocationFails")
     watched.request("POST", "database/config/lost", connection)
     assert watched.revoke(user) == {}
     watched.request("DELETE", "database/config/lost")
