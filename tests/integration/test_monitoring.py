@@ -278,12 +278,17 @@ def test_the_role_writes_what_it_foresees_and_then_nothing_more(watched: Watched
     assert [job["job_name"] for job in held["scrape_configs"]] == ["vault", "node"]
 
 
-def test_another_setting_replaces_only_our_part(watched: Watched) -> None:
-    watched.play("leasehold.vault.monitoring", *extra(**watched.settings, lease_monitoring_job="other"))
-    text = (watched.directory / "prometheus" / "prometheus.yml").read_text()
-    assert [job["job_name"] for job in yaml.safe_load(text)["scrape_configs"]] == ["other", "node"]
-    watched.play("leasehold.vault.monitoring", *extra(**watched.settings))
-    assert '"job_name": "vault"' in (watched.directory / "prometheus" / "prometheus.yml").read_text()
+def test_another_setting_replaces_only_our_part(watched: Watched, tmp_path: Path) -> None:
+    config = tmp_path / "prometheus.yml"
+    shutil.copy(watched.directory / "prometheus" / "prometheus.yml", config)
+    settings = {
+        **watched.settings, "lease_monitoring_parts": ["prometheus"], "lease_monitoring_job": "other",
+        "lease_monitoring_prometheus_directory": str(tmp_path),
+    }  # fmt: skip
+    watched.play("leasehold.vault.monitoring", *extra(**settings))
+    held = yaml.safe_load(config.read_text())
+    assert [job["job_name"] for job in held["scrape_configs"]] == ["other", "node"]
+    assert held["rule_files"] == [str(tmp_path / "leasehold.rules.yml")]
 
 
 @pytest.mark.parametrize(
@@ -420,7 +425,7 @@ def test_a_lease_without_its_connection(watched: Watched) -> None:
     user = watched.issue("lost")
     watched.request("DELETE", "database/config/lost")
     watched.fires("VaultRevocationFails")
-    assert watched.lease(user)["ttl"] < 0, "its end is past"
+    watched.waits_for("it is overdue", lambda: watched.lease(user)["ttl"] < 0)
     error = "failed to find entry for connection"
     assert error in watched.revoke(user)["errors"]
     assert error in section("VaultRevocationFails")
