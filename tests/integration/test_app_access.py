@@ -409,10 +409,20 @@ def test_a_role_that_does_not_exist_is_found_out_before_anything_is_written(
     assert applications.log_in()
 
 
-def test_an_application_that_is_gone_leaves_nothing_behind(applications: Applications, runs: FirstRuns) -> None:
-    applications.entry["state"] = "absent"
-    applications.run()
-    assert applications.run().changed == []
+@pytest.mark.parametrize("how", ["absent", "teardown"])
+def test_an_application_that_is_gone_leaves_nothing_behind(
+    applications: Applications, runs: FirstRuns, how: str
+) -> None:
+    if how == "absent":
+        applications.entry["state"] = "absent"
+        applications.run()
+        assert applications.run().changed == []
+        del applications.entry["state"]
+    else:
+        applications.run()
+        assert applications.log_in()
+        applications.run("-e", f"leasehold_teardown={applications.mount}", playbook="teardown")
+        assert f"{applications.mount}/" not in applications.bao.request("GET", "sys/mounts")["data"]
     assert list(applications.home.iterdir()) == []
     assert list(applications.play.directory.glob("Billing-*.yml")) == []
     for path in ("sys/policies/acl/billing", "auth/access-approle/role/billing", "auth/access-kubernetes/role/billing"):

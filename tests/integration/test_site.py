@@ -314,3 +314,16 @@ def test_killed_between_connection_and_rotation_the_next_run_rotates(site: Site,
     assert site.works(f"{killed}-role")
     assert not [name for name in site.bao.request("LIST", "site/config")["data"]["keys"] if "probe" in name]
     assert site.run("vault").changed == []
+
+
+def test_teardown_wants_to_be_meant_and_leaves_no_user(site: Site, runs: FirstRuns) -> None:
+    one = site.issue("app-role")
+    refused = site.run("teardown", ok=False)
+    assert "say leasehold_teardown=site" in refused.output
+    assert site.run("teardown", "--check", "-e", "leasehold_teardown=site").changes == 1
+    assert site.opens(one["username"], one["password"])
+    assert site.run("teardown", "-e", "leasehold_teardown=site").changes == 1
+    assert not site.has_mount()
+    assert site.users("app-role") == []
+    assert site.sql("SELECT FROM pg_roles WHERE rolname = 'site_owner'"), "what PostgreSQL has stays"
+    assert site.run("teardown", "-e", "leasehold_teardown=site").changes == 0
