@@ -99,7 +99,7 @@ def test_the_page_of_a_real_mount(engine: Ground, play: Play, browser: Browser) 
         "the end of the lease",
         lambda: engine.bao.request("PUT", "sys/leases/lookup", {"lease_id": failing["lease_id"]})["data"]["ttl"] < 0,
     )
-    page = play.directory / "page.html"
+    page = play.directory / "lease_report.html"
     login = {
         "postgresql_access_login_user": engine.server.user,
         "postgresql_access_login_password": engine.server.password,
@@ -107,7 +107,7 @@ def test_the_page_of_a_real_mount(engine: Ground, play: Play, browser: Browser) 
     play.secrets = [engine.server.password, engine.admin_password, *(user["password"] for user in held)]
 
     def look() -> dict[str, t.Any]:
-        play("leasehold.vault.report", *extra(vault_database_mount=engine.mount, lease_report_dest=str(page), **login))
+        play("leasehold.vault.report", *extra(vault_database_mount=engine.mount, **login))
         return read(page)
 
     data = look()
