@@ -9,14 +9,16 @@ import contextlib
 import typing as t
 import urllib.error
 
+import psycopg2
 import pytest
 from link import Link, Message, Place
-from servers import HOST, PostgreSQL
+from servers import HOST, PostgreSQL, wait_for
 
 from ..conftest import Ground, Play, Unsafe, as_yaml
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import servers
 
@@ -80,11 +82,8 @@ def exchange(link: Link) -> list[Message]:
 
 def places(said: list[Message]) -> dict[Place, Message]:
     """After and in the middle of each message that is about the password; of the others, after some."""
-    about = [number for number, message in enumerate(said) if message.kind == "Q" and b"ping" not in message.content]
-    first, last = (
-        about[0] - 15,
-        about[-1] + 2,
-    )  # from the question whether there is such a user to the answer to the commit
+    about = [number for number, message in enumerate(said) if message.kind == "Q"]
+    first, last = about[0], about[-1] + 2  # begin, ALTER ROLE, commit, and the answers
     chosen = {}
     for number, message in enumerate(said):
         if first <= number <= last or number % 6 == 0:
@@ -116,7 +115,7 @@ class Rotations(t.NamedTuple):
 @pytest.fixture(scope="module")
 def database() -> Iterator[PostgreSQL]:
     """One that may be stopped and filled."""
-    with PostgreSQL(settings={"max_connections": 2 * LINKS}) as server:
+    with PostgreSQL(settings={"max_connections": 80}) as server:
         yield server
 
 
@@ -229,3 +228,152 @@ def test_a_static_role_cut_off_anywhere_is_told_and_rotates_again(statics: Rotat
     for name in row.links:
         held = row.read(f"static-creds/{name}")
         assert row.opens(held["username"], held["password"]), name
+
+
+# ------------------------------------------------------------------------------------- PostgreSQL dies, is full, or far away
+
+
+class Trouble(Ground):
+    """A ground of which Vault's side goes through a link."""
+
+    def __init__(self, bao: servers.OpenBao, server: PostgreSQL, link: Link) -> None:
+        self.link = link
+        super().__init__(bao, server, "trouble")
+        self.role("app")
+        self.write("static-roles/fixed", {"db_name": "db", "username": self.user("fixed"), "rotation_period": "24h"})
+
+    def connection(self, name: str = "db", **more: t.Any) -> None:
+        url = f"postgresql://{{{{username}}}}:{{{{password}}}}@{HOST}:{self.link.port}/{self.database}?sslmode=disable"
+        super().connection(name, connection_url=url, **more)
+
+    def task(self, operation: str, **more: t.Any) -> str:
+        lease = self.issue("app")["lease_id"] if operation in ("renew", "revoke") else ""
+        module, options = {
+            "issue": ("database_credentials", {"mount": self.mount, "role": "app"}),
+            "renew": ("lease", {"lease_id": lease, "valid_for": "2h"}),
+            "revoke": ("lease", {"lease_id": lease, "state": "absent"}),
+            "rotate root": ("database_root_rotation", {"mount": self.mount, "name": "db", "rotate": "always"}),
+            "rotate": ("database_static_role_rotation", {"mount": self.mount, "name": "fixed"}),
+        }[operation]
+        return tasks({"name": "try", f"leasehold.vault.{module}": {**options, **more}})
+
+    def works(self) -> bool:
+        """A user is issued, logs in, and is gone with its lease; the static user logs in."""
+        one, fixed = self.issue("app"), self.read("static-creds/fixed")
+        opened = self.opens(one["username"], one["password"]) and self.opens(fixed["username"], fixed["password"])
+        self.bao.request("PUT", "sys/leases/revoke", {"lease_id": one["lease_id"]})
+        return opened and not self.opens(one["username"], one["password"])
+
+
+@pytest.fixture(scope="module")
+def trouble(bao: servers.OpenBao, database: PostgreSQL) -> Iterator[Trouble]:
+    with Link(database.port) as link:
+        ground = Trouble(bao, database, link)
+        yield ground
+        link.open()
+        ground.remove()
+
+
+def said_in_one_sentence(run: Run) -> str:
+    assert run.code == 2
+    told = str(run.result("try")["msg"])
+    assert "\n" not in told
+    assert "Traceback" not in run.output
+    return told
+
+
+@pytest.mark.parametrize(
+    ("operation", "beginning"),
+    [
+        ("issue", "Could not read trouble/creds/app: Vault at "),
+        ("renew", "Could not write sys/leases/renew: Vault at "),
+        ("revoke", "1 of 1 lease(s) could not be revoked and are still there, with their users. "),
+        ("rotate root", "Could not write trouble/rotate-root/db: Vault at "),
+        ("rotate", "Could not write trouble/rotate-role/fixed: Vault at "),
+    ],
+)
+def test_postgresql_that_dies_in_the_middle_is_told_and_the_next_run_does_it(
+    trouble: Trouble, play: Play, operation: str, beginning: str
+) -> None:
+    text = trouble.task(operation)
+    try:
+        trouble.link.shut_after(2, lose_answer=True)
+        started = play.start(text)
+        started.wait_for(trouble.link.is_shut)
+        trouble.server.kill()
+        trouble.link.open()
+        assert said_in_one_sentence(started.finish()).startswith(beginning)
+    finally:
+        trouble.link.open()
+        trouble.server.start()
+    assert play(text).changes == 1
+    assert trouble.works()
+
+
+def test_too_many_connections_are_told_and_the_next_run_does_it(trouble: Trouble, play: Play) -> None:
+    with contextlib.ExitStack() as crowd:
+        trouble.link.cut()
+        with pytest.raises(psycopg2.OperationalError, match="too many clients"):
+            while True:
+                crowd.enter_context(contextlib.closing(trouble.server.connect()))
+        text = trouble.task("issue", retries=1)
+        told = said_in_one_sentence(play(text, ok=False))
+        assert "SQLSTATE 53300" in told
+    assert play(text).ok
+    assert trouble.works()
+
+
+def test_a_slow_line_is_slow_and_nothing_else(trouble: Trouble, play: Play) -> None:
+    text = trouble.task("revoke")
+    trouble.link.delay = 0.2
+    assert play(text).changes == 1
+    assert play(trouble.task("rotate root")).changes == 1
+    trouble.link.open()
+    assert trouble.works()
+
+
+def test_a_line_that_is_silent_is_told_after_the_timeout_and_leaves_no_user(trouble: Trouble, play: Play) -> None:
+    trouble.link.shut_after(2, lose_answer=True)
+    text = trouble.task("issue", timeout=3)
+    try:
+        told = said_in_one_sentence(play(text, ok=False))
+    finally:
+        trouble.link.open()
+    assert "did not answer: timed out" in told.lower()
+    assert told.endswith("It is unknown whether it did what was asked.")
+    assert play(text).ok
+    wait_for("each user has a lease", lambda: len(trouble.users("app")) == len(trouble.leases("app")))
+
+
+class SmallDisk(PostgreSQL):
+    """Its data lie in a small file system of its own: in a namespace, so that nobody needs to be root, and only it sees it."""
+
+    @property
+    def disk(self) -> Path:
+        return self.directory / "disk"
+
+    def command(self) -> list[str | Path]:
+        self.disk.mkdir(exist_ok=True)
+        script = 'mount -t tmpfs -o size=100m tmpfs "$1" && cp -a "$2" "$1/data" && exec "$3" -D "$1/data"'
+        namespace = ["unshare", "--user", "--map-current-user", "--mount", "--keep-caps"]
+        return [*namespace, "/bin/sh", "-c", script, "sh", self.disk, self.data_directory, self.bindir / "postgres"]
+
+
+def test_a_full_disk_is_told_and_the_next_run_does_it_when_there_is_space(bao: servers.OpenBao, play: Play) -> None:
+    with SmallDisk(settings={"max_wal_size": "64MB"}) as server:
+        ground = Ground(bao, server, "full")
+        ground.role("app")
+        filler = f"{server.disk}/filler"
+        ground.sql(f"COPY (SELECT 1) TO PROGRAM 'dd if=/dev/zero of={filler} bs=64k; true'")
+        with pytest.raises(urllib.error.HTTPError):  # until the last page is full, too
+            for _user in range(1000):
+                ground.issue("app")
+        issue = {"mount": "full", "role": "app"}
+        text = tasks({"name": "try", "leasehold.vault.database_credentials": issue})
+        told = said_in_one_sentence(play(text, ok=False))
+        assert told.startswith("Could not read full/creds/app: Vault at ")
+        assert "SQLSTATE 53100" in told
+        ground.sql(f"COPY (SELECT 1) TO PROGRAM 'rm {filler}'")
+        assert play(text).ok
+        assert len(ground.users("app")) == len(ground.leases("app"))
+        ground.remove()
