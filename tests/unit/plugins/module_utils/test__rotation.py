@@ -52,7 +52,7 @@ class Client:
 
     @property
     def rotations(self):
-        return [call for call in self.calls if call[0] == "post"]
+        return [call for call in self.calls if call[0] == "put"]
 
     def probe_is_gone(self):
         probed = [call[:2] for call in self.calls if call[1] == PROBE]
@@ -66,7 +66,7 @@ def rotate(client, check_mode=False, **more):
 def test_accepted_then_refused_is_a_rotation():
     client = Client(True, False)
     assert rotate(client)["rotated"] is True
-    assert client.rotations == [("post", "database/rotate-root/db", "rotate")]
+    assert client.rotations == [("put", "database/rotate-root/db", "rotate")]
     assert client.probe_is_gone()
 
 
