@@ -187,7 +187,7 @@ class Watched:
             command = command.replace(printed, instead)
         home = self.directory / "home"
         home.mkdir(exist_ok=True, mode=0o700)
-        environment = self.play._environment(self.directory, home)
+        environment = {**self.play._environment(self.directory, home), **self.play.bao.environment}
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
         done = subprocess.run(
             ["/bin/sh", "-c", command], cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -292,9 +292,9 @@ def test_which_application_held_which_user(engine: Ground, play: Play, bao: serv
     engine.issue("app")
     # A password of a static role has no lease that could be revoked with others.
     engine.write(
-        "static-roles/fixed", {"db_name": "db", "username": engine.user("beating_fixed"), "rotation_period": "24h"}
+        "static-roles/beating", {"db_name": "db", "username": engine.user("beating_fixed"), "rotation_period": "24h"}
     )
-    bao.request("GET", f"{engine.mount}/static-creds/fixed", token=token)
+    bao.request("GET", f"{engine.mount}/static-creds/beating", token=token)
     bao.request("PUT", f"sys/leases/revoke-prefix/{engine.mount}/creds/nothing")
     time.sleep(1.1)
 
@@ -306,7 +306,7 @@ def test_which_application_held_which_user(engine: Ground, play: Play, bao: serv
     assert asked(play, bao.audit_path, user=hashed)[0] == held
     held, missing = asked(play, bao.audit_path, at=then, application="shop")
     assert [one["lease_id"] for one in held] == [answer["lease_id"]]
-    fixed = asked(play, bao.audit_path, role="fixed")[0]
+    fixed = asked(play, bao.audit_path, role="beating")[0]
     assert [(one["application"], one["kind"], one["lease_id"]) for one in fixed] == [("shop", "static", "")]
     assert "max_ttl" in missing
     held, missing = asked(play, bao.audit_path, at=moment(-86400), role="app", max_ttl="1h")
@@ -343,7 +343,7 @@ def test_a_moment_of_the_logs_last_day_and_a_token_that_gives_everything_back(pl
     log.write_text(
         line("14:00:00", "database/creds/app")
         + line("14:10:00", "auth/token/revoke-self", **revoked)
-        + line("14:20:00", "database/static-creds/fixed")
+        + line("14:20:00", "database/static-creds/beating")
     )
     (held,), _missing = asked(play, log, at="14:05")
     assert (held["application"], held["user"], held["ended"]) == ("shop", "v-app-1", "2026-03-01T14:10:00Z")

@@ -112,6 +112,7 @@ def test_the_page_of_a_real_mount(engine: Ground, play: Play, browser: Browser) 
 
     data = look()
     assert {written.stat().st_mode & 0o777 for written in (page, page.with_suffix(".json"))} == {0o640}
+    assert [(row["username"], row["certainty"]) for row in data["orphans"]] == [(orphan, "expired_and_leaseless")]
     assert data["counts"] == {"leases": 4, "overdue": 1, "irrevocable": 0, "orphans": 1}
     rows = [(row["role"], row["leases"], row["overdue"]) for row in data["roles"]]
     assert rows == [("app-role", 3, 0), ("failing", 1, 1), ("left-behind", 0, 0)]
@@ -119,7 +120,6 @@ def test_the_page_of_a_real_mount(engine: Ground, play: Play, browser: Browser) 
         user["lease_id"] for user in held
     }
     assert sum(span["leases"] for span in data["timeline"]["bars"]) == 3
-    assert [(row["username"], row["certainty"]) for row in data["orphans"]] == [(orphan, "expired_and_leaseless")]
     hasty = f"approle/approle-{engine.mount}/hasty"
     (mismatch,) = [row for row in data["mismatches"] if row["login"] == hasty]
     assert (mismatch["role"], mismatch["token"], mismatch["lease"]) == ("app-role", 1200, 3600)

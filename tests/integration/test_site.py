@@ -85,6 +85,11 @@ class Site(Ground):
         self.bao.request("PUT", "sys/leases/revoke", {"lease_id": one["lease_id"]})
         return opened and not self.opens(one["username"], one["password"])
 
+    def users(self, role: str) -> list[str]:
+        """Not those of other files with a role of that name."""
+        ours = self.sql("SELECT member::regrole::text FROM pg_auth_members WHERE roleid::regrole::text ~ '^site_'")
+        return [name for name in super().users(role) if (f'"{name}"',) in ours]
+
     def stored_password(self) -> str:
         return str(self.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'site_admin'")[0][0])
 
