@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, NotConverged, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._leases import seconds_of, time_of
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
@@ -40,10 +41,18 @@ def rotate_static_role(session: Session, wanted: Values, check_mode: bool) -> Va
             raise Refused(missing)
         if not due:
             return foreseen
-        client.ask("put", path.replace("/static-roles/", "/rotate-role/"), kind="rotate")
+        refused = None
+        try:
+            client.ask("put", path.replace("/static-roles/", "/rotate-role/"), kind="rotate")
+        except VaultError as error:
+            # The server tries a rotation that failed again by itself; when both come at once, each rotates, and one finds its
+            # place in the queue taken.
+            if "duplicate item" not in error.said:
+                raise
+            refused = error
         now = STATIC_ROLE.describe(wanted, client.read(path))
         if now.get("last_vault_rotation") == described.get("last_vault_rotation"):
-            raise NotConverged(f"Vault accepted the rotation of {path} and does not show it.")
+            raise refused or NotConverged(f"Vault accepted the rotation of {path} and does not show it.")
         return {"changed": True, "static_role": now}
 
     return carry_out(change, foreseen, check_mode)
