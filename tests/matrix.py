@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The versions that are supported, each of them at work: `./test matrix`; CI runs the corners (`./test corners`).
+"""The versions that are supported, each of them at work: `./test matrix`, or only the corners: `./test corners`.
 
 One row is one venv and one pair of servers. The rows go along the edges, not through the whole cube: each ansible-core
 on the oldest and on the newest Python that is here and that it takes, each major of PostgreSQL, the oldest and the

@@ -130,6 +130,7 @@ PARTS = [
         "the oldest and the newest of all versions",
         [Command([sys.executable, "tests/matrix.py", "--corners"])],
         "tests/matrix.py",
+        on_request=True,
     ),
     Part(
         "matrix",

@@ -132,6 +132,9 @@ def _undeclared(client: Client, mount: str, kind: str, wanted: Values, manner: M
     ]
 
 
+NOT_TRIED = "not tried, because Vault was away; run it again"
+
+
 class Several:
     """Some at a time; when Vault is away for one of them, the rest does not wait for it in turn."""
 
@@ -147,7 +150,7 @@ class Several:
 
     def _one(self, each: Object, server: Server) -> Result:
         if self._away:
-            return Result(each, error="not tried, because Vault was away; run it again")
+            return Result(each, error=NOT_TRIED)
         try:
             try:
                 return Result(each, reconcile(server, each.resource, each.wanted, each.manner))
@@ -206,7 +209,8 @@ def _told(results: Sequence[Result]) -> Values:
             failed.setdefault(result.error, []).append(result.object.label)
     if failed:
         count = sum(map(len, failed.values()))
-        errors = " ".join(f"{_some(labels)}: {error}" for error, labels in failed.items())
+        reasons_first = sorted(failed.items(), key=lambda each: each[0] == NOT_TRIED)
+        errors = " ".join(f"{_some(labels)}: {error}" for error, labels in reasons_first)
         raise Problem(
             f"{count} object(s) failed; {len(results) - count} of {len(results)} objects are as declared. {errors}",
             **answer,
