@@ -92,6 +92,12 @@ class Site(Ground):
     def stored_password(self) -> str:
         return str(self.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'site_admin'")[0][0])
 
+    def remove(self) -> None:
+        """With its roles: test_secrets.py has a site of the same names."""
+        super().remove()
+        for (name,) in self.sql("SELECT rolname FROM pg_roles WHERE rolname ~ '^site_' ORDER BY 1", "postgres"):
+            self.sql(f'DROP OWNED BY "{name}" CASCADE; DROP ROLE "{name}"', "postgres")
+
     def has_mount(self) -> bool:
         return f"{self.mount}/" in self.bao.request("GET", "sys/mounts")["data"]
 
