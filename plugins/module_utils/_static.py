@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
 def rotate_static_role(session: Session, wanted: Values, check_mode: bool) -> Values:
     """The module ``database_static_role_rotation``."""
     client, path = session.client, STATIC_ROLE.at(wanted)
+    rotation = path.replace("/static-roles/", "/rotate-role/")
     try:
         held = client.read(path)
     except MountMissing as error:
@@ -41,18 +42,16 @@ def rotate_static_role(session: Session, wanted: Values, check_mode: bool) -> Va
             raise Refused(missing)
         if not due:
             return foreseen
-        refused = None
         try:
-            client.ask("put", path.replace("/static-roles/", "/rotate-role/"), kind="rotate")
+            client.ask("put", rotation, kind="rotate")
         except VaultError as error:
-            # The server tries a rotation that failed again by itself; when both come at once, each rotates, and one finds its
-            # place in the queue taken.
+            # The server tries a rotation that failed again by itself, and both came at once: which password holds is unknown.
             if "duplicate item" not in error.said:
                 raise
-            refused = error
+            client.ask("put", rotation, kind="rotate")
         now = STATIC_ROLE.describe(wanted, client.read(path))
         if now.get("last_vault_rotation") == described.get("last_vault_rotation"):
-            raise refused or NotConverged(f"Vault accepted the rotation of {path} and does not show it.")
+            raise NotConverged(f"Vault accepted the rotation of {path} and does not show it.")
         return {"changed": True, "static_role": now}
 
     return carry_out(change, foreseen, check_mode)

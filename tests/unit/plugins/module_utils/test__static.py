@@ -13,29 +13,37 @@ EARLIER, NOW = "2026-03-01T12:00:00Z", "2026-03-01T12:00:10Z"
 
 
 class Client:
-    """A server that refuses, and shows these times of rotation one after the other."""
+    """A server that refuses with these words, one after the other, and then rotates."""
 
     url = "https://vault"
 
-    def __init__(self, said, *shown):
-        self.said, self.shown = said, list(shown)
+    def __init__(self, *refusals):
+        self.refusals, self.shown, self.asked = list(refusals), EARLIER, 0
 
     def read(self, path):
-        return {"db_name": "db", "username": "u", "last_vault_rotation": self.shown.pop(0)}
+        return {"db_name": "db", "username": "u", "last_vault_rotation": self.shown}
 
     def ask(self, method, path, kind):
-        raise VaultError(f"Vault answered 500: {self.said}.", 500, self.said)
+        self.asked += 1
+        if self.refusals:
+            said = self.refusals.pop(0)
+            raise VaultError(f"Vault answered 500: {said}.", 500, said)
+        self.shown = NOW
 
 
 def rotate(client):
     return rotate_static_role(Session(client, False, []), {"mount": "database", "name": "fixed"}, False)
 
 
-def test_a_retry_of_the_server_at_the_same_moment_is_a_rotation():
-    assert rotate(Client("duplicate item", EARLIER, NOW))["changed"]
+def test_a_retry_of_the_server_at_the_same_moment_is_followed_by_another_rotation():
+    client = Client("duplicate item")
+    assert rotate(client)["changed"]
+    assert client.asked == 2
 
 
-@pytest.mark.parametrize(("said", "shown"), [("duplicate item", EARLIER), ("no connection", NOW)])
-def test_what_did_not_rotate_is_an_error(said, shown):
-    with pytest.raises(VaultError, match=said):
-        rotate(Client(said, EARLIER, shown))
+@pytest.mark.parametrize(("refusals", "asked"), [(["duplicate item"] * 2, 2), (["no connection"], 1)])
+def test_what_did_not_rotate_is_an_error(refusals, asked):
+    client = Client(*refusals)
+    with pytest.raises(VaultError, match=refusals[0]):
+        rotate(client)
+    assert client.asked == asked
