@@ -97,10 +97,16 @@ PARTS = [
     Part(
         "integration",
         "playbooks on real servers",
-        [pytest("tests/integration", f"--ignore={FAULTS}", *SHARED)],
+        [pytest("tests/integration", f"--ignore={FAULTS}", *SHARED), pytest(f"{FAULTS}/test_sync_interrupted.py")],
         "tests/integration",
     ),
-    Part("faults", "the same when things go wrong: killed, cut off, overloaded", [pytest(FAULTS, *SHARED)], FAULTS),
+    Part(
+        "faults",
+        "the same when things go wrong: killed, cut off, overloaded",
+        [pytest(FAULTS, *SHARED)],
+        FAULTS,
+        on_request=True,
+    ),
     Part(
         "sanity",
         "ansible-test sanity, nothing ignored",
