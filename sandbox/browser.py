@@ -10,15 +10,18 @@ import shutil
 import subprocess
 import tempfile
 import typing as t
-from pathlib import Path
 
-CACHE = Path(os.environ.get("LEASEHOLD_CACHE") or Path(__file__).resolve().parents[1] / ".cache")
+import fetched
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
 INSTALLED = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 PACKAGE = "chromium-headless-shell"
 
 
 class BrowserError(RuntimeError):
-    """There is no browser, or it did not do what it was asked to do."""
+    """The browser did not do what it was asked to do."""
 
 
 class Browser:
@@ -28,7 +31,7 @@ class Browser:
         found = next(filter(None, map(shutil.which, INSTALLED)), None)
         self._environment = dict(os.environ)
         if found is None:
-            root = fetch(CACHE / "chromium")
+            root = fetched.debian(PACKAGE, beside=True)
             libraries = [str(path) for path in root.glob("usr/lib/*-linux-gnu*")]
             libraries += [str(path) for path in root.glob("usr/lib/*-linux-gnu*/pulseaudio")]
             self._environment["LD_LIBRARY_PATH"] = ":".join(libraries)
@@ -59,35 +62,3 @@ class Browser:
         if done.returncode != 0:
             raise BrowserError(f"{self._program} ended with {done.returncode}: {done.stderr[-1000:]}")
         return done.stdout
-
-
-def fetch(target: Path) -> Path:
-    """Unpack Debian's headless Chromium, with what it needs beside what is here, unless it is there already."""
-    if not target.is_dir():
-        if not shutil.which("apt-get"):
-            raise BrowserError(
-                f"There is no browser here. Install Chromium, so that one of {', '.join(INSTALLED)} is found."
-            )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as workshop:
-            _download(Path(workshop))
-            made = Path(workshop) / "made"
-            for package in (Path(workshop) / "archives").glob("*.deb"):
-                subprocess.run(["dpkg-deb", "--extract", package, made], check=True)
-            made.rename(target)  # at once, so that nobody ever sees half of it
-    return target
-
-
-def _download(workshop: Path) -> None:
-    """With lists and archives of our own: neither needs root rights."""
-    for directory in ("lists/partial", "archives/partial"):
-        (workshop / directory).mkdir(parents=True)
-    options = [
-        f"Dir::State::lists={workshop}/lists", f"Dir::Cache::archives={workshop}/archives", f"Dir::Cache::pkgcache={workshop}/pkgcache.bin",
-        f"Dir::Cache::srcpkgcache={workshop}/srcpkgcache.bin", "Debug::NoLocking=1", "APT::Sandbox::User=",
-    ]  # fmt: skip
-    apt = ["apt-get", "--quiet", "--quiet", "--yes", *(word for option in options for word in ("-o", option))]
-    for command in (["update"], ["install", "--download-only", "--no-install-recommends", PACKAGE]):
-        done = subprocess.run([*apt, *command], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise BrowserError(f"Chromium is not installed and could not be fetched: {done.stderr[-1000:]}")

@@ -20,11 +20,12 @@ from pathlib import Path
 
 import psycopg2
 import servers
+from fetched import CACHE
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DIRECTORY = servers.CACHE / "sandbox"
+DIRECTORY = CACHE / "sandbox"
 INVENTORY = Path(__file__).with_name("inventory.yml")
 DATABASE = "appdb"
 

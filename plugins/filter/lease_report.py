@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _policies
 from ansible_collections.leasehold.vault.plugins.module_utils._leases import said_at, time_of
+from ansible_collections.leasehold.vault.plugins.module_utils._rotation import BEGUN
 
 Values = dict[str, t.Any]
 
@@ -67,7 +68,7 @@ def lease_report(gathered: Values, now: str = "", shown: int = 200) -> Values:
         "orphans": None if orphans is None else sorted(orphans, key=_worst),
         "mismatches": _mismatches(gathered, roles),
         "connections": [
-            {"name": one["name"], "rotated_at": said.replace("begun ", ""), "begun": said.startswith("begun "), "age": _age(said, moment)}
+            {"name": one["name"], "rotated_at": said.removeprefix(BEGUN), "begun": said.startswith(BEGUN), "age": _age(said, moment)}
             for one in gathered.get("connections") or []
             for said in [one.get("root_rotated_at") or ""]
         ],
@@ -162,11 +163,11 @@ def cure(error: str) -> str:
         (said for pattern, said in _CURES if re.search(pattern, error, re.IGNORECASE)),
         "Read the error, and mend its cause.",
     )
-    return found + _AFTERWARDS  # fmt: skip
+    return found + _AFTERWARDS
 
 
 def _age(said: str, moment: datetime.datetime) -> int | None:
-    return int((moment - time_of(said.replace("begun ", ""))).total_seconds()) if said else None
+    return int((moment - time_of(said.removeprefix(BEGUN))).total_seconds()) if said else None
 
 
 def _static(role: Values, moment: datetime.datetime) -> Values:

@@ -324,12 +324,8 @@ def _collection_tree(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture
-def play(bao: servers.OpenBao, tmp_path: Path, request: pytest.FixtureRequest) -> Play:
-    play = Play(tmp_path, bao)
-    play.as_root = (
-        "faults" in request.path.parts
-    )  # those are about something else, often a server that gives no token now
-    return play
+def play(bao: servers.OpenBao, tmp_path: Path) -> Play:
+    return Play(tmp_path, bao)
 
 
 # ----------------------------------------------------------------------------------------------------------- servers
