@@ -9,7 +9,7 @@ name: revoke_leases
 type: notification
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: At the end of a run, revoke what its lookups issued for the run only
 description:
   - Revokes the users that the lookup P(leasehold.vault.database_credentials#lookup) issued with C(revoke=at_end), whether the run succeeded,

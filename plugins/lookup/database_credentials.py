@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: database_credentials
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Issue short-lived database credentials at play time, once per run
 description:
   - Issues a PostgreSQL user from a dynamic role of the database secrets engine and returns how to log in as it.

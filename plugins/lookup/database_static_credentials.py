@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: database_static_credentials
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Read the current password of a static database role, once per run
 description:
   - Reads the user and the current password of a static role. The user stays; Vault rotates its password.

@@ -19,7 +19,7 @@ description:
     path, a template that is none.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   name:
     description: Name of the policy. Vault keeps it in small letters.

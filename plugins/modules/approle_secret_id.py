@@ -21,7 +21,7 @@ description:
     wrapping token is one as well, until it is used.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   mount:
     description: Where the AppRole method is mounted, without C(auth/) in front.

@@ -18,7 +18,7 @@ description:
   - A device that is there cannot be changed, only removed and made again, which loses what happens in between.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   name:
     description: Name of the device.

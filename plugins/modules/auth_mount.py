@@ -19,7 +19,7 @@ description:
     unless O(revoke_leases=true).
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   type:
     description: Which method.

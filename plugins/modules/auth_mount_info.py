@@ -16,7 +16,7 @@ description:
   - All needs the right to read C(sys/auth); one needs to read C(sys/auth/<mount>), and C(sudo) there, as the server wants it.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   mount:
     description: Where it is mounted, without C(auth/) in front. Left out, all are read.

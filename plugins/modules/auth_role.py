@@ -21,7 +21,7 @@ description:
     it.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   type:
     description: The type of the auth method.

@@ -16,7 +16,7 @@ description:
   - A name that does not exist is an error; a mount that does not exist is another.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   name:
     description: Name of the connection. Left out, all are read.

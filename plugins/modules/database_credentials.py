@@ -19,7 +19,7 @@ description:
   - The password is in the result. Set C(no_log=true) on the task, unless you want it in the output of C(-v) and in the log.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   role:
     description: Name of a dynamic role.

@@ -19,7 +19,7 @@ description:
   - A mount of another type at the path is refused, and so is a mount that is half deleted, with the way out.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   description:
     description: What people read beside the mount.

@@ -16,7 +16,7 @@ description:
   - All needs the right to read C(sys/mounts); one needs C(sys/mounts/<mount>).
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   mount:
     description: Path of the engine. Left out, all mounts of type C(database) are read.

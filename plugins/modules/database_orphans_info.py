@@ -22,7 +22,7 @@ description:
     there. What lacks is named.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 requirements:
   - psycopg2 (Python library), where the task runs
 options:

@@ -17,7 +17,7 @@ description:
   - Deleting a role with live leases is refused, unless O(revoke_leases=true).
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   name:
     description: Name of the role.

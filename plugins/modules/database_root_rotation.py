@@ -25,7 +25,7 @@ description:
     C(delete) on C(<mount>/config/leasehold-probe-*).'
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   name:
     description: Name of the connection.

@@ -18,7 +18,7 @@ description:
   - On PostgreSQL 16 and newer, the admin of the connection needs C(CREATEROLE) and ADMIN OPTION on the user.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   name:
     description: Name of the static role.

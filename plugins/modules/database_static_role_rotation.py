@@ -15,7 +15,7 @@ description:
   - Lets Vault change the password now, or only when the last rotation is older than asked.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   name:
     description: Name of the static role.

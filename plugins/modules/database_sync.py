@@ -21,7 +21,7 @@ description:
     finishes the job.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   engine:
     description: How the mount is tuned; it is mounted in any case.

@@ -19,7 +19,7 @@ description:
     C(sys/leases/revoke-force/<prefix>).
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   lease_id:
     description: The lease, as it was returned when it was issued.

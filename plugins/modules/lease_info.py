@@ -17,7 +17,7 @@ description:
     the irrevocable ones. What lacks is named.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 0.1.0
+version_added: 1.0.0
 options:
   prefix:
     description: Where to look, for instance C(database/creds) or C(database/creds/app-role).
