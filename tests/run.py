@@ -51,8 +51,8 @@ SHARED = ("-n", "2", "--dist", "loadfile")
 FAULTS = "tests/integration/faults"
 
 
-def pytest(*arguments: str) -> Command:
-    return Command([sys.executable, "-m", "pytest", *arguments])
+def pytest(*arguments: str, **environment: str) -> Command:
+    return Command([sys.executable, "-m", "pytest", *arguments], environment=environment)
 
 
 PARTS = [
@@ -97,7 +97,7 @@ PARTS = [
     Part(
         "integration",
         "playbooks on real servers",
-        [pytest("tests/integration", f"--ignore={FAULTS}", *SHARED), pytest(f"{FAULTS}/test_sync_interrupted.py")],
+        [pytest("tests/integration", f"--ignore={FAULTS}", *SHARED)],
         "tests/integration",
     ),
     Part(
@@ -105,7 +105,6 @@ PARTS = [
         "the same when things go wrong: killed, cut off, overloaded",
         [pytest(FAULTS, *SHARED)],
         FAULTS,
-        on_request=True,
     ),
     Part(
         "sanity",
@@ -147,8 +146,12 @@ PARTS = [
     ),
     Part(
         "nightly",
-        "more of the same: 50,000 hostile inputs",
-        [Command(pytest("tests/unit/test_hostile_input.py", *SHARED).words, environment={"LEASEHOLD_CASES": "5000"})],
+        "more of the same: 50,000 hostile inputs, 100 crashes, the whole load",
+        [
+            pytest("tests/unit/test_hostile_input.py", *SHARED, LEASEHOLD_CASES="5000"),
+            pytest(f"{FAULTS}/test_crashes.py", LEASEHOLD_CASES="100"),
+            pytest(f"{FAULTS}/test_load.py", LEASEHOLD_LOAD="full"),
+        ],
         "tests/unit",
         on_request=True,
     ),
