@@ -33,6 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("real")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell `./test` which tests failed, so that it can say how to run them again."""
+    if file := os.environ.get("LEASEHOLD_FAILED"):
+        failed = [report.nodeid for kind in ("failed", "error") for report in terminalreporter.getreports(kind)]
+        Path(file).write_text("".join(f"{name}\n" for name in dict.fromkeys(failed)))
+
+
 @pytest.fixture(scope="session")
 def bao() -> Iterator[servers.OpenBao]:
     """OpenBao as in production: raft, TLS, audit log."""

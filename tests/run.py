@@ -1,18 +1,20 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `./test` does: run the parts that are named, or all, and say which of them passed."""
+"""What `./test` does: run the parts that are named, or all, say which of them passed, and how to repeat what did not."""
 
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 if t.TYPE_CHECKING:
@@ -22,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 TREE = ROOT / ".cache" / "tree"
 STAGE = TREE / "ansible_collections" / "leasehold" / "vault"
 OURS = "ansible_collections/leasehold/vault"
+COVERED = ROOT / ".cache" / "coverage"
+FAILED = ROOT / ".cache" / "failed"
+FEW = 10
+"""So many tests that failed are named one by one."""
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -30,9 +36,23 @@ class Command:
     words: Sequence[str]
     directory: Path = STAGE
     environment: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    """What it is called after its part, as in `lint:mypy`; the program, if left out."""
+    on: Sequence[str] = ()
+    """Its last words, in the place of which it takes names of files."""
+    about: Sequence[str] = ()
+    """The files of a commit that it has something to say about."""
 
     def __str__(self) -> str:
-        return " ".join(self.words)
+        return " ".join([*self.words, *self.on])
+
+    def called(self) -> str:
+        return self.name or self.words[0]
+
+    def narrowed(self, files: Sequence[str]) -> Command | None:
+        """The same for these files alone, or as it is where it has to see the others too; nothing, where none concerns it."""
+        chosen = [file for file in files if any(fnmatch.fnmatch(file, pattern) for pattern in self.about)]
+        return replace(self, on=chosen if self.on else ()) if chosen else None
 
 
 @dataclass(frozen=True)
@@ -52,7 +72,22 @@ FAULTS = "tests/integration/faults"
 
 
 def pytest(*arguments: str, **environment: str) -> Command:
-    return Command([sys.executable, "-m", "pytest", *arguments], environment=environment)
+    return Command([sys.executable, "-m", "pytest", *arguments], environment=environment, name="pytest")
+
+
+def covered(data: str, *arguments: str) -> list[Command]:
+    """Tests that note which branches of the plugins they take; `tests/branches.py` reads it."""
+    file = f"--data-file={COVERED / data}"
+    watch = ["run", file, f"--source={STAGE / 'plugins'}", "-m", "pytest"]
+    return [
+        Command([sys.executable, "-m", "coverage", "erase", file], name="coverage"),
+        Command([sys.executable, "-m", "coverage", *watch, *arguments], name="pytest"),
+    ]
+
+
+SHELL = ("demo", "test", ".ci/run", "sandbox/bootstrap.sh", "benchmarks/run")
+TYPED = ("sandbox", "tests/run.py", "tests/matrix.py", "tests/conftest.py", "tests/branches.py")
+YAML = ("*.yml", "*.yaml")
 
 
 PARTS = [
@@ -60,40 +95,28 @@ PARTS = [
         "lint",
         "style, types, Ansible's own rules",
         [
-            Command(["ruff", "check", "--output-format=concise", "."]),
-            Command(["ruff", "format", "--check", "--output-format=concise", "."]),
-            Command(["yamllint", "."]),
-            Command(
-                [
-                    "shellcheck",
-                    "--external-sources",
-                    "demo",
-                    "test",
-                    ".ci/run",
-                    "sandbox/bootstrap.sh",
-                    "benchmarks/run",
-                ]
-            ),
-            Command(["mypy", "--config-file", f"{OURS}/.mypy.ini", f"{OURS}/plugins"], TREE),
-            Command(
-                [
-                    "mypy",
-                    "--config-file",
-                    ".mypy.ini",
-                    "sandbox",
-                    "tests/run.py",
-                    "tests/matrix.py",
-                    "tests/conftest.py",
-                ]
-            ),
-            Command(["ansible-lint", "--offline", "--profile", "production"]),
+            Command(["ruff", "check", "--output-format=concise"], on=["."], about=["*.py"]),
+            Command(["ruff", "format", "--check", "--output-format=concise"], on=["."], about=["*.py"]),
+            Command(["yamllint"], on=["."], about=YAML),
+            Command(["shellcheck", "--external-sources"], on=SHELL, about=SHELL),
+            Command(["mypy", "--config-file", f"{OURS}/.mypy.ini", f"{OURS}/plugins"], TREE, about=["plugins/*.py"]),
+            Command(["mypy", "--config-file", ".mypy.ini", *TYPED], about=[*TYPED, "sandbox/*.py"]),
+            Command(["ansible-lint", "--offline", "--profile", "production"], about=YAML),
         ],
         needs="plugins",
     ),
     Part(
-        "unit", "every part alone, stories on the fake server", [pytest("tests/unit", "-m", "not real")], "tests/unit"
+        "unit",
+        "every part alone, stories on the fake server",
+        covered("unit", "tests/unit", "-m", "not real"),
+        "tests/unit",
     ),
-    Part("stories", "the same stories on real servers", [pytest("tests/unit", "-m", "real", *SHARED)], "tests/unit"),
+    Part(
+        "stories",
+        "the same stories on real servers",
+        covered("stories", "tests/unit", "-m", "real", *SHARED),
+        "tests/unit",
+    ),
     Part(
         "integration",
         "playbooks on real servers",
@@ -110,7 +133,7 @@ PARTS = [
         "sanity",
         "ansible-test sanity, nothing ignored",
         [
-            Command([sys.executable, "tests/get_pip.py"]),
+            Command([sys.executable, "tests/get_pip.py"], name="get_pip"),
             Command(["ansible-test", "sanity", "--local", "--python", PYTHON, "--color", "no"]),
         ],
         needs="plugins",
@@ -125,7 +148,7 @@ PARTS = [
         "molecule",
         "whole set-ups, applications, agents, monitoring: converge, again, verify",
         [
-            Command(["molecule", "test", "--scenario-name", name])
+            Command(["molecule", "test", "--scenario-name", name], name=name)
             for name in ("whole_setup", "applications", "agent", "monitoring")
         ],
         needs="extensions/molecule/whole_setup",
@@ -160,27 +183,35 @@ PARTS = [
 ]
 
 
-def run(part: Part, verbose: bool) -> bool:
-    """Run all commands of a part, also after one has failed; show what the failed ones said."""
+def run(part: Part, verbose: bool) -> list[str]:
+    """Run all commands of a part, also after one has failed; the answer is what to call `./test` with to repeat those."""
     if not (ROOT / part.needs).exists():
         print(f"there is no {part.needs}")
-        return False
-    outcomes = [run_command(command, verbose) for command in part.commands]
-    return all(outcomes)
+        return [part.name]
+    again = []
+    for command in part.commands:
+        if not run_command(command, verbose):
+            tests = FAILED.read_text().splitlines() if FAILED.exists() and not command.environment else []
+            in_part = len(part.commands) > 1 and command.called() != "pytest"
+            whole = f"{part.name}:{command.called()}" if in_part else part.name
+            again += tests if len(tests) <= FEW and tests else [whole]
+    return again
 
 
 def run_command(command: Command, verbose: bool) -> bool:
+    FAILED.unlink(missing_ok=True)
     environment = os.environ | {
         "PYTHONPATH": str(TREE),
         "MYPY_CACHE_DIR": str(ROOT / ".cache" / "mypy"),
         "NO_COLOR": "1",
         "PYTEST_DEBUG_TEMPROOT": str(ROOT / ".cache" / "home"),  # where pytest's tmp_path lies
+        **({"LEASEHOLD_FAILED": str(FAILED)} if command.called() == "pytest" else {}),
         **command.environment,
     }
     if verbose:
         print(f"+ {command}", flush=True)
     done = subprocess.run(
-        command.words,
+        [*command.words, *command.on],
         cwd=command.directory,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -196,21 +227,41 @@ def run_command(command: Command, verbose: bool) -> bool:
     return done.returncode == 0
 
 
-def summary(results: list[tuple[Part, bool, float]]) -> int:
+def summary(results: list[tuple[Part, list[str], float]]) -> int:
     """The table, what to do next, and the one line that counts."""
     print(f"\n{'part':<12} {'result':<7} seconds")
-    for part, passed, seconds in results:
-        print(f"{part.name:<12} {'passed' if passed else 'FAILED':<7} {seconds:7.1f}")
-    failed = [part.name for part, passed, _seconds in results if not passed]
-    if failed:
-        print(f"\nnext: ./test {' '.join(failed)}   (with -v to watch)")
-    print(f"\n{len(results) - len(failed)} passed, {len(failed)} failed")
+    for part, again, seconds in results:
+        print(f"{part.name:<12} {'FAILED' if again else 'passed':<7} {seconds:7.1f}")
+    repeat = list(dict.fromkeys(word for _part, again, _seconds in results for word in again))
+    failed = sum(bool(again) for _part, again, _seconds in results)
+    if repeat:
+        print(f"\nnext: ./test {shlex.join(repeat)}   # with -v to watch")
+    print(f"\n{len(results) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
+def chosen(words: Sequence[str], files: Sequence[str] | None) -> list[Part]:
+    """The parts that are meant: named, as `lint:mypy` in part, or by their tests; all but those on request, if none is."""
+    tests = [word for word in words if "/" in word]
+    parts = []
+    for part in PARTS:
+        of_it = [word.partition(":")[2] for word in words if word not in tests and word.partition(":")[0] == part.name]
+        if of_it or not (words or part.on_request):
+            commands = [c for c in part.commands if not any(of_it) or c.called() in of_it]
+            if files is not None:
+                commands = [narrowed for c in commands if (narrowed := c.narrowed(files))]
+            parts.append(replace(part, commands=commands))
+    known = {f"{part.name}:{command.called()}" for part in PARTS for command in part.commands}
+    known.update(tests, (part.name for part in PARTS))
+    if unknown := [word for word in words if word not in known]:
+        raise ValueError(f"no such part: {', '.join(unknown)} (see --list; a test is named by its file)")
+    return [*parts, Part("tests", "those that were named", [pytest(*tests)])] if tests else parts
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="./test", description="Run the tests, all of them or some parts.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help="see --list")
+    parser = argparse.ArgumentParser(prog="./test", description="Run the tests: all, some parts, or single ones.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="see --list; or a test, as pytest names it")
+    parser.add_argument("--files", nargs="*", metavar="FILE", help="only what concerns these files (for lint)")
     parser.add_argument("--list", action="store_true", help="list the parts")
     parser.add_argument("-v", "--verbose", action="store_true", help="show everything while it runs")
     arguments = parser.parse_args()
@@ -218,18 +269,18 @@ def main() -> int:
         for part in PARTS:
             print(f"{part.name:<12} {part.about}{' (only when named)' if part.on_request else ''}")
         return 0
-    unknown = set(arguments.parts) - {part.name for part in PARTS}
-    if unknown:
-        parser.error(f"no such part: {', '.join(sorted(unknown))} (see --list)")
+    try:
+        parts = chosen(arguments.parts, arguments.files)
+    except ValueError as error:
+        parser.error(str(error))
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # takes what is running along
     results = []
-    for part in PARTS:
-        if part.name in arguments.parts or not (arguments.parts or part.on_request):
-            print(f"== {part.name}: {part.about}", flush=True)
-            began = time.monotonic()
-            passed = run(part, arguments.verbose)
-            results.append((part, passed, time.monotonic() - began))
+    for part in parts:
+        print(f"== {part.name}: {part.about}", flush=True)
+        began = time.monotonic()
+        again = run(part, arguments.verbose)
+        results.append((part, again, time.monotonic() - began))
     return summary(results)
 
 
