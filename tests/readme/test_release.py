@@ -1,0 +1,120 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the README shows of the collection is true: badges, the comparison with others, the picture of the demo, the version."""
+
+from __future__ import annotations
+
+import ast
+import html
+import re
+import typing as t
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pictures
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMPARISON = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+SOURCES = dict(re.findall(r"^\[([\w-]+)\]: (\S+)$", COMPARISON, re.MULTILINE))
+PEERS = {
+    "community": "ansible-collections/community.hashi_vault",
+    "hashicorp": "ansible-collections/hashicorp.vault",
+    "hashivault": "TerryHowe/ansible-modules-hashivault",
+    "Terraform": "hashicorp/terraform-provider-vault",
+    "Salt": "salt-extensions/saltext-vault",
+}
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The rows of the tables that compare: what matters, ours, then the peers."""
+    heads = ["", "ours", *PEERS]
+    found: list[list[str]] = []
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        lines = [cells(line) for line in table.splitlines()]
+        if lines[0] == heads:
+            found += lines[2:]
+    return found
+
+
+def our_links(cell: str) -> list[tuple[str, str]]:
+    return re.findall(r'\]\(([^)\s]+) "(\w+)"\)', cell)
+
+
+def test_the_comparison_has_its_tables() -> None:
+    assert len(rows(COMPARISON)) >= 25
+    assert all(len(row) == 2 + len(PEERS) for row in rows(COMPARISON))
+
+
+@pytest.mark.parametrize("row", rows(COMPARISON), ids=lambda row: row[0])
+def test_each_cell_has_a_test_or_a_source(row: list[str]) -> None:
+    links = our_links(row[1])
+    assert links, "our cell names no test"
+    for target, name in links:
+        source = (ROOT / "docs" / target).resolve()
+        assert source.is_relative_to(ROOT / "tests"), target
+        assert re.search(rf"^(def {name}\(|{name} = )", source.read_text(), re.MULTILINE), f"{target} has no {name}"
+    for peer, cell in zip(PEERS, row[2:], strict=True):
+        assert re.search(r"\]\[[\w-]+\]|\]\(\.\./benchmarks/results/", cell), f"{peer}: {cell} has no source"
+        for label in re.findall(r"\]\[([\w-]+)\]", cell):
+            assert label in SOURCES, f"{peer}: [{label}] is not defined"
+
+
+def test_a_source_is_in_a_version_or_a_thread() -> None:
+    versions = dict(re.findall(r"^\| \[.*\]\(https://[\w.]+/(\S+)\) \| ([\d.]+) \|", COMPARISON, re.MULTILINE))
+    assert list(versions) == list(PEERS.values())
+    for label, address in SOURCES.items():
+        _host, repository, kind, rest = re.fullmatch(r"https://([\w.]+)/([\w.-]+/[\w.-]+)/(\w+)/(.*)", address).groups()
+        if kind in ("blob", "tree"):
+            fixed = versions.get(repository)
+            assert re.match(rf"v?{re.escape(fixed)}/" if fixed else r"[0-9a-f]{40}/", rest), label
+        else:
+            assert kind in ("issues", "pull"), label
+            assert rest.isdigit(), label
+    used = set(re.findall(r"\]\[([\w-]+)\]", COMPARISON))
+    assert used == set(SOURCES)
+
+
+def test_the_short_comparison_says_what_the_long_one_says() -> None:
+    def bare(cell: str) -> str:
+        return re.sub(r"\[([^\]]*)\](\[[^\]]*\]|\([^)]*\))", r"\1", cell)
+
+    long = {row[0]: [bare(cell) for cell in row] for row in rows(COMPARISON)}
+    short = rows(README)
+    assert short
+    for row in short:
+        assert [bare(cell) for cell in row] == long[row[0]]
+
+
+def test_the_badges_are_true() -> None:
+    shown = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "badges").glob("*.svg")}
+    assert shown == pictures.badges(), "python sandbox/pictures.py badges makes them anew"
+    for label, value in pictures.facts().items():
+        assert f"![{label}: {value}](docs/badges/{label.lower()}.svg)" in README
+
+
+def test_the_picture_of_the_demo_says_what_the_demo_says() -> None:
+    picture = (ROOT / "docs" / "demo.svg").read_text(encoding="utf-8")
+    ElementTree.fromstring(picture)  # noqa: S314
+    assert not re.search(r"href|url\(|@import|<image|<script", picture), "it needs nothing else"
+    seen = html.unescape(picture)
+    story = next(
+        node
+        for node in ast.walk(ast.parse((ROOT / "sandbox" / "demo.py").read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name == "play"
+    )
+    told = [
+        node.value.strip()
+        for node in ast.walk(story)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip()
+    ]
+
+    assert len(told) > 10
+    assert [text for text in told if text not in seen] == [], "python sandbox/pictures.py demo makes it anew"
