@@ -8,13 +8,11 @@ from __future__ import annotations
 import ast
 import html
 import re
-import typing as t
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pictures
 import pytest
-import yaml
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
