@@ -139,6 +139,15 @@ def _label(event: Values) -> bool:
     return "_ansible_item_label" in event["result"]
 
 
+class FirstRuns(t.NamedTuple):
+    """What a playbook foresaw on fresh servers, whether it touched them, and what it did then, and when it ran again."""
+
+    predicted: Run
+    touched: bool
+    first: Run
+    again: Run
+
+
 class Started:
     """A run in the background, in a process group of its own."""
 

@@ -22,7 +22,7 @@ import servers
 import yaml
 from cluster import Cluster
 
-from .conftest import ROOT, Ground, Play, as_yaml, interpreter, leaks
+from .conftest import ROOT, FirstRuns, Ground, Play, as_yaml, interpreter, leaks
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,13 +129,6 @@ def applications(
         ground = Applications(bao, postgres, Play(tmp_path_factory.mktemp("access"), bao), cluster)
         yield ground
         ground.remove()
-
-
-class FirstRuns(t.NamedTuple):
-    predicted: Run
-    touched: bool
-    first: Run
-    again: Run
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from gate import Gate
 
-from .conftest import CREATION, Ground, Play, Unsafe, as_yaml
+from .conftest import CREATION, FirstRuns, Ground, Play, Unsafe, as_yaml
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,13 +100,6 @@ class Site(Ground):
 
     def has_mount(self) -> bool:
         return f"{self.mount}/" in self.bao.request("GET", "sys/mounts")["data"]
-
-
-class FirstRuns(t.NamedTuple):
-    predicted: Run
-    touched: bool
-    first: Run
-    again: Run
 
 
 @pytest.fixture(scope="module")
