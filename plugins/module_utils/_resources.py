@@ -413,7 +413,7 @@ def _can_rotate(wanted: Values, plan: Plan) -> Findings:
 
 def _known_to_server(server: Server, wanted: Values, plan: Plan) -> Findings:
     """OpenBao and older versions of Vault take what they do not know without a word."""
-    asked = [option for option in _NEWER if wanted.get(option) is not None]
+    asked = [option for option in _NEWER if wanted.get(option) not in (None, False)]  # false is what every server does
     if not asked:
         return ()
     answer = server.ask("get", f"{MOUNT.said_in(wanted)}/static-roles/{wanted['name']}", params={"help": "1"})

@@ -1,0 +1,549 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`migrate` changes the words that have to change, and not one byte beside them."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import stat
+import sys
+import textwrap
+from importlib.machinery import SourceFileLoader
+
+import pytest
+import yaml
+
+from .conftest import ROOT, specification_of
+
+loader = SourceFileLoader("leasehold_migrate", str(ROOT / "migrate"))
+migrate = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+sys.modules[loader.name] = migrate  # where dataclasses look for it
+loader.exec_module(migrate)
+
+GUIDE = ROOT / "docs" / "migration.md"
+
+
+def rewritten(text, *mounts, collections=()):
+    """The text afterwards, and what was reported."""
+    file = migrate.File("play.yml", textwrap.dedent(text), ["database", *mounts], collections)
+    return file.rewrite(), [said for _line, said in file.left]
+
+
+def becomes(before, after, *mounts, **more):
+    text, left = rewritten(before, *mounts, **more)
+    assert text == textwrap.dedent(after)
+    assert left == []
+    assert rewritten(text, *mounts, **more) == (text, []), "a second time there is nothing to do"
+
+
+def stays(text, *words, **more):
+    """Not a byte changes, and one line says why."""
+    text = textwrap.dedent(text)
+    after, left = rewritten(text, **more)
+    assert after == text
+    assert len(left) == 1, left
+    assert not [word for word in words if word not in left[0]], left[0]
+
+
+# ----------------------------------------------------------------------------------------------------------- what is declared
+
+
+def each_module():
+    for origin, (login, modules) in migrate.ORIGINS.items():
+        for name, what in modules.items():
+            several = what.modules.values() if isinstance(what, migrate.Choice) else [what]
+            for module in several:
+                if not isinstance(module, migrate.Gone):
+                    yield pytest.param(login, module, id=f"{origin}.{name}.{module.ours}")
+
+
+def words_of(options):
+    for option in options.values():
+        if option.lift:
+            yield from words_of(option.lift)
+        elif option.to:
+            yield from (option.to, *option.by_method.values())
+
+
+@pytest.mark.parametrize(("login", "module"), list(each_module()))
+def test_what_a_task_becomes_is_what_our_module_takes(login, module):
+    spec = specification_of(module.ours)["argument_spec"]
+    known = {*spec, *(alias for one in spec.values() for alias in one.get("aliases", ()))}
+    assert {*words_of(login), *words_of(module.options), *module.add, *module.defaults} <= known
+    for option in module.options.values():
+        choices = spec.get(option.to, {}).get("choices")
+        assert set(option.values.values()) <= set(choices or option.values.values())
+
+
+def test_of_hashicorp_vault_our_modules_of_the_same_name_take_every_option_as_it_is():
+    for name, module in migrate.HASHICORP_MODULES.items():
+        if isinstance(module, migrate.Module) and module.ours == name:
+            for options in (migrate.HASHICORP_LOGIN, module.options):
+                assert [theirs for theirs, option in options.items() if option.to != theirs] == [], name
+
+
+@pytest.mark.parametrize("origin", migrate.ORIGINS)
+def test_the_tables_of_the_guide_are_those_of_the_script(origin, capsys):
+    assert migrate.main(["--tables", origin]) == 0
+    assert f"\n{capsys.readouterr().out}\n" in GUIDE.read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_guide_is_what_the_script_prints(tmp_path, monkeypatch, capsys):
+    (printed,) = re.findall(r"```diff\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    body = [line for line in printed.splitlines() if not re.match(r"(---|\+\+\+|@@)", line)]
+    (tmp_path / "database.yml").write_text("".join(f"{line[1:]}\n" for line in body if line[:1] != "+"))
+    monkeypatch.chdir(tmp_path)
+    assert migrate.main(["database.yml"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == printed.splitlines()
+    for line in shown.err.splitlines():
+        assert line in GUIDE.read_text(encoding="utf-8")
+
+
+# -------------------------------------------------------------------------------------------------------------------- tasks
+
+
+def test_options_are_renamed_and_what_their_module_would_have_said_is_said():
+    becomes(
+        """
+        - name: A role
+          community.hashi_vault.vault_database_role_create:
+            engine_mount_point: db1   # ours
+            connection_name: conn
+            "role_name": 'app'
+            max_ttl: 60
+            username: '{{ user }}'
+            retry_action: ignore
+            creation_statements: ['{{ sql }}']
+        - vault_database_role_delete: {role_name: old, token_validate: true}
+        - vault_database_roles_list:
+        """,
+        """
+        - name: A role
+          leasehold.vault.database_role:
+            default_ttl: 3600
+            mount: db1   # ours
+            db_name: conn
+            "name": 'app'
+            max_ttl: 60
+            auth_username: '{{ user }}'
+            creation_statements: ['{{ sql }}']
+        - leasehold.vault.database_role: {state: absent, name: old}
+        - leasehold.vault.database_role_info:
+        """,
+    )
+
+
+def test_only_the_name_changes_for_hashicorp_vault():
+    becomes(
+        """
+        - hosts: localhost
+          collections: [hashicorp.vault]
+          tasks:
+            - database_role: {role_name: app, namespace: admin, state: absent}
+            - hashicorp.vault.acl_policy: {name: app, rules: '{{ rules }}', vault_namespace: admin}
+            - hashicorp.vault.database_connection:
+                connection_name: db
+                plugin_options: {max_open_connections: 5}
+                namespace: admin
+        """,
+        """
+        - hosts: localhost
+          collections: [hashicorp.vault]
+          tasks:
+            - leasehold.vault.database_role: {role_name: app, namespace: admin, state: absent}
+            - leasehold.vault.acl_policy: {name: app, rules: '{{ rules }}', vault_namespace: admin}
+            - leasehold.vault.database_connection:
+                connection_name: db
+                plugin_options: {max_open_connections: 5}
+                namespace: admin
+        """,
+    )
+
+
+def test_the_default_namespace_of_hashicorp_vault_is_asked_about_once_a_file():
+    text, left = rewritten("- hashicorp.vault.acl_policy_info:\n- hashicorp.vault.database_role_info:\n")
+    assert text == "- leasehold.vault.acl_policy_info:\n- leasehold.vault.database_role_info:\n"
+    assert len(left) == 1
+    assert left[0].startswith("play.yml:1: hashicorp.vault.acl_policy_info: namespace: the default there is admin")
+
+
+def test_one_module_of_theirs_may_be_two_of_ours():
+    becomes(
+        """
+        - hashicorp.vault.database_credential_rotation: {namespace: a, name: x}
+        - hashicorp.vault.database_credential_rotation: {namespace: a, name: x, credential_type: role}
+        - hashivault_secret_engine: {name: kv, backend: kv, options: {version: 2}}
+        - hashivault_secret_engine: {name: database, state: absent}
+        """,
+        """
+        - leasehold.vault.database_root_rotation: {rotate: always, namespace: a, name: x}
+        - leasehold.vault.database_static_role_rotation: {namespace: a, name: x}
+        - hashivault_secret_engine: {name: kv, backend: kv, options: {version: 2}}
+        - leasehold.vault.database_engine: {mount: database, state: absent}
+        """,
+    )
+
+
+def test_the_keys_of_a_dictionary_become_options():
+    becomes(
+        """
+        - hashivault_db_secret_engine_config:
+            name: db
+            connection_details:   # how to get there
+                username: admin
+                # first one
+                password: |2
+                    two
+                      lines
+
+                connection_url: "postgresql://{{'{{username}}'}}:{{'{{password}}'}}@db/app\\
+                  ?sslmode=disable"
+            # what follows stays
+            verify: false
+        - terryhowe.hashivault.hashivault_secret_engine:
+            {name: db, backend: database, state: enabled, config: {max_lease_ttl: 2h, force_no_cache: no}}
+        - hashivault_secret_engine:
+            name: db
+            backend: database
+            config: {default_lease_ttl: 1h, max_lease_ttl: "2h"}
+        - hashivault_secret_engine: {name: db, backend: database, config: {}}
+        """,
+        """
+        - leasehold.vault.database_connection:
+            name: db
+            # how to get there
+            username: admin
+            # first one
+            password: |2
+                two
+                  lines
+
+            connection_url: "postgresql://{{'{{username}}'}}:{{'{{password}}'}}@db/app\\
+              ?sslmode=disable"
+            # what follows stays
+            validate_certs: false
+        - leasehold.vault.database_engine:
+            {mount: db, state: present, max_lease_ttl: 2h, force_no_cache: no}
+        - leasehold.vault.database_engine:
+            mount: db
+            default_lease_ttl: 1h
+            max_lease_ttl: "2h"
+        - leasehold.vault.database_engine: {mount: db, }
+        """,
+    )
+
+
+def test_tasks_are_found_wherever_tasks_can_be():
+    text, left = rewritten(
+        """
+        - hosts: all
+          pre_tasks: [{vault_database_roles_list: }]
+          handlers:
+            - vault_database_roles_list:
+          post_tasks:
+            - block:
+                - vault_database_roles_list:
+              rescue:
+                - action: {module: community.hashi_vault.vault_database_role_read, role_name: x}
+              always:
+                - block:
+                    - local_action:
+                        module: vault_database_role_read
+                        role_name: x
+          vars:
+            tasks:
+              - vault_database_roles_list: not a task
+        - import_playbook: other.yml
+        """
+    )
+    assert left == []
+    assert text.count("leasehold.vault.database_role_info") == 5
+    assert "- vault_database_roles_list: not a task" in text
+    becomes(
+        "- vault_database_role_delete:\n  args:\n    role_name: x\n",
+        "- leasehold.vault.database_role:\n  args:\n    state: absent\n    name: x\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("vault_database_role_read: role_name=x", ["play.yml:1: vault_database_role_read: its options are text"]),
+        ("vault_database_role_read: '{{ options }}'", ["its options are text"]),
+        ("local_action: vault_database_role_read role_name=x", ["local_action", "written as text"]),
+        ("vault_database_role_read: {rolename: x}", ["rolename: it is not an option of vault_database_role_read"]),
+        ("vault_database_role_read: {'{{ option }}': x}", ["not plain text"]),
+        ("vault_database_role_read: {role_name: x, auth_method: azure}", ["auth_method", "cloud"]),
+        ("vault_database_role_read: {role_name: x, retries: {total: 3}}", ["retries: a dictionary"]),
+        ("vault_database_connection_reset: {connection_name: x}", ["a reset is an act"]),
+        ("hashicorp.vault.database_connection: {name: x, namespace: a, state: reset}", ["state: a reset is an act"]),
+        ("hashicorp.vault.database_connection: {name: x, plugin_options: {password: y}}", ["plugin_options: a secret"]),
+        (
+            "hashicorp.vault.database_connection: {name: x, connection_url: host=db user=x}",
+            ["connection_url: Vault gives"],
+        ),
+        ("hashicorp.vault.database_connection: {name: x, connection_url: 'postgresql://me:pw@db'}", ["in clear"]),
+        ("hashicorp.vault.database_credential_rotation: {name: x, credential_type: '{{ y }}'}", ["at run time only"]),
+        ("hashivault_secret_engine: {name: x, backend: database, state: '{{ y }}'}", ["at run time only"]),
+        ("hashivault_db_secret_engine_config: {name: x, connection_details: '{{ y }}'}", ["not written out"]),
+        ("hashivault_policy: {name: x, rules_file: y}", ["rules_file: files are not read", "ansible.builtin.file"]),
+        ("hashivault_approle_role: {name: x, policies: [a], token_policies: [b]}", ["the same as"]),
+        ("community.hashi_vault.vault_write: {path: database/roles/app}", ["path: it belongs to a database engine"]),
+        ('vault_database_role_delete: {"role\\x5fname": x}', ["written in a way that cannot be changed in place"]),
+    ],
+)
+def test_what_cannot_be_rewritten_stays_and_is_reported(task, words):
+    stays(f"- {task}\n", *words)
+
+
+def test_other_modules_of_theirs_are_not_our_business():
+    text = """
+    - community.hashi_vault.vault_kv2_get: {path: a}
+      register: secret
+    - community.hashi_vault.vault_read: {path: aws/creds/a}
+    - hashicorp.vault.kv2_secret: {path: a}
+    - hashivault_read: {secret: a}
+    - debug: {msg: "{{ lookup('community.hashi_vault.vault_kv2_get', 'a') }} {{ secret.data }}"}
+    - database_role: {role_name: ours, or: theirs}
+    """
+    assert rewritten(text) == (textwrap.dedent(text), [])
+
+
+def test_results_are_pointed_at_where_they_are_used():
+    text, left = rewritten(
+        """
+        - vault_database_role_read: {role_name: x}
+          register: found
+          until: found.data is defined
+        - debug: {msg: "{{ found['data']['max_ttl'] }} {{ found.changed }} {{ unfound.data }}"}
+        # found.data
+        - vault_kv2_get: {path: a}
+          register: found
+        - debug: {msg: "{{ found.data }}"}
+        """
+    )
+    assert "leasehold.vault.database_role_info: {name: x}" in text
+    assert [line.split(":")[1] for line in left] == ["4", "5"]
+    assert "found['data']['max_ttl']: what was data is now roles[0]" in left[1]
+
+
+# ---------------------------------------------------------------------------------------------------------- module_defaults
+
+
+def test_defaults_of_a_module_follow_it_and_those_of_a_group_are_copied():
+    becomes(
+        """
+        - hosts: localhost
+          module_defaults:
+            # for all
+            group/community.hashi_vault.vault:
+              username: me # here
+              retries: 3
+              token_validate: false
+
+            vault_database_role_create:
+              default_ttl: 60
+          tasks:
+            - vault_database_role_create: {role_name: x}
+        """,
+        """
+        - hosts: localhost
+          module_defaults:
+            # for all
+            group/leasehold.vault.vault:
+              auth_username: me # here
+              retries: 3
+            group/community.hashi_vault.vault:
+              username: me # here
+              retries: 3
+              token_validate: false
+
+            leasehold.vault.database_role:
+              default_ttl: 60
+          tasks:
+            - leasehold.vault.database_role: {max_ttl: 86400, name: x}
+        """,
+    )
+
+
+def test_a_task_whose_defaults_stay_stays():
+    play = """
+    - hosts: localhost
+      module_defaults:
+        vault_database_role_create: {engine_mount_point: db1}
+      tasks:
+        - vault_database_role_create: {role_name: x}
+        - vault_database_role_delete: {role_name: x}
+    """
+    text, left = rewritten(play)
+    assert "vault_database_role_create: {engine_mount_point: db1}" in text
+    assert "- vault_database_role_create: {role_name: x}" in text
+    assert "leasehold.vault.database_role: {state: absent, name: x}" in text
+    assert "would hold for vault_database_role_delete too" in left[0]
+    assert "its module_defaults are left to do by hand" in left[1]
+
+    text, left = rewritten(
+        play.replace("vault_database_role_create: {engine", "group/community.hashi_vault.vault: {region")
+    )
+    assert "leasehold" not in text
+    assert len(left) == 3
+
+
+# ------------------------------------------------------------------------------------------------------------------ lookups
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("lookup('community.hashi_vault.hashi_vault', 'database/creds/app').username", "lookup('{d}', 'app').username"),
+        ("lookup('hashi_vault', 'secret=database/creds/app:password')", "lookup('{d}', 'app').password"),
+        ("query('hashi_vault', 'database/creds/app', as='dict') | first", "query('{d}', 'app') | first"),
+        ("lookup('community.hashi_vault.vault_read', 'database/static-creds/app', url=address).data.password",
+         "lookup('{s}', 'app', url=address).password"),
+        ("lookup('community.hashi_vault.vault_read','team/db/creds/app', auth_method='jwt', role_id='r' )['data']",
+         "lookup('{d}', 'app', mount='team/db', auth_method='jwt', auth_role='r')"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("style", ['"%s"', "'%s'", "%s", "|\n      %s\n", '"{%% if x %%}%s{%% endif %%}"'])
+def test_a_lookup_by_path_becomes_one_by_role(before, after, style):
+    after = after.format(d="leasehold.vault.database_credentials", s="leasehold.vault.database_static_credentials")
+
+    def written(expression):
+        doubled = expression.replace("'", "''") if style.startswith("'") else expression
+        return f"- debug:\n    msg: {style % f'x {{{{ {doubled} }}}}'}\n"
+
+    becomes(written(before), written(after), "team/db")
+
+
+def test_a_lookup_in_escaped_quotes():
+    becomes(
+        r'- debug: {msg: "{{ lookup(\"hashi_vault\", \"database/creds/app\") }}"}' + "\n",
+        r'- debug: {msg: "{{ lookup(\"leasehold.vault.database_credentials\", \"app\") }}"}' + "\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("lookup('hashi_vault', 'secret=database/creds/app url=https://v')", "more than a role's credentials"),
+        ("lookup('hashi_vault', 'database/creds/' ~ role)", "arguments are not plain"),
+        ("lookup('community.hashi_vault.vault_read', 'database/creds/app')", "without data around them"),
+        ("query('hashi_vault', 'database/creds/app:password')", "one field cannot be asked for"),
+        ("lookup('hashi_vault', 'database/creds/app', auth_method='gcp')", "auth_method: there is no login"),
+        ("lookup('hashi_vault', 'database/creds/app', profile='x')", "profile: there is no such option"),
+    ],
+)
+def test_other_lookups_of_credentials_are_reported(expression, words):
+    stays(f'- debug:\n    msg: "{{{{ {expression} }}}}"\n', "play.yml:2: ", words)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["msg: x # lookup('hashi_vault', 'database/creds/app')", "msg: !unsafe \"{{ lookup('hashi_vault', 'database/creds/app') }}\"",
+     "msg: \"{{ lookup('hashi_vault', 'aws/creds/app') }}\""],
+)  # fmt: skip
+def test_what_is_not_a_lookup_of_ours_is_not_touched(line):
+    text = f"- debug:\n    {line}\n"
+    assert rewritten(text) == (text, [])
+
+
+# ------------------------------------------------------------------------------------------------------------ hostile files
+
+
+def test_everything_beside_the_words_stays_byte_for_byte(tmp_path):
+    before = (
+        "\ufeff%YAML 1.1\n---   # first\n"
+        "- name: 'Ünïcödé \U0001f600'  # face\n  vault_database_role_delete :\n      role_name  :   &name  'x'\n\n"
+        "- set_fact: {tabs: \"a\tb\", unsafe: !unsafe '{{ x }}', again: *name}\n...\n--- # second\n"
+        "- !!map\n  vault_database_role_read: !!map {role_name: &a x,}\n- {vault_database_role_read: {role_name: *a}}\n"
+        "- vault_database_role_create: {? role_name : folded\n      text\n    , connection_name: c,\n"
+        '      creation_statements: ["a\n\n        b"], default_ttl: 1, max_ttl: 2}\n  when: x   \n'
+        "- >\n  no task\n"
+    )
+    after = (
+        before.replace("vault_database_role_delete :", "leasehold.vault.database_role :")
+        .replace("role_name  :   &name", "state: absent\n      name  :   &name")
+        .replace("vault_database_role_read", "leasehold.vault.database_role_info")
+        .replace("vault_database_role_create", "leasehold.vault.database_role")
+        .replace("connection_name", "db_name")
+        .replace("role_name", "name")
+    )
+    for ending in ("\n", "\r\n"):
+        path = tmp_path / "play.yml"
+        path.write_bytes(before.replace("\n", ending).encode())
+        assert migrate.main(["--write", str(path)]) == 0
+        assert path.read_bytes() == after.replace("\n", ending).encode()
+        yaml.SafeLoader.add_constructor("!unsafe", lambda loader, node: node.value)
+        assert len(list(yaml.safe_load_all(path.read_text(encoding="utf-8-sig")))) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- vault_database_role_read: &options {role_name: x}\n- vault_database_role_read: *options\n",
+        "- vault_database_role_read: {<<: &login {username: x}, role_name: x}\n",
+        "- &task\n  vault_database_role_read: {role_name: x}\n- *task\n",
+        "- vars: &login {username: x}\n- vault_database_role_read:\n    <<: *login\n    role_name: x\n",
+    ],
+)
+def test_what_an_anchor_shares_is_not_changed_in_one_place_only(text):
+    after, left = rewritten(text)
+    assert after == text
+    assert left
+    assert all("anchor" in said for said in left)
+
+
+def test_a_file_that_cannot_be_read_is_told_and_left_alone(tmp_path, capsys):
+    bad = tmp_path / "bad.yml"
+    bad.write_text("- vault_database_role_read: {role_name: x\n")
+    latin = tmp_path / "latin.yml"
+    latin.write_bytes("- vault_database_role_read: {role_name: ä}\n".encode("latin-1"))
+    good = tmp_path / "good.yml"
+    good.write_text("- vault_database_role_read: {role_name: x}\n")
+    assert migrate.main(["--write", str(tmp_path), str(tmp_path / "none.yml")]) == 2
+    said = capsys.readouterr().err
+    assert "bad.yml:2: it is not YAML" in said
+    assert "latin.yml: it is not UTF-8" in said
+    assert "none.yml: No such file" in said
+    assert good.read_text() == "- leasehold.vault.database_role_info: {name: x}\n"
+    assert bad.read_text() == "- vault_database_role_read: {role_name: x\n"
+
+
+# ---------------------------------------------------------------------------------------------------------------- directories
+
+
+def test_a_directory_is_searched_shown_and_only_then_written(tmp_path, capsys):
+    role = tmp_path / "roles" / "app"
+    for name in ("tasks", "meta", ".git"):
+        (role / name).mkdir(parents=True)
+    (role / "meta" / "main.yml").write_text("collections: [hashicorp.vault]\n")
+    tasks = role / "tasks" / "main.yml"
+    tasks.write_text("- database_role: {role_name: x, namespace: a, state: absent}\n")
+    tasks.chmod(0o640)
+    (role / ".git" / "x.yml").write_text("- vault_database_roles_list:\n")
+    (tmp_path / "linked.yml").symlink_to(tasks)
+    untouched = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    assert migrate.main([str(tmp_path / "roles")]) == 0
+    assert {path: path.read_bytes() for path in untouched} == untouched
+    shown = capsys.readouterr()
+    assert "-- database_role: {role_name: x" in shown.out
+    assert "+- leasehold.vault.database_role: {role_name: x" in shown.out
+    assert "1 places in 1 files to rewrite (with --write), 0 left to do by hand, 0 errors" in shown.err
+
+    assert migrate.main(["--write", str(tmp_path / "roles"), str(tmp_path / "linked.yml")]) == 0
+    assert capsys.readouterr().out == ""
+    assert tasks.read_text() == "- leasehold.vault.database_role: {role_name: x, namespace: a, state: absent}\n"
+    assert stat.S_IMODE(tasks.stat().st_mode) == 0o640
+    assert (tmp_path / "linked.yml").is_symlink()
+    assert list(tasks.parent.iterdir()) == [tasks]
+
+
+def test_nothing_named_is_a_mistake(capsys):
+    with pytest.raises(SystemExit) as ended:
+        migrate.main([])
+    assert ended.value.code == 2
+    assert "Name files or directories" in capsys.readouterr().err
