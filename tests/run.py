@@ -86,7 +86,7 @@ def covered(data: str, *arguments: str) -> list[Command]:
 
 
 SHELL = ("demo", "test", ".ci/run", "sandbox/bootstrap.sh", "benchmarks/run")
-TYPED = ("sandbox", "tests/run.py", "tests/matrix.py", "tests/conftest.py", "tests/branches.py")
+TYPED = ("sandbox", "tests/run.py", "tests/matrix.py", "tests/conftest.py", "tests/branches.py", "migrate")
 YAML = ("*.yml", "*.yaml")
 
 
