@@ -105,16 +105,16 @@ class Wire:
             ) from None
         self._errors = urllib3.exceptions
         self._url = url
-        options: dict[str, t.Any] = {"maxsize": CONNECTIONS, "timeout": timeout, "retries": False}
+        options: dict[str, t.Any] = {"timeout": timeout, "retries": False}
         if url.startswith("https:"):
             options["ssl_context"] = _trust(verify, certificate)
         proxy = _proxy_for(url, dict(proxies))
         if proxy:
             from requests.adapters import HTTPAdapter
 
-            self._pool: t.Any = HTTPAdapter().proxy_manager_for(proxy, **options)
+            self._pool: t.Any = HTTPAdapter(pool_maxsize=CONNECTIONS).proxy_manager_for(proxy, **options)
         else:
-            self._pool = urllib3.PoolManager(**options)
+            self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, **options)
 
     def send(
         self,
