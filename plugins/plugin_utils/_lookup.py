@@ -15,7 +15,7 @@ import time
 import typing as t
 import uuid
 
-from ansible.errors import AnsibleError, AnsibleLookupError
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 from ansible_collections.leasehold.vault.plugins.module_utils import _options
@@ -70,10 +70,7 @@ class CredentialsLookup(LookupBase):
         }
 
     def option(self, option: str) -> t.Any:
-        try:
-            return self._plugin.get_option(option)
-        except KeyError as error:
-            raise AnsibleError(f"The lookup has no option {option}.") from error
+        return self._plugin.get_option(option)
 
     def duration(self, option: str) -> int:
         try:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
+import json
+import runpy
 
 import pytest
 import yaml
+from ansible.module_utils import basic
 
 from .conftest import ROOT, module_named, specification_of
 
@@ -36,15 +39,21 @@ AnyTag.add_constructor("!unsafe", lambda loader, node: node.value)
 
 @functools.cache
 def documented(name):
-    """The options of a module with those of its fragments, as ansible-doc puts them together."""
-    text = yaml.safe_load(module_named(name).DOCUMENTATION)
+    """The text of a module, and its options."""
+    return yaml.safe_load(module_named(name).DOCUMENTATION), options_of(module_named(name))
+
+
+def options_of(plugin):
+    """The options of a module or plugin with those of its fragments, as ansible-doc puts them together."""
+    text = yaml.safe_load(plugin.DOCUMENTATION)
     options = dict(text.get("options") or {})
     for fragment in text.get("extends_documentation_fragment", ()):
         file, _dot, part = fragment.removeprefix("leasehold.vault.").partition(".")
         module = importlib.import_module(f"ansible_collections.leasehold.vault.plugins.doc_fragments.{file}")
         found = read_yaml(getattr(module.ModuleDocFragment, (part or "DOCUMENTATION").upper()))
-        options = {**(found.get("options") or {}), **options}
-    return text, options
+        for option, says in (found.get("options") or {}).items():
+            options[option] = {**says, **options.get(option, {})}
+    return options
 
 
 @functools.cache
@@ -62,6 +71,20 @@ def test_a_module_is_one_task(name):
     specification = module.TASK.specification
     assert specification["supports_check_mode"] is True
     assert callable(module.main)
+
+
+@each_module
+def test_a_module_is_a_program_that_says_what_is_missing(name, monkeypatch, capsys):
+    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", b'{"ANSIBLE_MODULE_ARGS": {}}')
+    monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)  # ansible-core 2.19 and newer ask for it
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(module_named(name).__file__, run_name="__main__")
+    assert caught.value.code == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["failed"]
+    needed = [option for option, spec in specification_of(name)["argument_spec"].items() if spec.get("required")]
+    needed += [option for group in specification_of(name).get("required_one_of", ()) for option in group]
+    assert all(word in said["msg"] for word in needed or ["VAULT_ADDR"])
 
 
 @each_module

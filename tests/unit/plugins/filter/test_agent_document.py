@@ -113,3 +113,29 @@ def test_an_agent_that_is_not_wanted_needs_no_more() -> None:
 def test_what_cannot_work_is_refused_in_a_sentence(agent: t.Any, application: t.Any, sentence: str) -> None:
     with pytest.raises(AnsibleFilterError, match=sentence):
         document(agent, **application)
+
+
+def test_a_program_gets_its_user_in_its_environment() -> None:
+    answer = document({"exec": {"command": ["/usr/bin/app", 1], "environment": {"DB_USER": "username"}}})
+    assert answer["exec"] == {"command": ["/usr/bin/app", "1"], "stop_signal": "SIGTERM"}
+    assert [template["name"] for template in answer["templates"]] == ["DB_USER"]
+    assert "{{ .Data.username }}" in answer["templates"][0]["template"]
+
+
+@pytest.mark.parametrize("command", [None, [], "/usr/bin/app --now"])
+def test_the_command_of_a_program_is_a_list(command: t.Any) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"agent\.exec: command is a list of words"):
+        document({"exec": {"command": command}})
+
+
+def test_each_format_has_its_lines() -> None:
+    def lines(form: str, **more: t.Any) -> str:
+        return str(document({"files": [{**FILE, "format": form, **more}]})["templates"][0]["template"])
+
+    assert '"pg.svc"' in lines("pgpass", section="app")
+    assert "[app]" in lines("pg_service", section="app")
+    assert "dbname=" in lines("pg_service", section="app")
+    assert "a\\ key=" in lines("properties", keys={"a key": "username"})
+    assert '"a key": ' in lines("yaml", keys={"a key": "username"})
+    with pytest.raises(AnsibleFilterError, match="'a key' cannot be the name of an environment variable"):
+        lines("env", keys={"a key": "username"})

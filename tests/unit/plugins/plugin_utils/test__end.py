@@ -1,0 +1,176 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a run, without a run around it: what is given back, what stays, and what is said."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+
+import pytest
+from ansible import constants
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.plugin_utils import _end, _ledger
+
+
+@pytest.fixture
+def ledger(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    return _ledger.of_this_run()
+
+
+@pytest.fixture
+def said(monkeypatch):
+    told = []
+    monkeypatch.setattr(_end.display, "display", told.append)
+    monkeypatch.setattr(_end.display, "warning", told.append)
+    return told
+
+
+@pytest.fixture
+def end(monkeypatch, said):
+    """The end of this run, which comes only when it is called."""
+    monkeypatch.setattr(atexit, "register", lambda function: function)
+    before = signal.getsignal(signal.SIGTERM)
+    yield _end.EndOfRun()
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def issuing(real_vault):
+    return real_vault.add_mount().add_connection().add_role()
+
+
+def write(ledger, name, **page):
+    with ledger.entry(name) as entry:
+        entry.page = page
+
+
+def write_lease(ledger, issuing, at_end, replaced=(), login="", role="app"):
+    user = issuing.issue(role)
+    page = {"credentials": {"lease_id": user["lease_id"]}, "revoke_at_end": at_end, "replaced": list(replaced)}
+    options = {**issuing.options, "auth_method": "token"}
+    page |= {
+        "path": f"{issuing.mount}/creds/app",
+        "login": login,
+        "token": issuing.options["token"],
+        "options": options,
+    }
+    write(ledger, user["lease_id"], kind="lease", **page)
+    return user
+
+
+def write_login(ledger, issuing, name, earlier=()):
+    auth = issuing.client.ask("post", "auth/token/create", {"policies": ["default"]})["auth"]
+    options = {**issuing.options, "auth_method": "approle"}
+    page = {"id": name, "token": auth["client_token"], "own": True, "earlier": list(earlier), "options": options}
+    write(ledger, name, kind="login", **page)
+    return auth["accessor"]
+
+
+def lives(issuing, accessor):
+    try:
+        return bool(issuing.client.ask("post", "auth/token/lookup-accessor", {"accessor": accessor}))
+    except Problem:
+        return False
+
+
+def test_users_for_the_run_only_are_revoked_with_those_they_replaced_and_the_others_stay(end, ledger, issuing, said):
+    replaced = issuing.issue("app")
+    gone, stays = write_lease(ledger, issuing, True, [replaced["lease_id"]]), write_lease(ledger, issuing, False)
+    end.revoke_leases(30)
+    end.give_back()
+    assert [issuing.database.has(user["username"]) for user in (gone, replaced, stays)] == [False, False, True]
+    assert said == [f"leasehold: revoked 2 lease(s) of {issuing.mount}/creds/app"]
+    assert ledger.pages() == []
+
+
+def test_without_the_callback_all_users_stay(end, ledger, issuing, said):
+    user = write_lease(ledger, issuing, True)
+    end.give_back()
+    assert issuing.database.has(user["username"])
+    assert said == []
+
+
+def test_the_logins_of_a_run_end_with_it_but_for_those_on_which_a_user_depends(end, ledger, issuing):
+    ends, needed = write_login(ledger, issuing, "ends"), write_login(ledger, issuing, "needed")
+    write_lease(ledger, issuing, False, login="needed")
+    end.give_back()
+    assert not lives(issuing, ends)
+    assert lives(issuing, needed)
+
+
+def test_earlier_logins_end_too_and_one_that_has_ended_is_said(end, ledger, issuing, said):
+    write_login(ledger, issuing, "app", earlier=["s.unknown"])
+    end.give_back()
+    (warning,) = said
+    assert "the run's own login could not be revoked and lives until it expires" in warning
+
+
+def test_a_lease_that_cannot_be_revoked_is_named_and_the_next_one_is_tried(end, ledger, issuing, said):
+    issuing.add_role("bad", revocation_statements=["SELECT no_such_function()"])
+    stuck = write_lease(ledger, issuing, True, role="bad")
+    gone = write_lease(ledger, issuing, True)
+    end.revoke_leases(30)
+    end.give_back()
+    assert not issuing.database.has(gone["username"])
+    assert f"not revoked, and their users live to the end of their leases: {stuck['lease_id']}" in said[-1]
+
+
+def test_there_is_no_more_time_than_was_allowed(end, ledger, issuing, said):
+    user = write_lease(ledger, issuing, True)
+    end.revoke_leases(0)
+    end.give_back()
+    assert "there was no time left" in said[-1]
+    assert issuing.database.has(user["username"])
+
+
+def test_it_ends_once_and_in_the_process_that_began_it(end, ledger, issuing):
+    user = write_lease(ledger, issuing, True)
+    end.revoke_leases(30)
+    child = os.fork()
+    if child == 0:
+        end.give_back()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert issuing.database.has(user["username"])
+    end.give_back()
+    user = write_lease(ledger, issuing, True)
+    end.give_back()
+    assert issuing.database.has(user["username"])
+
+
+def test_sigterm_gives_back_first_and_then_does_what_ansible_would(end, ledger, issuing):
+    user, passed_on = write_lease(ledger, issuing, True), []
+    signal.signal(signal.SIGTERM, lambda number, frame: passed_on.append(number))
+    end.revoke_leases(30)
+    with pytest.raises(SystemExit) as caught:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.code == 143
+    assert passed_on == [signal.SIGTERM]
+    assert not issuing.database.has(user["username"])
+
+
+def test_a_worker_that_is_terminated_just_ends(end, ledger, issuing):
+    user = write_lease(ledger, issuing, True)
+    end.revoke_leases(30)
+    child = os.fork()
+    if child == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
+    assert issuing.database.has(user["username"])
+
+
+def test_a_run_that_wrote_nothing_down_has_nothing_to_do(end, tmp_path, monkeypatch, said):
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    end.give_back()
+    assert said == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_main_process_has_one_end(monkeypatch, end):
+    monkeypatch.setattr(_end, "_end", [])
+    assert _end.end_of_run() is _end.end_of_run()

@@ -1,0 +1,74 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger alone: one page for each thing, for one reader at a time, and readable by this run only."""
+
+from __future__ import annotations
+
+import pytest
+from ansible import constants
+from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return _ledger.Ledger(tmp_path / "leasehold", b"the key of this run")
+
+
+def test_what_is_written_on_a_page_is_read_there_again_and_nowhere_else(ledger):
+    with ledger.entry("lease", "app") as entry:
+        assert entry.page is None
+        entry.page = {"user": "v-app-1"}
+    with ledger.entry("lease", "app") as entry:
+        assert entry.page == {"user": "v-app-1"}
+        entry.page["user"] = "v"  # shorter than before
+    with ledger.entry("lease", "other") as entry:
+        assert entry.page is None
+    assert ledger.pages() == [{"user": "v"}]
+
+
+def test_what_was_written_before_a_failure_is_not_forgotten(ledger):
+    with pytest.raises(ValueError, match="afterwards"), ledger.entry("lease") as entry:
+        entry.page = {"user": "v-app-1"}
+        raise ValueError("afterwards")
+    assert ledger.pages() == [{"user": "v-app-1"}]
+
+
+def test_neither_content_nor_names_can_be_read_without_the_key(ledger, tmp_path):
+    with ledger.entry("lease", "s.token") as entry:
+        entry.page = {"password": "a-password"}
+    (file,) = (tmp_path / "leasehold").iterdir()
+    assert b"a-password" not in file.read_bytes()
+    assert "token" not in file.name
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    another = _ledger.Ledger(tmp_path / "leasehold", b"the key of another run")
+    assert another.pages() == []
+    assert another.fingerprint("lease", "s.token") != file.name
+
+
+def test_a_page_of_which_only_half_was_written_counts_as_none(ledger, tmp_path):
+    with ledger.entry("lease") as entry:
+        entry.page = {"user": "v-app-1"}
+    (file,) = (tmp_path / "leasehold").iterdir()
+    file.write_bytes(file.read_bytes()[:20])
+    with ledger.entry("lease") as entry:
+        assert entry.page is None
+        entry.page = {"user": "v-app-2"}
+    assert ledger.pages() == [{"user": "v-app-2"}]
+
+
+def test_clearing_leaves_no_file(ledger, tmp_path):
+    with ledger.entry("lease") as entry:
+        entry.page = {"user": "v-app-1"}
+    ledger.clear()
+    assert list((tmp_path / "leasehold").iterdir()) == []
+
+
+def test_the_ledger_of_a_run_lies_in_its_private_directory_once_something_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    assert _ledger.written_in_this_run() is None
+    with _ledger.of_this_run().entry("lease") as entry:
+        entry.page = {"user": "v-app-1"}
+    assert _ledger.written_in_this_run().pages() == [{"user": "v-app-1"}]
+    assert [file.name for file in tmp_path.iterdir()] == ["leasehold"]

@@ -1,0 +1,271 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lookups without a play around them: what a mention costs at each age of a lease and of a login.
+
+Time does not pass here: a page of the ledger is made older by hand.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+
+import pytest
+from ansible import constants
+from ansible.errors import AnsibleLookupError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
+from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger, _lookup
+
+from ...test_every_module import options_of
+
+try:
+    from ansible.template import trust_as_template as template
+except ImportError:  # ansible-core before 2.19 trusts every text
+    template = str
+
+
+@pytest.fixture
+def issuing(real_vault):
+    return real_vault.add_mount().add_connection().add_role(default_ttl="1h", max_ttl="2h")
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    told = []
+    monkeypatch.setattr(_lookup.display, "warning", told.append)
+    return told
+
+
+@pytest.fixture
+def ledger(tmp_path, monkeypatch):
+    """A run of its own."""
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    return _ledger.of_this_run()
+
+
+@pytest.fixture
+def look_up(ledger, monkeypatch):
+    """Mention a lookup: look_up("database_credentials", "app", scope="run", …)."""
+    monkeypatch.setattr(constants.config, "_plugins", {**constants.config._plugins, "lookup": {}})
+
+    def mention(plugin, *roles, variables=(), **options):
+        module = importlib.import_module(f"ansible_collections.leasehold.vault.plugins.lookup.{plugin}")
+        name = f"leasehold.vault.{plugin}"
+        constants.config.initialize_plugin_configuration_definitions("lookup", name, options_of(module))
+        lookup = module.LookupModule(DataLoader(), Templar(DataLoader(), dict(variables)))
+        lookup._load_name = name
+        return lookup.run(list(roles), dict(variables), **options)
+
+    return mention
+
+
+@pytest.fixture
+def app(look_up, issuing):
+    """Mention the role `app`: app(scope="run", …)."""
+
+    def mention(variables=(), **options):
+        given = {"mount": issuing.mount, **issuing.options, **options}
+        return look_up("database_credentials", "app", variables=variables, **given)[0]
+
+    return mention
+
+
+def make_older(ledger, **page):
+    """Let the only page of a kind be as it will be."""
+    for path in ledger._directory.iterdir():
+        held = ledger._decrypted(path.read_bytes())
+        if held["kind"] == page["kind"]:
+            path.write_bytes(ledger._cipher.encrypt(_ledger.json.dumps({**held, **page}).encode()))
+
+
+# -- leases ----------------------------------------------------------------------------------------------------------------
+
+
+def test_each_host_has_one_user_however_often_it_is_mentioned(app, issuing):
+    hosts = [{"inventory_hostname": name} for name in ("a", "b", "a")]
+    first, other, again = (app(host) for host in hosts)
+    assert first["username"] == again["username"] != other["username"]
+    assert app(hosts[0], scope="run")["username"] not in (first["username"], other["username"])
+    assert app(hosts[0], name="second")["username"] != first["username"]
+    assert len({app(hosts[0], scope="none")["username"] for _mention in range(2)}) == 2
+    assert len(issuing.leases()) == 6
+
+
+def test_past_half_of_its_life_a_lease_is_renewed(app, ledger):
+    first = app()
+    make_older(ledger, kind="lease", expires=time.time() + 1000)
+    renewed = app()
+    assert renewed["username"] == first["username"]
+    assert renewed["expires_in"] > 3500
+    assert renewed["lease_duration"] == 3600
+
+
+def test_a_lease_that_can_be_renewed_no_more_is_replaced_and_lives_on(app, ledger, issuing):
+    first = app()
+    issuing.client.ask("put", "sys/leases/revoke", {"lease_id": first["lease_id"], "sync": True})
+    make_older(ledger, kind="lease", expires=time.time() + 1000)
+    assert app()["username"] != first["username"]
+    assert ledger.pages()[0]["replaced"] == [first["lease_id"]]
+
+
+def test_a_lease_that_has_ended_is_replaced_without_asking_for_its_renewal(app, ledger):
+    first = app()
+    make_older(ledger, kind="lease", expires=time.time() - 1)
+    assert app()["username"] != first["username"]
+
+
+def test_a_replaced_user_is_revoked_when_that_is_asked_for(app, ledger, issuing):
+    first = app()
+    make_older(ledger, kind="lease", expires=time.time() - 1)
+    assert app(revoke_replaced=True)["username"] != first["username"]
+    assert not issuing.database.has(first["username"])
+    assert ledger.pages()[0]["replaced"] == []
+
+
+def test_a_replaced_user_that_cannot_be_revoked_is_named(app, ledger, issuing, warned):
+    issuing.write("roles/app", revocation_statements=["SELECT no_such_function()"])
+    first = app()
+    make_older(ledger, kind="lease", expires=time.time() - 1)
+    app(revoke_replaced=True)
+    assert f"The replaced lease {first['lease_id']} could not be revoked" in warned[-1]
+    assert ledger.pages()[0]["replaced"] == [first["lease_id"]]
+
+
+def test_who_asks_for_a_longer_life_gets_it_by_renewal(app, warned):
+    first = app()
+    longer = app(valid_for="90m")
+    assert longer["username"] == first["username"]
+    assert longer["lease_duration"] == 5400
+    assert app(valid_for="80m")["lease_duration"] == 5400
+    assert warned == []
+
+
+def test_who_asks_for_a_longer_life_than_there_is_is_told_once(app, warned):
+    first = app(valid_for="5h")
+    assert "valid_for asks for 18000 s, and a new user lives 7200 s at the most" in " ".join(warned)
+    told = len(warned)
+    assert app(valid_for="5h")["username"] == first["username"]
+    assert len(warned) == told
+
+
+def test_a_user_for_the_run_only_stays_one(app, ledger, warned):
+    app()
+    app(revoke="at_end")
+    assert "needs the callback leasehold.vault.revoke_leases, which is not enabled" in warned[0]
+    make_older(ledger, kind="lease", expires=time.time() - 1)
+    app()
+    assert ledger.pages()[0]["revoke_at_end"]
+
+
+def test_check_runs_make_nothing(app, issuing, look_up):
+    for plugin in ("database_credentials", "database_static_credentials"):
+        given = {"mount": issuing.mount, **issuing.options}
+        found = look_up(plugin, "app", variables={"ansible_check_mode": True}, **given)
+        assert found[0]["username"] == "check-mode-app"
+    assert issuing.leases() == []
+    assert app({"ansible_check_mode": True}, issue_in_check_mode=True)["lease_id"]
+
+
+def test_without_a_place_for_the_ledger_each_mention_issues(app, tmp_path, warned, monkeypatch):
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path / "missing"))
+    assert app()["username"] != app()["username"]
+    assert "ANSIBLE_LOCAL_TEMP" in warned[0]
+
+
+def test_a_static_password_is_read_once_until_it_is_rotated(reports, look_up, ledger):
+    reports.write(
+        "static-roles/reports", db_name="db", username=f"{reports.database.name}_reports", rotation_period=86400
+    )
+
+    def mention():
+        return look_up("database_static_credentials", "reports", mount=reports.mount, **reports.options)[0]
+
+    first = mention()
+    reports.client.ask("post", f"{reports.mount}/rotate-role/reports")
+    assert mention()["password"] == first["password"]
+    make_older(ledger, kind="static", expires=time.time() - 1)
+    assert mention()["password"] != first["password"]
+    assert reports.database.opens(mention()["password"], mention()["username"])
+
+
+def test_options_come_from_variables_with_templates_in_them(look_up, issuing):
+    words = {"url": "leasehold_url", "token": "leasehold_token", "ca_cert": "leasehold_ca_cert"}
+    variables = {name: issuing.options[option] for option, name in words.items()}
+    variables |= {"where": issuing.mount, "leasehold_mount": template("{{ where }}")}
+    assert look_up("database_credentials", "app", variables=variables)[0]["lease_id"].startswith(issuing.mount)
+
+
+def test_refusals_are_sentences(look_up, issuing):
+    given = {"mount": issuing.mount, **issuing.options}
+    for role, options, words in [
+        ("a/b", {}, "The role: 'a/b' cannot be a name in Vault"),
+        ("app", {"valid_for": "soon"}, "valid_for: 'soon' is not a duration"),
+        ("app", {"mount": "sys"}, "belongs to Vault itself"),
+        ("nobody", {}, "unknown role"),
+    ]:
+        with pytest.raises(AnsibleLookupError) as caught:
+            look_up("database_credentials", role, **{**given, **options})
+        assert words in str(caught.value)
+
+
+# -- the login of a run ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def login(real_vault):
+    """The options of a login by AppRole, whose token lives for an hour."""
+    client, mount = real_vault.client, real_vault.mount
+    client.write(f"sys/auth/{mount}", {"type": "approle"})
+    client.write(
+        f"auth/{mount}/role/app",
+        {"token_ttl": "1h", "token_max_ttl": "2h", "bind_secret_id": False, "token_bound_cidrs": "127.0.0.1/32"},
+    )
+    role_id = client.read(f"auth/{mount}/role/app/role-id")["role_id"]
+    where = {key: real_vault.options[key] for key in ("url", "ca_cert")}
+    return {**where, "auth_method": "approle", "auth_mount": mount, "role_id": role_id}
+
+
+def session(ledger, login):
+    return _lookup.session_of_run(ledger, _lookup.login_identity(login), login).client
+
+
+def test_a_run_logs_in_once(ledger, login):
+    first = session(ledger, login)
+    assert session(ledger, login).token == first.token
+    (page,) = ledger.pages()
+    assert page["own"]
+    assert 3500 < page["life"] <= 3600
+
+
+def test_past_half_of_its_life_a_login_is_renewed(ledger, login):
+    first = session(ledger, login)
+    make_older(ledger, kind="login", expires=time.time() + 1000)
+    assert session(ledger, login).token == first.token
+    assert ledger.pages()[0]["expires"] > time.time() + 3000
+
+
+@pytest.mark.parametrize("left", [1000, -1], ids=["cannot be renewed", "has ended"])
+def test_a_login_that_goes_on_no_more_is_replaced_and_remembered(ledger, login, real_vault, left):
+    first = session(ledger, login)
+    real_vault.client.ask("put", "auth/token/revoke", {"token": first.token})
+    make_older(ledger, kind="login", expires=time.time() + left)
+    assert session(ledger, login).token != first.token
+    assert ledger.pages()[0]["earlier"] == [first.token]
+
+
+def test_a_token_that_was_given_is_not_written_down(ledger, real_vault):
+    assert session(ledger, dict(real_vault.options)).token == real_vault.options["token"]
+    assert ledger.pages() == []
+
+
+def test_without_a_ledger_each_mention_logs_in(login):
+    assert session(None, login).token != session(None, login).token
+
+
+def test_what_a_login_says_of_the_environment_is_shown(login, warned, monkeypatch):
+    monkeypatch.setattr(_lookup, "log_in", lambda options: log_in(options)._replace(warnings=["mind the gap"]))
+    session(None, login)
+    assert warned == ["mind the gap"]
