@@ -118,6 +118,12 @@ PARTS = [
         "tests/unit",
     ),
     Part(
+        "coverage",
+        "how many branches of the plugins the last `./test unit stories` took",
+        [Command([sys.executable, "tests/branches.py", str(COVERED)], name="branches")],
+        "tests/branches.py",
+    ),
+    Part(
         "integration",
         "playbooks on real servers",
         [pytest("tests/integration", f"--ignore={FAULTS}", *SHARED)],

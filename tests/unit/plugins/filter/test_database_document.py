@@ -1,0 +1,113 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one document as arguments of database_sync, and an existing engine as the document; one is the other's way back."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.filter.adopted_databases import adopted_databases
+from ansible_collections.leasehold.vault.plugins.filter.database_document import database_document
+from ansible_collections.leasehold.vault.plugins.module_utils import _statements
+
+DATABASE = {
+    "name": "db",
+    "host": "pg.svc",
+    "database": "app db",
+    "admin": {"username": "vault_admin", "password": "first"},
+    "roles": {"app": {"in_role": "app_rw", "default_ttl": 3600}, "own": {"creation_statements": ["CREATE ROLE x"]}},
+    "static_roles": {"reports": {"username": "reports", "rotation_period": 86400}},
+}
+
+
+class Loader(yaml.SafeLoader):
+    """YAML as Ansible reads it: `!unsafe` is text."""
+
+
+Loader.add_constructor("!unsafe", lambda loader, node: node.value)
+
+
+def test_what_is_said_once_is_known_to_all_that_need_it():
+    document = database_document([DATABASE], verify="issue")
+    (connection,) = document["connections"]
+    assert (
+        connection["connection_url"]
+        == "postgresql://{{username}}:{{password}}@pg.svc:5432/app%20db?sslmode=verify-full"
+    )
+    assert connection["allowed_roles"] == ["app", "own", "reports"]
+    app, own = document["roles"]
+    assert (app["name"], app["db_name"], app["verify"], app["functions"]) == ("app", "db", "issue", "none")
+    assert "functions" not in own
+    assert document["static_roles"] == [
+        {"username": "reports", "rotation_period": 86400, "name": "reports", "db_name": "db"}
+    ]
+
+
+def test_what_is_said_twice_counts_where_it_is_nearer():
+    entry = {
+        **DATABASE,
+        "options": {"allowed_roles": ["*"], "max_open_connections": None},
+        "connection_url": "postgresql://x",
+    }
+    (connection,) = database_document([entry])["connections"]
+    assert connection["allowed_roles"] == ["*"]
+    assert "max_open_connections" not in connection
+    assert connection["connection_url"] == "postgresql://x"
+    login = {**DATABASE, "login": {"host": "127.0.0.1", "port": 5433}}
+    roles = database_document([login], functions={"db": True})["roles"]
+    assert [(role["login_host"], role["login_port"]) for role in roles] == [("127.0.0.1", 5433)] * 2
+    assert roles[0]["functions"] == "leasehold"
+    assert (
+        database_document([{**login, "functions": "none"}], functions={"db": True})["roles"][0]["functions"] == "none"
+    )
+
+
+@pytest.mark.parametrize("missing", ["name", "host", "database", "admin"])
+def test_what_is_missing_is_named(missing):
+    with pytest.raises(AnsibleFilterError, match=f"{missing} is missing"):
+        database_document([{key: value for key, value in DATABASE.items() if key != missing}])
+
+
+@pytest.mark.parametrize(
+    "extra", [{}, {"revocation": "parking"}, {"set_role": True}, {"functions": "leasehold"}], ids=str
+)
+def test_an_engine_becomes_the_document_that_makes_it(extra):
+    held = {
+        "name": "app",
+        "db_name": "db",
+        "default_ttl": 3600,
+        "max_ttl": 0,
+        **_statements.expand({"in_role": "app_rw", **extra}),
+    }
+    url = "postgresql://{{username}}:{{password}}@pg.svc:5432/appdb"
+    connection = {
+        "name": "db",
+        "connection_url": url,
+        "username": "vault_admin",
+        "allowed_roles": ["app"],
+        "max_open_connections": 4,
+    }
+    static = {"name": "reports", "db_name": "db", "username": "r", "rotation_period": 60, "last_vault_rotation": "now"}
+    text = adopted_databases([connection], [held, {"name": "other", "db_name": "another"}], [static], "team/db")
+    assert "# password: needed only if" in text
+    found = yaml.load(text, Loader)  # noqa: S506 (a safe loader that knows one more tag)
+    assert found["vault_database_mount"] == "team/db"
+    (database,) = found["vault_databases"]
+    assert database["roles"] == {"app": {"in_role": "app_rw", **extra, "default_ttl": 3600}}
+    assert database["static_roles"] == {"reports": {"username": "r", "rotation_period": 60}}
+    assert database["connection_url"] == url
+    assert database["options"] == {"allowed_roles": ["app"]}
+    made = database_document([database])
+    assert made["connections"] == [
+        {"name": "db", "connection_url": url, "username": "vault_admin", "allowed_roles": ["app"]}
+    ]
+
+
+def test_sql_that_somebody_wrote_is_kept_as_it_is():
+    sql = 'CREATE ROLE "{{name}}"\nLOGIN'
+    text = adopted_databases([{"name": "db"}], [{"name": "own", "db_name": "db", "creation_statements": [sql]}], [])
+    (database,) = yaml.load(text, Loader)["vault_databases"]  # noqa: S506 (the same)
+    assert database["roles"]["own"]["creation_statements"] == [sql]
+    assert "!unsafe" in text
