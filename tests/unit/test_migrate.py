@@ -334,7 +334,7 @@ def test_results_are_pointed_at_where_they_are_used():
 
 
 def test_defaults_of_a_module_follow_it_and_those_of_a_group_are_copied():
-    becomes(
+    text, left = rewritten(
         """
         - hosts: localhost
           module_defaults:
@@ -348,7 +348,9 @@ def test_defaults_of_a_module_follow_it_and_those_of_a_group_are_copied():
               default_ttl: 60
           tasks:
             - vault_database_role_create: {role_name: x}
-        """,
+        """
+    )
+    assert text == textwrap.dedent(
         """
         - hosts: localhost
           module_defaults:
@@ -365,8 +367,11 @@ def test_defaults_of_a_module_follow_it_and_those_of_a_group_are_copied():
               default_ttl: 60
           tasks:
             - leasehold.vault.database_role: {max_ttl: 86400, name: x}
-        """,
+        """
     )
+    assert len(left) == 1
+    assert left[0].startswith("play.yml:5: group/community.hashi_vault.vault: module_defaults: copied for our modules")
+    assert rewritten(text) == (text, []), "a second time there is nothing to do"
 
 
 def test_a_task_whose_defaults_stay_stays():
