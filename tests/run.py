@@ -86,7 +86,7 @@ def covered(data: str, *arguments: str) -> list[Command]:
 
 
 SHELL = ("demo", "test", ".ci/run", "sandbox/bootstrap.sh", "benchmarks/run")
-TYPED = ("sandbox", "tests/run.py", "tests/matrix.py", "tests/conftest.py", "tests/branches.py", "migrate")
+TYPED = ("sandbox", "docs/site/build.py", "tests/run.py", "tests/matrix.py", "tests/conftest.py", "tests/branches.py", "migrate")
 YAML = ("*.yml", "*.yaml")
 
 
@@ -184,7 +184,15 @@ PARTS = [
         "tests/unit",
         on_request=True,
     ),
-    Part("readme", "every example of the README", [pytest("tests/readme")], "tests/readme"),
+    Part(
+        "examples", "every example of the README and the guides", [pytest("tests/docs", "tests/readme")], "tests/docs"
+    ),
+    Part(
+        "site",
+        "the documentation site, with every link in it",
+        [Command([sys.executable, "docs/site/build.py", str(ROOT / ".cache" / "site")])],
+        "docs/site",
+    ),
     Part("demo", "the demo, as a newcomer runs it", [Command(["./demo"], ROOT)], "demo"),
 ]
 
