@@ -35,7 +35,8 @@ FETCHED = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src
 
 def main(target: Path) -> int:
     source, html = target / "source", target / "html"
-    shutil.rmtree(target, ignore_errors=True)
+    for directory in (source, html, target / "doctrees"):  # what Sphinx remembers may no longer hold
+        shutil.rmtree(directory, ignore_errors=True)
     shutil.copytree(ROOT / "docs" / "site", source)
     for pattern in PAGES:
         for page in ROOT.glob(pattern):

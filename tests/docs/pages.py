@@ -9,7 +9,7 @@
 ```text            after commands, what they are to say: these lines in this order, `…` is any text.  They are to fail if it has `fatal:`
 ```
 
-Any other block has another language, and says nothing about this collection.
+Any other block has another language: output, or what other programs read (a shell's commands for them are ```sh).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 DONE = {"yaml", "ini", "console", "sql"}
-SHOWN = {"text", "json", "hcl"}
+SHOWN = {"text", "json", "hcl", "diff", "sh"}
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ GUIDES = [
     "docs/sql.md",
     "docs/orphans.md",
     "docs/report.md",
+    "docs/migration.md",
     LAST,
 ]
 # Pages whose commands another test runs, in the circumstances that they are about, and by which words in it.
