@@ -114,6 +114,14 @@ def changed(output: str) -> int:
 # ----------------------------------------------------------------------------------------------------- what is printed
 
 
+@pytest.mark.parametrize(
+    ("shown", "missing"),
+    [("a: …\nb:  2", ""), ("b: …", ""), ("a: 2", "a: 2"), ("b: 2\na: 1", "a: 1"), ("a: … 2", "a: … 2")],
+)
+def test_what_is_shown_and_not_said_is_found(shown: str, missing: str) -> None:
+    assert pages.unlike("a: 1\nb: 2\n", shown) == missing
+
+
 def test_every_block_is_carried_out_or_marked_as_not_ours() -> None:
     guides = {str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")}
     told = {page: {block.language for block in pages.blocks(page)} for page in guides}
