@@ -38,21 +38,21 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     """What it is called after its part, as in `lint:mypy`; the program, if left out."""
-    on: Sequence[str] = ()
-    """Its last words, in the place of which it takes names of files."""
+    on: Sequence[str] | None = None
+    """Its last words, in the place of which it takes names of files; nothing, if it has to see all."""
     about: Sequence[str] = ()
     """The files of a commit that it has something to say about."""
 
     def __str__(self) -> str:
-        return " ".join([*self.words, *self.on])
+        return " ".join([*self.words, *(self.on or ())])
 
     def called(self) -> str:
         return self.name or self.words[0]
 
     def narrowed(self, files: Sequence[str]) -> Command | None:
-        """The same for these files alone, or as it is where it has to see the others too; nothing, where none concerns it."""
+        """The same for these files alone, or as it is where it has to see all; nothing, where none concerns it."""
         chosen = [file for file in files if any(fnmatch.fnmatch(file, pattern) for pattern in self.about)]
-        return replace(self, on=chosen if self.on else ()) if chosen else None
+        return replace(self, on=None if self.on is None else chosen) if chosen else None
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ PARTS = [
             Command(["shellcheck", "--external-sources"], on=SHELL, about=SHELL),
             Command(["mypy", "--config-file", f"{OURS}/.mypy.ini", f"{OURS}/plugins"], TREE, about=["plugins/*.py"]),
             Command(["mypy", "--config-file", ".mypy.ini", *TYPED], about=[*TYPED, "sandbox/*.py"]),
-            Command(["ansible-lint", "--offline", "--profile", "production"], about=YAML),
+            Command(["ansible-lint", "--offline", "--profile", "production"], on=[], about=YAML),
         ],
         needs="plugins",
     ),
@@ -225,7 +225,7 @@ def run_command(command: Command, verbose: bool) -> bool:
     if verbose:
         print(f"+ {command}", flush=True)
     done = subprocess.run(
-        [*command.words, *command.on],
+        [*command.words, *(command.on or ())],
         cwd=command.directory,
         env=environment,
         stdin=subprocess.DEVNULL,
