@@ -40,12 +40,14 @@ ANSIBLE_S_OWN = {"common_return_values", "action_plugins", "callback_plugins", "
 # On a forge a plugin is its file, here it is its page in the reference.
 PLUGIN = re.compile(r"\]\(((?:\.\./)*)plugins/(module|lookup|callback|filter)s?/(\w+)\.(?:py|yml)\)")
 
-# The theme shows beside each page what it contains.
+# The theme shows beside each page what it contains; and whose the plugins are is said everywhere.
 CONTENTS = re.compile(r"^\.\. contents::\n( +:.*\n)+", re.MULTILINE)
+TITLE = re.compile(r"^leasehold\.vault\.(?=\w+ \w+ -- )", re.MULTILINE)
 
 
 def adapt(_app: Sphinx, _name: str, source: list[str]) -> None:
-    source[0] = CONTENTS.sub("", PLUGIN.sub(r"](\1reference/\3_\2.rst)", source[0]))
+    text = PLUGIN.sub(r"](\1reference/\3_\2.rst)", source[0])
+    source[0] = TITLE.sub("", CONTENTS.sub("", text))
 
 
 def ansible_is_elsewhere(_app: Sphinx, _environment: object, node: t.Any, text: nodes.Node) -> nodes.Node | None:
