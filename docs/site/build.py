@@ -56,18 +56,21 @@ def main(target: Path) -> int:
 
 def complete(source: Path) -> None:
     """Add the files that pages link to, and list the pages that are nowhere listed in the places that the index has for them."""
-    for page in list(source.rglob("*.md")):
+    pages = list(source.rglob("*.md"))
+    for page in pages:
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
             copy = (page.parent / target).resolve()
             if copy.is_relative_to(source) and not copy.exists() and (ROOT / copy.relative_to(source)).is_file():
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / copy.relative_to(source), copy)
+                if copy.suffix == ".md":
+                    pages.append(copy)  # which may link to more
     index = source / "index.md"
     text = index.read_text(encoding="utf-8")
     listed = set(re.findall(r"^(?:.*<)?([\w/]+)>?$", text, re.MULTILINE)) | {"index"}
     for place in ("docs/*", "*"):
-        pages = sorted(str(page.relative_to(source).with_suffix("")) for page in source.glob(f"{place}.md"))
-        text = text.replace(f"\n{place}\n", "".join(f"\n{page}" for page in pages if page not in listed) + "\n")
+        names = sorted(str(page.relative_to(source).with_suffix("")) for page in source.glob(f"{place}.md"))
+        text = text.replace(f"\n{place}\n", "".join(f"\n{name}" for name in names if name not in listed) + "\n")
     index.write_text(text, encoding="utf-8")
 
 
