@@ -32,6 +32,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
     Field,
     Finding,
     Findings,
+    Inquiry,
     Plan,
     Resource,
     Server,
@@ -60,6 +61,25 @@ def ordered_ttls(shorter: str, longer: str) -> t.Callable[[Values, Plan], Findin
         return ()
 
     return rule
+
+
+def known_to_server(path: t.Callable[[Values], str], options: t.Mapping[str, str]) -> Inquiry:
+    """Every server takes what it does not know without a word.  ``options`` has those that not all know, and who does."""
+
+    def inquiry(server: Server, wanted: Values, plan: Plan) -> Findings:
+        asked = [option for option in options if wanted.get(option) not in (None, False)]  # false is what every server does
+        if not asked:
+            return ()
+        answer = server.ask("get", path(wanted), params={"help": "1"})
+        schemas = answer["openapi"]["components"]["schemas"].values()
+        known = {key for schema in schemas for key in schema.get("properties", {})}
+        unknown = [option for option in asked if option not in known]
+        if unknown:
+            needs = "; ".join(dict.fromkeys(options[option] for option in unknown))
+            raise Refused(f"This server does not know {', '.join(unknown)} and would ignore it. Needed is {needs}.")
+        return ()
+
+    return inquiry
 
 
 # -- the mount ------------------------------------------------------------------------------------------------------------
@@ -390,7 +410,11 @@ ROLE = Resource(
 
 # -- static roles -----------------------------------------------------------------------------------------------------------
 
-_NEWER = ("rotation_schedule", "rotation_window", "skip_import_rotation", "self_managed_password", "password")
+_ENTERPRISE = "HashiCorp Vault's Enterprise edition, 1.18 or newer"
+_NEWER = {
+    **dict.fromkeys(("rotation_schedule", "rotation_window"), "HashiCorp Vault 1.15; use rotation_period instead"),
+    **dict.fromkeys(("skip_import_rotation", "self_managed_password", "password"), _ENTERPRISE),
+}
 
 
 def _can_rotate(wanted: Values, plan: Plan) -> Findings:
@@ -409,23 +433,6 @@ def _can_rotate(wanted: Values, plan: Plan) -> Findings:
             f"Making the static role {wanted['name']} rotates the password of {plan.after['username']} at once: whatever logs in with the "
             "present one stops working until it reads the new one from Vault."
         )
-
-
-def _known_to_server(server: Server, wanted: Values, plan: Plan) -> Findings:
-    """OpenBao and older versions of Vault take what they do not know without a word."""
-    asked = [option for option in _NEWER if wanted.get(option) not in (None, False)]  # false is what every server does
-    if not asked:
-        return ()
-    answer = server.ask("get", f"{MOUNT.said_in(wanted)}/static-roles/{wanted['name']}", params={"help": "1"})
-    schemas = answer["openapi"]["components"]["schemas"].values()
-    known = {key for schema in schemas for key in schema.get("properties", {})}
-    unknown = [option for option in asked if option not in known]
-    if unknown:
-        raise Refused(
-            f"This server does not know {', '.join(unknown)} and would ignore it. rotation_schedule and rotation_window need HashiCorp Vault "
-            "1.15, the others its Enterprise edition (1.18 or newer); use rotation_period instead."
-        )
-    return ()
 
 
 STATIC_ROLE = Resource(
@@ -455,7 +462,10 @@ STATIC_ROLE = Resource(
         fact("last_vault_rotation"),
     ),
     rules=(_can_rotate,),
-    inquiries=(_known_to_server, _allowed_by_connection),
+    inquiries=(
+        known_to_server(lambda wanted: f"{MOUNT.said_in(wanted)}/static-roles/{wanted['name']}", _NEWER),
+        _allowed_by_connection,
+    ),
     leases=lambda server, wanted: [],
     beside=lambda wanted: {} if wanted.get("skip_import_rotation") else {"password": "(rotated at once)"},
 )
