@@ -86,7 +86,15 @@ def covered(data: str, *arguments: str) -> list[Command]:
 
 
 SHELL = ("demo", "test", ".ci/run", "sandbox/bootstrap.sh", "benchmarks/run")
-TYPED = ("sandbox", "docs/site/build.py", "tests/run.py", "tests/matrix.py", "tests/conftest.py", "tests/branches.py", "migrate")
+TYPED = (
+    "sandbox",
+    "docs/site/build.py",
+    "tests/run.py",
+    "tests/matrix.py",
+    "tests/conftest.py",
+    "tests/branches.py",
+    "migrate",
+)
 YAML = ("*.yml", "*.yaml")
 
 

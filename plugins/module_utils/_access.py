@@ -48,6 +48,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import (
     TUNED,
     UPDATE_PASSWORD,
+    known_to_server,
     ordered_ttls,
     tuned,
 )
@@ -390,7 +391,9 @@ _TOKEN = (
     ),
     number("token_num_uses", default=0, spec={"no_log": False}),
     cidrs("token_bound_cidrs"),
+    flag("token_strictly_bind_ip", default=False, spec={"no_log": False}),
 )
+_NEWER = {"token_strictly_bind_ip": "OpenBao"}
 
 
 def _one_life(wanted: Values, plan: Plan) -> Findings:
@@ -473,7 +476,10 @@ def _role(*fields: Field) -> Resource:
         derive=_at_its_type,
         fields=(*fields, *_TOKEN),
         rules=(_one_life, _somebody_in_particular),
-        inquiries=(_mounted_as_said,),
+        inquiries=(
+            _mounted_as_said,
+            known_to_server(lambda wanted: f"auth/{PATH.said_in(wanted)}/role/{wanted['name']}", _NEWER),
+        ),
     )
 
 

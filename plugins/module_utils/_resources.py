@@ -67,7 +67,9 @@ def known_to_server(path: t.Callable[[Values], str], options: t.Mapping[str, str
     """Every server takes what it does not know without a word.  ``options`` has those that not all know, and who does."""
 
     def inquiry(server: Server, wanted: Values, plan: Plan) -> Findings:
-        asked = [option for option in options if wanted.get(option) not in (None, False)]  # false is what every server does
+        asked = [
+            option for option in options if wanted.get(option) not in (None, False)
+        ]  # false is what every server does
         if not asked:
             return ()
         answer = server.ask("get", path(wanted), params={"help": "1"})

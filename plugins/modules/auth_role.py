@@ -67,6 +67,9 @@ options:
     description: Addresses and networks from which the token can be got and used.
     type: list
     elements: str
+  token_strictly_bind_ip:
+    description: The token can be used only from the address that logged in. OpenBao; refused where it would be ignored.
+    type: bool
   bind_secret_id:
     description: For O(type=approle), whether the login needs a secret id beside the role id, which is the default.
     type: bool

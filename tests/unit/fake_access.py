@@ -19,7 +19,8 @@ Answer = tuple[int, Body]
 
 TOKEN = {
     "token_bound_cidrs": [], "token_explicit_max_ttl": 0, "token_max_ttl": 0, "token_no_default_policy": False, "token_num_uses": 0,
-    "token_period": 0, "token_policies": [], "token_ttl": 0, "token_type": "default",
+    "token_period": 0, "token_policies": [], "token_strictly_bind_ip": False, "token_ttl": 0,
+    "token_type": "default",
 }  # fmt: skip
 ROLES = {
     "approle": {
@@ -72,6 +73,12 @@ class FakeAccess:
 
     def owns(self, path: str) -> bool:
         return path.startswith(("sys/policies/acl", "sys/audit", "sys/auth", "sys/internal/ui/mounts/auth/", "auth/"))
+
+    def help(self, path: str) -> Body:
+        """What it says of an auth role: its fields."""
+        mount = next(m for m in self.mounts if path.startswith(f"auth/{m}/role/"))
+        fields = {**TOKEN, **ROLES[self.mounts[mount]["type"]]}
+        return {"openapi": {"components": {"schemas": {"Role": {"properties": {field: {} for field in fields}}}}}}
 
     def answer(self, method: str, path: str, body: Body, headers: t.Mapping[str, str]) -> Answer:
         if path.startswith("sys/policies/acl"):

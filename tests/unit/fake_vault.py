@@ -108,6 +108,8 @@ class FakeVault:
         try:
             if method in ("POST", "DELETE"):
                 self.writes.append((method, path, copy.deepcopy(body)))
+            if "help" in (params or {}):
+                return _wire.Answer(200, {}, json.dumps(self.access.help(path)).encode())
             status, answer = self.answer(method, path, body, headers)
             if method == "LIST":
                 answer["data"]["keys"] = _page(answer["data"]["keys"], params or {})

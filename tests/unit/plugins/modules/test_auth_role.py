@@ -7,6 +7,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from ... import fake_access
+
 WANTED = {
     "approle": {"secret_id_ttl": "30d", "secret_id_bound_cidrs": ["127.0.0.1"]},
     "kubernetes": {"bound_service_account_names": ["app"], "bound_service_account_namespaces": ["production"]},
@@ -69,6 +71,25 @@ def test_what_somebody_else_changed_is_mended_and_the_rest_is_left_alone(vault, 
         "token_policies": (["admin"], ["app"])
     }
     assert result["auth_role"]["token_ttl"] == 3600
+
+
+@each_type
+def test_a_token_can_be_for_the_address_that_logged_in(vault, run, mounted, kind):
+    wanted = mounted(kind)
+    assert (
+        run.changes("auth_role", **wanted, token_strictly_bind_ip=True)["auth_role"]["token_strictly_bind_ip"] is True
+    )
+    run.nothing("auth_role", **wanted)
+    run.changes("auth_role", **wanted, token_strictly_bind_ip=False)
+
+
+def test_what_a_server_would_ignore_is_refused(fake_vault, run, monkeypatch):
+    monkeypatch.delitem(fake_access.TOKEN, "token_strictly_bind_ip")
+    fake_vault.client.write(f"sys/auth/{fake_vault.mount}", {"type": "approle"})
+    wanted = {"type": "approle", "name": "app"}
+    sentence = run.refused("auth_role", **wanted, token_strictly_bind_ip=True)
+    assert sentence == "This server does not know token_strictly_bind_ip and would ignore it. Needed is OpenBao."
+    run.changes("auth_role", **wanted, token_strictly_bind_ip=False)
 
 
 def test_a_role_id_is_returned_and_stays(vault, run, mounted):
