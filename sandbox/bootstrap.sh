@@ -3,16 +3,22 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Everything `./demo` and `./test` need, made once, inside this checkout:
+# Everything `./demo` and `./test` need, made once, inside this checkout (an installed collection is left as it is: there,
+# the demo uses the cache of whoever plays it):
 #
 #     . sandbox/bootstrap.sh
 #     bootstrap runtime        # or: bootstrap dev
 #
 # Afterwards PATH begins with the venv, ANSIBLE_COLLECTIONS_PATH has this collection and those it builds on, STAGE is
-# the staged copy of this collection. All of it lies under .cache/; nothing is written to the home directory.
+# the staged copy of this collection. All of it lies under $CACHE; nothing else is written to the home directory.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+INSTALLED=
 CACHE=$ROOT/.cache
+if [ -e "$ROOT/MANIFEST.json" ]; then  # by ansible-galaxy, perhaps where nobody may write
+    INSTALLED=${ROOT%/ansible_collections/*}
+    CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/leasehold.vault
+fi
 TREE=$CACHE/tree
 STAGE=$TREE/ansible_collections/leasehold/vault
 
@@ -28,7 +34,7 @@ bootstrap() {
     add_collections
     exec 9>&-
     export PATH="$VENV/bin:$PATH" VIRTUAL_ENV=$VENV HOME=$CACHE/home
-    python "$ROOT/sandbox/stage.py" "$ROOT" "$STAGE"
+    [ -n "$INSTALLED" ] || python "$ROOT/sandbox/stage.py" "$ROOT" "$STAGE"
 }
 
 # Only what we say counts: no server, token or setting of the person who calls, no other Python.
@@ -45,7 +51,7 @@ clean_environment() {
     export PIP_CACHE_DIR=$CACHE/pip PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
     export XDG_CACHE_HOME=$CACHE/home/.cache XDG_CONFIG_HOME=$CACHE/home/.config
     export LEASEHOLD_CACHE=$CACHE
-    export ANSIBLE_HOME=$CACHE/home/.ansible ANSIBLE_COLLECTIONS_PATH=$TREE
+    export ANSIBLE_HOME=$CACHE/home/.ansible ANSIBLE_COLLECTIONS_PATH=${INSTALLED:+$INSTALLED:}$TREE
     # Ansible would ask the system for the home of the user, whatever HOME says.
     export ANSIBLE_REMOTE_TEMP=$CACHE/home/.ansible/tmp
     export ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false
@@ -79,6 +85,7 @@ make_venv() {
 # The collections that galaxy.yml depends on, out of the Python package that carries them.
 add_collections() {
     local lock=$ROOT/requirements/collections.txt key wheels=$CACHE/wheels
+    [ -n "$INSTALLED" ] && [ -e "$INSTALLED/ansible_collections/community/postgresql" ] && return
     key=$(sha256sum <"$lock" | cut -c1-12)
     [ -e "$TREE/complete-$key" ] && return
     say "fetching community.postgresql (once)"

@@ -62,7 +62,7 @@ def play() -> None:
 
         with step("\nThe servers stop, their files go:") as result:
             stack.close()
-            result("nothing is left but .cache/ (./demo clean removes it)")
+            result(f"nothing is left but {CACHE} (./demo clean removes it)")
 
 
 def prepare_table(postgres: servers.PostgreSQL) -> None:
