@@ -106,6 +106,7 @@ PARTS = [
             Command(["ruff", "check", "--output-format=concise"], on=["."], about=["*.py"]),
             Command(["ruff", "format", "--check", "--output-format=concise"], on=["."], about=["*.py"]),
             Command(["yamllint"], on=["."], about=YAML),
+            Command(["reuse", "lint", "--lines"]),
             Command(["shellcheck", "--external-sources"], on=SHELL, about=SHELL),
             Command(["mypy", "--config-file", f"{OURS}/.mypy.ini", f"{OURS}/plugins"], TREE, about=["plugins/*.py"]),
             Command(["mypy", "--config-file", ".mypy.ini", *TYPED], about=[*TYPED, "sandbox/*.py"]),
@@ -200,6 +201,12 @@ PARTS = [
         "the documentation site, with every link in it",
         [Command([sys.executable, "docs/site/build.py", str(ROOT / ".cache" / "site")])],
         "docs/site",
+    ),
+    Part(
+        "package",
+        "the tarball: what is in it, what Galaxy says, the demo where it is installed",
+        [pytest("tests/package")],
+        "tests/package",
     ),
     Part("demo", "the demo, as a newcomer runs it", [Command(["./demo"], ROOT)], "demo"),
 ]

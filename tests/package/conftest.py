@@ -1,0 +1,71 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tarball that Galaxy would get, and what `ansible-galaxy` makes of it on a machine without network."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def said(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
+    """What a command printed; it must end well."""
+    done = subprocess.run(
+        [str(word) for word in command], env=os.environ | (environment or {}), cwd="/", stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def tool(name: str) -> Path:
+    """An environment of its own with what requirements/<name>.txt pins, made once; where its programs are."""
+    lock = ROOT / "requirements" / f"{name}.txt"
+    key = hashlib.sha256(f"{sys.version} {lock.read_text()}".encode()).hexdigest()[:12]
+    cache = Path(os.environ.get("LEASEHOLD_CACHE") or ROOT / ".cache")
+    place = cache / f"venv-{name}-{key}"
+    if not (place / "complete").exists():
+        for old in cache.glob(f"venv-{name}-*"):
+            shutil.rmtree(old)
+        said(sys.executable, "-m", "venv", place)
+        said(place / "bin" / "python", "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", lock)
+        (place / "complete").touch()
+    return place / "bin"
+
+
+@pytest.fixture(scope="session")
+def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("built")
+    said("ansible-galaxy", "collection", "build", ROOT, "--output-path", directory)
+    (built,) = directory.iterdir()
+    return built
+
+
+@pytest.fixture(scope="session")
+def collections(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A path for collections with nothing but what ours depends on, and then ours."""
+    directory = tmp_path_factory.mktemp("collections")
+    depends_on = next(
+        found
+        for path in os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")
+        if (found := Path(path) / "ansible_collections" / "community" / "postgresql").is_dir()
+    )
+    shutil.copytree(depends_on, directory / "ansible_collections" / "community" / "postgresql")
+    said(
+        "ansible-galaxy", "collection", "install", "--offline", "--collections-path", directory, tarball,
+        environment={"ANSIBLE_COLLECTIONS_PATH": str(directory)},
+    )  # fmt: skip
+    return directory

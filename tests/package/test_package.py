@@ -1,0 +1,164 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is published: what users need and nothing else, in the order that Galaxy asks for, and at work where it is installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import tarfile
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import ROOT, said, tool
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOP = {
+    "COPYING", "FILES.json", "LICENSES", "MANIFEST.json", "README.md", "REUSE.toml", "SECURITY.md", "changelogs", "demo",
+    "docs", "examples", "meta", "playbooks", "plugins", "requirements", "roles", "sandbox",
+}  # fmt: skip
+LATER = {"CHANGELOG.md", "CHANGELOG.rst"}
+"""What a release adds."""
+INSIDE = [
+    r"LICENSES/GPL-3\.0-or-later\.txt",
+    r"changelogs/changelog\.yaml",
+    r"docs/[\w./-]+\.(md|rst|yml|png|svg)",
+    r"examples/[\w./-]+\.(md|py|yml|sql)",
+    r"meta/(execution-environment\.yml|ee-requirements\.txt|runtime\.yml)",
+    r"playbooks/\w+\.yml",
+    r"plugins/(action|callback|doc_fragments|filter|lookup|module_utils|modules|plugin_utils)/\w+\.(py|yml)",
+    r"requirements/(runtime|collections)\.txt",
+    r"roles/\w+/README\.md",
+    r"roles/\w+/(defaults|handlers|meta|tasks|vars)/\w+\.yml",
+    r"roles/\w+/files/\w+\.(json|py|sql)",
+    r"roles/\w+/templates/[\w.-]+\.j2",
+    r"sandbox/(bootstrap\.sh|(demo|fetched|postgresql_packages|servers|stage)\.py|inventory\.yml|group_vars/all\.yml)",
+]
+PROGRAMS = {"demo"}
+NOT_SHIPPED = {"CONTRIBUTING.md", "benchmarks"}
+"""What the documentation links to and only the repository has."""
+KILOBYTES = 800
+"""How large the tarball may be; half of it are pictures."""
+
+
+@pytest.fixture(scope="module")
+def members(tarball: Path) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(tarball) as archive:
+        return {member.name: member for member in archive.getmembers() if not member.isdir()}
+
+
+# ------------------------------------------------------------------------------------------------------- what is in it
+
+
+def test_the_tarball_has_what_users_need_and_nothing_else(members: dict[str, tarfile.TarInfo], tarball: Path) -> None:
+    assert {name.split("/")[0] for name in members} - LATER == TOP
+    assert not [name for name in members if "/" in name and not any(re.fullmatch(rule, name) for rule in INSIDE)]
+    unused = [rule for rule in INSIDE if not any(re.fullmatch(rule, name) for name in members)]
+    assert not unused, "these describe nothing"
+    assert tarball.stat().st_size <= KILOBYTES * 1024
+
+
+def test_every_plugin_role_and_playbook_is_in_it(members: dict[str, tarfile.TarInfo]) -> None:
+    tracked = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "plugins", "roles", "playbooks", "meta"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    there = {name for name in tracked if (ROOT / name).exists()}
+    assert there
+    assert there <= set(members)
+
+
+def test_programs_can_be_started_and_nothing_else_can(members: dict[str, tarfile.TarInfo]) -> None:
+    assert {name for name, member in members.items() if member.mode & stat.S_IXUSR} - PROGRAMS <= {
+        name for name in members if name.startswith("examples/")
+    }
+    assert all(members[name].mode & stat.S_IXUSR for name in PROGRAMS)
+    assert all(member.isfile() for member in members.values())
+
+
+def test_links_of_the_documentation_lead_to_what_is_in_it(members: dict[str, tarfile.TarInfo]) -> None:
+    directories = {str(parent) for name in members for parent in Path(name).parents}
+    broken = []
+    for name in members:
+        if name.endswith(".md"):
+            for link in re.findall(r"\]\((?![a-z]+:|#)([^)#]+)", (ROOT / name).read_text(encoding="utf-8")):
+                target = os.path.normpath(Path(name).parent / link)
+                if target not in members and target not in directories and target.split("/")[0] not in NOT_SHIPPED:
+                    broken.append(f"{name}: {link}")
+    assert not broken
+
+
+# --------------------------------------------------------------------------------------------------- what others say to it
+
+
+def test_galaxy_imports_it_without_a_warning(tarball: Path, tmp_path: Path) -> None:
+    """Without ansible-lint, for which it gives no more than three minutes and which the part `lint` runs with more rules."""
+    programs = tool("galaxy-importer")
+    output = said(
+        programs / "python", "-m", "galaxy_importer.main", tarball,
+        environment={
+            "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": "", "HOME": str(tmp_path), "ANSIBLE_HOME": str(tmp_path / ".ansible"),
+            "GALAXY_IMPORTER_RUN_ANSIBLE_LINT": "false", "GALAXY_IMPORTER_CHECK_REQUIRED_TAGS": "true",
+        },
+    )  # fmt: skip
+    assert "Importer processing completed successfully" in output
+    assert not [line for line in output.splitlines() if re.match(r"(WARNING|ERROR)\b|Expected ", line)]
+
+
+def test_a_builder_of_execution_environments_finds_what_it_needs(collections: Path) -> None:
+    output = said("ansible-builder", "introspect", collections)
+    python = yaml.safe_load(output.partition("---\n")[2])["python"]
+    ours = [line.split("#")[0].strip() for line in python if "from collection leasehold.vault" in line]
+    assert ours == [
+        line for line in (ROOT / "meta" / "ee-requirements.txt").read_text().splitlines() if line[:1].isalpha()
+    ]
+
+
+# --------------------------------------------------------------------------------------------------- where it is installed
+
+
+@pytest.fixture
+def kept(collections: Path) -> Iterator[Path]:
+    """The installed collection, where nobody may write; it is the same afterwards."""
+    installed = collections / "ansible_collections" / "leasehold" / "vault"
+
+    def state() -> dict[Path, tuple[int, int]]:
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(collections.rglob("*"))}
+
+    before = state()
+    directories = [path for path in (collections, *collections.rglob("*")) if path.is_dir()]
+    for directory in directories:
+        directory.chmod(0o555)
+    yield installed
+    for directory in directories:
+        directory.chmod(0o755)
+    assert state() == before
+
+
+def test_the_demo_plays_from_where_it_is_installed(kept: Path, tmp_path: Path) -> None:
+    ours = tmp_path / "leasehold.vault"
+    ours.mkdir()
+    if (packages := Path(os.environ.get("PIP_CACHE_DIR", "/nonexistent"))).is_dir():
+        (ours / "pip").symlink_to(packages)  # not everything again through the network
+    home = {"XDG_CACHE_HOME": str(tmp_path), "LEASEHOLD_PYTHON": sys.executable}
+    output = said(kept / "demo", environment=home)
+    assert "leasehold.vault.site runs again" in output
+    assert re.search(r"after the lease was revoked: .*password authentication failed", output)
+    assert f"nothing is left but {ours}" in output
+    said(kept / "demo", "clean", environment=home)
+    assert not ours.exists()
+
+
+def test_what_is_installed_is_what_was_published(collections: Path) -> None:
+    where = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
+    output = said("ansible-galaxy", "collection", "verify", "--offline", "leasehold.vault", environment=where)
+    assert "Successfully verified that checksums" in output
