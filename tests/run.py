@@ -93,6 +93,7 @@ TYPED = (
     "tests/matrix.py",
     "tests/conftest.py",
     "tests/branches.py",
+    "tests/sanity.py",
     "migrate",
 )
 YAML = ("*.yml", "*.yaml")
@@ -173,6 +174,13 @@ PARTS = [
         "the oldest and the newest of all versions",
         [Command([sys.executable, "tests/matrix.py", "--corners"])],
         "tests/matrix.py",
+        on_request=True,
+    ),
+    Part(
+        "sanity-all",
+        "ansible-test sanity of every supported ansible-core",
+        [Command([sys.executable, "tests/sanity.py"])],
+        "tests/sanity.py",
         on_request=True,
     ),
     Part(
