@@ -32,7 +32,7 @@ INSIDE = [
     r"LICENSES/GPL-3\.0-or-later\.txt",
     r"changelogs/changelog\.yaml",
     r"docs/[\w./-]+\.(md|rst|yml|png|svg)",
-    r"examples/[\w./-]+\.(md|py|yml|sql)",
+    r"examples/[\w./-]+\.(cfg|md|py|yml|sql)",
     r"meta/(execution-environment\.yml|ee-requirements\.txt|runtime\.yml)",
     r"playbooks/\w+\.yml",
     r"plugins/(action|callback|doc_fragments|filter|lookup|module_utils|modules|plugin_utils)/\w+\.(py|yml)",
