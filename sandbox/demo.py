@@ -62,7 +62,12 @@ def play() -> None:
 
         with step("\nThe servers stop, their files go:") as result:
             stack.close()
-            result(f"nothing is left but {CACHE} (./demo clean removes it)")
+            result(f"nothing is left but {left()} (./demo clean removes it)")
+
+
+def left() -> str:
+    """The cache, in a checkout by its short name."""
+    return f"{CACHE.name}/" if CACHE.parent == Path(__file__).resolve().parents[1] else str(CACHE)
 
 
 def prepare_table(postgres: servers.PostgreSQL) -> None:

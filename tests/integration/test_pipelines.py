@@ -312,7 +312,6 @@ def test_every_step_of_the_workflow_was_one_of_these(github: GitHub) -> None:
 
 
 def test_the_same_pipeline_in_gitlab(gitlab: GitLab, repository: Repository) -> None:
-    assert gitlab.run("schedule") == {"drift": DRIFT}
     assert gitlab.run("push") == {"site": 0, "migrate": 0}, gitlab.output
     assert gitlab.run("schedule") == {"drift": NO_DRIFT}, gitlab.output
     assert set(gitlab.jobs) == {"drift", "site", "migrate"}
@@ -429,14 +428,12 @@ def test_the_objects_of_the_controller_speak_of_each_other() -> None:
 def test_a_builder_takes_the_execution_environment(tmp_path: Path) -> None:
     definition = CONTROLLER / "execution-environment.yml"
     done = subprocess.run(
-        ["ansible-builder", "create", "--file", definition, "--context", tmp_path],
+        ["ansible-builder", "create", "--file", definition, "--context", tmp_path, "--output-filename", "Containerfile"],
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert yaml.safe_load((tmp_path / "_build" / "requirements.yml").read_text())["collections"] == [
-        {"name": "leasehold.vault"}
-    ]
+    assert yaml.safe_load((tmp_path / "_build" / "requirements.yml").read_text())["collections"] == ["leasehold.vault"]
     assert read(definition)["images"]["base_image"]["name"] in (tmp_path / "Containerfile").read_text()
 
 
