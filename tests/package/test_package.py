@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
 
 TOP = {
     "COPYING", "FILES.json", "LICENSES", "MANIFEST.json", "README.md", "REUSE.toml", "SECURITY.md", "changelogs", "demo",
-    "docs", "examples", "meta", "playbooks", "plugins", "requirements", "roles", "sandbox",
+    "docs", "examples", "meta", "migrate", "playbooks", "plugins", "requirements", "roles", "sandbox",
 }  # fmt: skip
 LATER = {"CHANGELOG.md", "CHANGELOG.rst"}
 """What a release adds."""
@@ -43,8 +43,8 @@ INSIDE = [
     r"roles/\w+/templates/[\w.-]+\.j2",
     r"sandbox/(bootstrap\.sh|(demo|fetched|postgresql_packages|servers|stage)\.py|inventory\.yml|group_vars/all\.yml)",
 ]
-PROGRAMS = {"demo"}
-NOT_SHIPPED = {"CONTRIBUTING.md", "benchmarks", "tests"}
+PROGRAMS = {"demo", "migrate"}
+NOT_SHIPPED = {"CONTRIBUTING.md", "TESTING.md", "benchmarks", "tests"}
 """What the documentation links to and only the repository has."""
 KILOBYTES = 800
 """How large the tarball may be; half of it are pictures."""
