@@ -183,17 +183,23 @@ class Resource:
 class Server(t.Protocol):
     """What the engine needs of a client."""
 
-    def read(self, path: str) -> Values | None: ...
+    def read(self, path: str) -> Values | None:
+        """What is at this path; nothing, if there is nothing."""
 
-    def list(self, path: str) -> builtins.list[str]: ...
+    def list(self, path: str) -> builtins.list[str]:
+        """The names below this path."""
 
-    def write(self, path: str, body: Values) -> None: ...
+    def write(self, path: str, body: Values) -> None:
+        """Make or change what is at this path."""
 
-    def delete(self, path: str) -> None: ...
+    def delete(self, path: str) -> None:
+        """Remove what is at this path."""
 
-    def leases(self, prefix: str) -> builtins.list[str]: ...
+    def leases(self, prefix: str) -> builtins.list[str]:
+        """The leases that live below this prefix."""
 
-    def revoke_prefix(self, prefix: str) -> None: ...
+    def revoke_prefix(self, prefix: str) -> None:
+        """End them."""
 
     def ask(
         self,
@@ -203,7 +209,8 @@ class Server(t.Protocol):
         kind: t.Any = "repeat",
         absent_ok: bool = False,
         params: Values | None = None,
-    ) -> t.Any: ...
+    ) -> t.Any:
+        """One request, and what its answer holds."""
 
 
 class _Reading:
