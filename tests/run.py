@@ -27,7 +27,7 @@ OURS = "ansible_collections/leasehold/vault"
 COVERED = ROOT / ".cache" / "coverage"
 FAILED = ROOT / ".cache" / "failed"
 FEW = 10
-"""So many tests that failed are named one by one."""
+"""So many tests that failed, or files, are named one by one."""
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -44,7 +44,8 @@ class Command:
     """The files of a commit that it has something to say about."""
 
     def __str__(self) -> str:
-        return " ".join([*self.words, *(self.on or ())])
+        on = list(self.on or ())
+        return " ".join([*self.words, *(on if len(on) <= FEW else [f"({len(on)} files)"])])
 
     def called(self) -> str:
         return self.name or self.words[0]
