@@ -70,10 +70,14 @@ class Task:
         leave_no_core()
         module = AnsibleModule(**self.specification)
         module.no_log_values.update(secrets_within(module.params))
+        result: Values = {}
+        failure = None
         try:
             result = self.perform(module.params, module.check_mode)
         except Problem as problem:
-            module.fail_json(**problem.result, msg=str(problem))
+            result, failure = problem.result, str(problem)
+        if failure is not None:  # outside of the except block, in which ansible-core before 2.19 adds a traceback
+            module.fail_json(**result, msg=failure)
         for warning in result.pop("warnings"):
             module.warn(warning)
         module.exit_json(**result)
