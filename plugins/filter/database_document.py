@@ -21,14 +21,15 @@ def database_document(
     document: dict[str, list[Values]] = {"connections": [], "roles": [], "static_roles": []}
     for database in databases:
         connection = _of(database, "name", "an entry of vault_databases")
-        made_by = database.get("functions") or ("leasehold" if (functions or {}).get(connection) else "none")
+        chosen = (functions or {}).get(connection)
+        made_by = database.get("functions") or (chosen is not None and ("leasehold" if chosen else "none"))
         roles, static_roles = database.get("roles") or {}, database.get("static_roles") or {}
         document["connections"].append(_connection(database, connection, [*roles, *static_roles]))
         document["roles"].extend(
             {
                 "verify": verify,
                 **_login(database),
-                **({"functions": made_by} if "in_role" in role else {}),
+                **({"functions": made_by} if made_by and "in_role" in role else {}),
                 **role,
                 "name": name,
                 "db_name": connection,

@@ -358,6 +358,17 @@ def _outlives_revocation(wanted: Values, plan: Plan) -> Findings:
         )
 
 
+def _keeps_the_functions(wanted: Values, plan: Plan) -> Findings:
+    """Without them an admin role that has no CREATEROLE can neither make nor end a user."""
+    before, after = ("leasehold.issue(" in str(side.get("creation_statements")) for side in (plan.before, plan.after))
+    if before and not after and wanted.get("in_role") and wanted.get("functions") is None:
+        raise Refused(
+            f"The users of the role {wanted['name']} are made by the functions that postgresql_access installs. Say functions: leasehold to "
+            "keep it so (in a document: in the entry of its connection), or functions: none if the admin role may now make them itself."
+        )
+    return ()
+
+
 def _allowed_by_connection(server: Server, wanted: Values, plan: Plan) -> Findings:
     """Vault takes a role for any connection, and only refuses when somebody asks for credentials."""
     mount, role, connection = MOUNT.said_in(wanted), wanted["name"], str(plan.after.get("db_name"))
@@ -403,7 +414,7 @@ ROLE = Resource(
         ),
         Field("credential_config", type="dict", default={}),
     ),
-    rules=(ordered_ttls("default_ttl", "max_ttl"), _can_issue, _can_revoke, _outlives_revocation),
+    rules=(ordered_ttls("default_ttl", "max_ttl"), _can_issue, _can_revoke, _outlives_revocation, _keeps_the_functions),
     inquiries=(_allowed_by_connection,),
     afterwards=(_verification.verify,),
     leases=lambda server, wanted: [f"{MOUNT.said_in(wanted)}/creds/{wanted['name']}"],

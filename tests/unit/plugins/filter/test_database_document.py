@@ -38,11 +38,18 @@ def test_what_is_said_once_is_known_to_all_that_need_it():
     )
     assert connection["allowed_roles"] == ["app", "own", "reports"]
     app, own = document["roles"]
-    assert (app["name"], app["db_name"], app["verify"], app["functions"]) == ("app", "db", "issue", "none")
-    assert "functions" not in own
+    assert (app["name"], app["db_name"], app["verify"]) == ("app", "db", "issue")
+    assert not any("functions" in role for role in (app, own))
     assert document["static_roles"] == [
         {"username": "reports", "rotation_period": 86400, "name": "reports", "db_name": "db"}
     ]
+
+
+@pytest.mark.parametrize(("known", "made_by"), [(True, "leasehold"), (False, "none")])
+def test_what_is_known_of_the_functions_is_said_of_roles_in_a_group(known, made_by):
+    app, own = database_document([DATABASE], functions={"db": known})["roles"]
+    assert app["functions"] == made_by
+    assert "functions" not in own
 
 
 def test_what_is_said_twice_counts_where_it_is_nearer():

@@ -78,6 +78,16 @@ def test_the_life_of_a_role_in_a_group(connected, run):
     run.changes("database_role", name="app", state="absent")
 
 
+def test_a_role_does_not_give_up_the_functions_unless_it_is_said(connected, run):
+    wanted = {"name": "app", "db_name": "db", "in_role": connected.database.group}
+    run.changes("database_role", **wanted, functions="leasehold")
+    assert "Say functions: leasehold" in run.refused("database_role", **wanted)
+    run.nothing("database_role", **wanted, functions="leasehold")
+    run.changes("database_role", **wanted, functions="none")
+    run.changes("database_role", **wanted, functions="leasehold")
+    run.changes("database_role", name="app", **OWN)
+
+
 def test_a_ttl_edited_by_hand_among_fifty_roles_is_reported_alone_and_mended(real_vault, run):
     run.watching = False
 
