@@ -194,6 +194,106 @@ def test_what_community_hashi_vault_made_a_migrated_play_finds_as_it_should_be(
     assert again.result("Use the static one")["ansible_facts"]["static"] == "migrated_reports"
 
 
+def test_what_was_written_for_hashicorp_vault_gives_what_it_would_have_given(
+    engine: Ground, play: Play, bao: servers.OpenBao
+) -> None:
+    """What that collection would send stands beside it, under other names."""
+    play.write(
+        "hashicorp.yml",
+        in_a_play(
+            engine,
+            r"""
+            - name: Connection
+              hashicorp.vault.database_connection:
+                vault_database_mount_path: $MOUNT
+                connection_name: sample
+                plugin_name: "postgresql-database-plugin"
+                allowed_roles:
+                  - "readonly"
+                  - "static"
+                  - "static-twin"
+                connection_url: !unsafe "postgresql://{{username}}:{{password}}@$HOST/$DATABASE?sslmode=disable"
+                plugin_options:
+                  max_open_connections: 5
+                  max_connection_lifetime: "5s"
+                connection_username: "$ADMIN"
+                connection_password: "$PASSWORD"
+                disable_escaping: false
+                verify_connection: true
+            - database_role:
+                mount_path: $MOUNT
+                role_name: readonly
+                db_name: sample
+                creation_statements:$CREATION
+                revocation_statements: $REVOCATION
+                default_ttl: 3600
+                max_ttl: 86400
+              name: Role
+            - name: Static role
+              hashicorp.vault.database_static_role:
+                database_mount_path: $MOUNT
+                name: static
+                db_name: sample
+                username: migrated_static
+                rotation_period: "24h"
+                skip_import_rotation: false
+                credential_type: password
+            - name: Policy
+              hashicorp.vault.acl_policy:
+                name: migrated-sample
+                rules: |
+                  path "secret/data/myapp/*" {
+                    capabilities = ["read", "list"]
+                  }
+            - name: Connections
+              hashicorp.vault.database_connection_info: {name: sample, database_mount_path: $MOUNT}
+            - name: Credentials
+              hashicorp.vault.database_dynamic_role_credentials: {name: readonly, database_mount_path: $MOUNT}
+              no_log: true
+              register: issued
+            - name: Use
+              ansible.builtin.debug: {msg: "{{ issued.dynamic_role_credentials.username }}"}
+            - name: Rotate
+              hashicorp.vault.database_credential_rotation: {name: static, credential_type: role, database_mount_path: $MOUNT}
+            """,
+            "collections: [hashicorp.vault]\n",
+        ),
+    )
+    engine.write(
+        "config/sample-twin",
+        {
+            **connection_body(engine, ["readonly", "static", "static-twin"]),
+            "max_open_connections": 5,
+            "max_connection_lifetime": 5,
+            "disable_escaping": False,
+        },
+    )
+    role = {"creation_statements": CREATION, "revocation_statements": REVOCATION, "default_ttl": 3600, "max_ttl": 86400}
+    engine.write("roles/readonly-twin", {"db_name": "sample", **role})
+    engine.user("migrated_static")
+    engine.user("migrated_twin")
+
+    text = migrated(play, "hashicorp.yml", "namespace: the default there is admin", "is now credentials")
+    play.write("hashicorp.yml", text.replace("dynamic_role_credentials.username", "credentials.username"))
+    run = play("hashicorp.yml", env={"VAULT_TOKEN": bao.token})
+    assert run.said("Use")[0].startswith("v-")
+    engine.write(
+        "static-roles/static-twin", {"db_name": "sample", "username": "migrated_twin", "rotation_period": 86400}
+    )
+
+    found = held(engine, "config/sample", "config/sample-twin", "roles/readonly", "roles/readonly-twin")
+    assert found["config/sample"]["connection_details"].pop("password_authentication") == "scram-sha-256"
+    assert found["config/sample"] == found["config/sample-twin"]
+    assert found["roles/readonly"] == found["roles/readonly-twin"]
+    static = held(engine, "static-roles/static", "static-roles/static-twin")
+    assert static["static-roles/static"] == {**static["static-roles/static-twin"], "username": "migrated_static"}
+    assert "myapp" in bao.request("GET", "sys/policies/acl/migrated-sample")["data"]["policy"]
+
+    again = play("hashicorp.yml", env={"VAULT_TOKEN": bao.token})
+    assert set(again.changed) == {"Credentials", "Rotate"}, "these act"
+    bao.request("DELETE", "sys/policies/acl/migrated-sample")
+
+
 def test_what_was_written_for_hashivault_gives_what_it_would_have_given(
     engine: Ground, play: Play, bao: servers.OpenBao
 ) -> None:
