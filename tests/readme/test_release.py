@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import pictures
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -116,3 +117,10 @@ def test_the_picture_of_the_demo_says_what_the_demo_says() -> None:
 
     assert len(told) > 10
     assert [text for text in told if text not in seen] == [], "python sandbox/pictures.py demo makes it anew"
+
+
+def test_the_changelog_knows_the_version() -> None:
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+    known = yaml.safe_load((ROOT / "changelogs" / "changelog.yaml").read_text())["releases"]
+    assert version in known, "antsibull-changelog release writes it"
+    assert f"## v{version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("\\.", ".")
