@@ -78,7 +78,7 @@ make_venv() {
     rm -rf "$CACHE/venv-$1-$version-"*
     say "Python $version: installing what requirements/$1.txt pins (once; about half a minute)"
     logged "$PYTHON" -m venv "$VENV"
-    # Of reuse there are wheels for the newest systems only.
+    # Of reuse there is a wheel for one Python and newer systems only; it is built in ten seconds.
     logged "$VENV/bin/python" -m pip install --require-hashes --only-binary :all: --no-binary reuse --requirement "$lock"
     touch "$VENV/complete"
 }
