@@ -242,6 +242,7 @@ def run_command(command: Command, verbose: bool) -> bool:
     environment = os.environ | {
         "PYTHONPATH": str(TREE),
         "MYPY_CACHE_DIR": str(ROOT / ".cache" / "mypy"),
+        "RUFF_CACHE_DIR": str(ROOT / ".cache" / "ruff"),
         "NO_COLOR": "1",
         "PYTEST_DEBUG_TEMPROOT": str(ROOT / ".cache" / "home"),  # where pytest's tmp_path lies
         **({"LEASEHOLD_FAILED": str(FAILED)} if command.called() == "pytest" else {}),
