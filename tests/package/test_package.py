@@ -106,7 +106,7 @@ def test_galaxy_imports_it_without_a_warning(tarball: Path, tmp_path: Path) -> N
     output = said(
         programs / "python", "-m", "galaxy_importer.main", tarball,
         environment={
-            "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": "", "HOME": str(tmp_path), "ANSIBLE_HOME": str(tmp_path / ".ansible"),
+            "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path), "ANSIBLE_HOME": str(tmp_path / ".ansible"),
             "GALAXY_IMPORTER_RUN_ANSIBLE_LINT": "false", "GALAXY_IMPORTER_CHECK_REQUIRED_TAGS": "true",
         },
     )  # fmt: skip
