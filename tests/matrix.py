@@ -190,7 +190,8 @@ def run(row: Row) -> tuple[str, bool]:
         if not passed:
             print(done.stdout)
         counted = re.findall(r"\d+ (?:passed|failed|error|skipped)", (done.stdout.splitlines() or [""])[-1])
-        told.append(f"{suite.name} {'passed' if passed else 'FAILED'} ({', '.join(counted)})")
+        counts = ", ".join(counted) or f"exit status {done.returncode}"
+        told.append(f"{suite.name} {'passed' if passed else 'FAILED'} ({counts})")
         good = good and passed
     return "; ".join(told), good
 
