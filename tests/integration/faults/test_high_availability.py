@@ -47,7 +47,7 @@ class Cluster:
         return [node for node in self.nodes if node is not self.leader]
 
     def is_whole(self) -> bool:
-        """All nodes follow one leader and have what it has."""
+        """All nodes follow one leader, have what it has, and may elect another: they join without a vote, and get it ten seconds later."""
         said = [node.request("GET", "sys/leader", token="") for node in self.nodes if node.pid is not None]
         known = {one["leader_address"] for one in said}
         if len(said) < len(self.nodes) or len(known) > 1 or "" in known:
@@ -59,6 +59,9 @@ class Cluster:
             for node in self.standbys:  # each lets itself be asked, and forwards
                 node.request("GET", "sys/policies/acl/after-all")
         except urllib.error.HTTPError:
+            return False
+        members = self.leader.request("GET", "sys/storage/raft/configuration")["data"]["config"]["servers"]
+        if not all(member["voter"] for member in members):
             return False
         applied = [int(node.request("GET", "sys/leader", token="")["raft_applied_index"]) for node in self.nodes]
         return max(applied) - min(applied) < 20
