@@ -110,7 +110,7 @@ PARTS = [
             Command(["ruff", "check", "--output-format=concise"], on=["."], about=["*.py"]),
             Command(["ruff", "format", "--check", "--output-format=concise"], on=["."], about=["*.py"]),
             Command(["yamllint"], on=["."], about=YAML),
-            Command(["reuse", "lint", "--lines"]),
+            Command(["reuse", "lint", "--lines"], ROOT),  # where git says what is not ours
             Command(["shellcheck", "--external-sources"], on=SHELL, about=SHELL),
             Command(["mypy", "--config-file", f"{OURS}/.mypy.ini", f"{OURS}/plugins"], TREE, about=["plugins/*.py"]),
             Command(["mypy", "--config-file", ".mypy.ini", *TYPED], about=[*TYPED, "sandbox/*.py"]),
