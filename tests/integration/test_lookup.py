@@ -222,10 +222,11 @@ def test_valid_for_renews_and_says_when_it_asks_too_much(play: Play, here: Groun
     assert first["username"] == enough["username"] == longer["username"] == as_long["username"]
     assert enough["lease_duration"] == 60
     assert longer["lease_duration"] == as_long["lease_duration"] == 300
-    assert longer["expires_in"] >= 299
-    assert new["expires_in"] >= 299
+    assert longer["expires_in"] > 290
+    assert new["expires_in"] > 290
     assert 590 < too_long["expires_in"] <= 600
-    assert len(run.warned("valid_for asks for 3600 s", "600 s at the most")) == 1
+    (warning,) = run.warned("valid_for asks for 3600 s", " s at the most")
+    assert re.search(r" (600|59\d) s at the most", warning), warning  # its life counts from when it was issued
     assert len(here.leases("valid")) == 3
     assert "valid_for:" in run.result("bad")["msg"]
     assert "soon" in run.result("bad")["msg"]
