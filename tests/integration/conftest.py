@@ -348,6 +348,9 @@ REVOCATION = 'DROP ROLE IF EXISTS "{{name}}"'
 class Ground:
     """A mount, a connection `db` and a database, made through the servers' own interfaces."""
 
+    group = ""
+    """The one whose members all its users are, if there is one."""
+
     def __init__(self, bao: servers.OpenBao, server: servers.PostgreSQL, name: str) -> None:
         self.bao, self.server, self.mount, self.database = bao, server, name, f"{name}_db"
         self.group, self.admin = f"{name}_rw", f"{name}_admin"
@@ -476,10 +479,20 @@ class Ground:
         """The end of the audit log as it is now."""
         return self.bao.audit_path.stat().st_size
 
+    def issued(self) -> list[str]:
+        """The PostgreSQL users of all roles that there are, also of those whose lease Vault does not know."""
+        members = """
+            SELECT users.rolname FROM pg_roles users JOIN pg_auth_members ON member = users.oid
+            JOIN pg_roles groups ON roleid = groups.oid
+            WHERE groups.rolname = %s AND users.rolname LIKE 'v-%%' ORDER BY 1"""
+        return [name for (name,) in self.sql(members, "postgres", [self.group])]
+
     def remove(self) -> None:
         self.bao.request("PUT", f"sys/leases/revoke-force/{self.mount}")
         self.bao.request("DELETE", f"sys/mounts/{self.mount}")
         self.sql(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)", "postgres")
+        for name in self.issued():
+            self.sql(f'DROP ROLE "{name}"', "postgres")
 
 
 @pytest.fixture(scope="module")
