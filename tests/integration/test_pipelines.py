@@ -28,6 +28,7 @@ import jinja2.sandbox
 import pytest
 import servers
 import yaml
+from cluster import Cluster
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -370,13 +371,25 @@ def approle(repository: Repository, let_in: None) -> dict[str, str]:
     }  # fmt: skip
 
 
-def logins(approle: Mapping[str, str], bao: servers.OpenBao, forge: Forge) -> dict[str, dict[str, str]]:
+def logins(
+    approle: Mapping[str, str], bao: servers.OpenBao, forge: Forge, cluster: Cluster
+) -> dict[str, dict[str, str]]:
     where = {name: approle[name] for name in ("url", "ca_cert")}
+    bao.request("POST", "sys/auth/kubernetes", {"type": "kubernetes"})
+    bao.request("POST", "auth/kubernetes/config", {
+        "kubernetes_host": cluster.url, "kubernetes_ca_cert": cluster.ca_cert, "token_reviewer_jwt": cluster.reviewer,
+    })  # fmt: skip
+    bao.request("POST", "auth/kubernetes/role/job", {
+        "bound_service_account_names": ["jobs"], "bound_service_account_namespaces": ["awx"],
+        "token_policies": "databases-pipeline",
+    })  # fmt: skip
+    pod = cluster.token("awx", "jobs")
     bao.request("POST", "sys/auth/userpass", {"type": "userpass"})
     bao.request("POST", "auth/userpass/users/job", {"password": "job-password", "token_policies": "databases-pipeline"})
     return {
         "approle": {**approle, "auth_mount": "approle"},
         "jwt": {**where, "auth_method": "jwt", "auth_role": "databases-pipeline", "jwt": forge.token("vault")},
+        "kubernetes": {**where, "auth_method": "kubernetes", "auth_role": "job", "jwt": pod},
         "userpass": {**where, "auth_method": "userpass", "username": "job", "password": "job-password"},
         "token": {**where, "auth_method": "token", "token": bao.token},
     }  # fmt: skip
@@ -392,11 +405,12 @@ def test_what_the_credential_type_injects_logs_in(
     (repository.directory / "login.yml").write_text(
         f"- hosts: localhost\n  gather_facts: false\n  tasks:\n    - {task}\n    - {mention}\n"
     )
-    for method, inputs in logins(approle, bao, forge).items():
-        environment = injected("Vault login", inputs, tmp_path)
-        environment["ANSIBLE_CALLBACKS_ENABLED"] = CALLBACK
-        code, output = repository.shell("ansible-playbook login.yml", environment)
-        assert code == 0, f"{method}: {output}"
+    with Cluster() as cluster:
+        for method, inputs in logins(approle, bao, forge, cluster).items():
+            environment = injected("Vault login", inputs, tmp_path)
+            environment["ANSIBLE_CALLBACKS_ENABLED"] = CALLBACK
+            code, output = repository.shell("ansible-playbook login.yml", environment)
+            assert code == 0, f"{method}: {output}"
     without = {**approle, "secret_id": "00000000-0000-0000-0000-000000000000"}
     code, output = repository.shell("ansible-playbook login.yml", injected("Vault login", without, tmp_path))
     assert code != 0
