@@ -59,6 +59,14 @@ def each_module():
                     yield pytest.param(login, module, id=f"{origin}.{name}.{module.ours}")
 
 
+def test_what_is_to_be_written_by_hand_names_modules_that_there_are():
+    modules = [what for _login, known in migrate.ORIGINS.values() for what in known.values()]
+    said = [re.findall(r"leasehold\.vault\.(\w+)", what.why) for what in modules if isinstance(what, migrate.Gone)]
+    named = {name for names in said for name in names}
+    assert named
+    assert named <= {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
+
+
 def words_of(options):
     for option in options.values():
         if option.lift:
@@ -292,6 +300,14 @@ def test_tasks_are_found_wherever_tasks_can_be():
         ("hashivault_policy: {name: x, rules_file: y}", ["rules_file: files are not read", "ansible.builtin.file"]),
         ("hashivault_approle_role: {name: x, policies: [a], token_policies: [b]}", ["the same as"]),
         ("community.hashi_vault.vault_write: {path: database/roles/app}", ["path: it belongs to a database engine"]),
+        (
+            "hashivault_read: {mount_point: database, secret: creds/app}",
+            ["mount_point: it belongs to a database engine"],
+        ),
+        ("hashivault_write: {secret: /database/roles/app}", ["secret: it belongs to a database engine"]),
+        ("hashivault_jwt_auth_role: {name: x}", ["not rewritten", "leasehold.vault.auth_role with type: jwt"]),
+        ("hashivault_audit: {device_type: file}", ["not rewritten", "leasehold.vault.audit_device"]),
+        ("hashivault_auth_method: {method_type: approle}", ["not rewritten", "leasehold.vault.auth_mount"]),
         ('vault_database_role_delete: {"role\\x5fname": x}', ["written in a way that cannot be changed in place"]),
     ],
 )
@@ -299,17 +315,49 @@ def test_what_cannot_be_rewritten_stays_and_is_reported(task, words):
     stays(f"- {task}\n", *words)
 
 
-def test_other_modules_of_theirs_are_not_our_business():
+@pytest.mark.parametrize(
+    ("task", "line", "module"),
+    [
+        ("community.hashi_vault.vault_kv2_get: {path: a}", 1, "community.hashi_vault.vault_kv2_get"),
+        ("community.hashi_vault.vault_read: {path: aws/creds/a}", 1, "community.hashi_vault.vault_read"),
+        ("hashicorp.vault.kv2_secret: {path: a}", 1, "hashicorp.vault.kv2_secret"),
+        ("hashivault_read: secret=a", 1, "hashivault_read"),
+        ("local_action: hashivault_read secret=a", 1, "hashivault_read"),
+        ("hashivault_read: {secret: database/a}", 1, "hashivault_read"),
+        ("terryhowe.hashivault.hashivault_pki_role: {name: a}", 1, "terryhowe.hashivault.hashivault_pki_role"),
+        ("name: A secret\n  hashivault_secret:\n    secret: a", 2, "hashivault_secret"),
+        ("hashivault_secret_engine: {name: kv, backend: kv, options: {version: 2}}", 1, "hashivault_secret_engine"),
+    ],
+)
+def test_what_there_is_nothing_for_is_left_as_it_is_and_said(tmp_path, capsys, task, line, module):
+    path = tmp_path / "play.yml"
+    path.write_text(f"- {task}\n")
+    assert migrate.main(["--write", str(path)]) == 0, "there is nothing to do"
+    assert path.read_text() == f"- {task}\n"
+    said, summary = capsys.readouterr().err.splitlines()
+    assert said == f"{path}:{line}: {module}: {migrate.NOTHING_HERE}"
+    assert "0 left to do by hand, 1 left as they are, 0 errors" in summary
+
+
+def test_a_short_name_is_theirs_where_their_collection_is_listed():
+    text = "- vault_kv2_get: {path: a}\n"
+    for collections, told in (([], 0), (["community.hashi_vault"], 1)):
+        file = migrate.File("play.yml", text, ["database"], collections)
+        assert file.rewrite() == text
+        assert len(file.stays) == told
+
+
+def test_modules_of_others_are_not_our_business():
     text = """
-    - community.hashi_vault.vault_kv2_get: {path: a}
+    - vault_kv2_get: {path: a}
       register: secret
-    - community.hashi_vault.vault_read: {path: aws/creds/a}
-    - hashicorp.vault.kv2_secret: {path: a}
-    - hashivault_read: {secret: a}
     - debug: {msg: "{{ lookup('community.hashi_vault.vault_kv2_get', 'a') }} {{ secret.data }}"}
     - database_role: {role_name: ours, or: theirs}
+    - acme.tools.vault_read: {path: database/roles/app}
     """
-    assert rewritten(text) == (textwrap.dedent(text), [])
+    file = migrate.File("play.yml", textwrap.dedent(text), ["database"])
+    assert file.rewrite() == textwrap.dedent(text)
+    assert (file.left, file.stays) == ([], [])
 
 
 def test_results_are_pointed_at_where_they_are_used():
@@ -537,7 +585,9 @@ def test_a_directory_is_searched_shown_and_only_then_written(tmp_path, capsys):
     shown = capsys.readouterr()
     assert "-- database_role: {role_name: x" in shown.out
     assert "+- leasehold.vault.database_role: {role_name: x" in shown.out
-    assert "1 places in 1 files to rewrite (with --write), 0 left to do by hand, 0 errors" in shown.err
+    assert (
+        "1 places in 1 files to rewrite (with --write), 0 left to do by hand, 0 left as they are, 0 errors" in shown.err
+    )
 
     assert migrate.main(["--write", str(tmp_path / "roles"), str(tmp_path / "linked.yml")]) == 0
     assert capsys.readouterr().out == ""
