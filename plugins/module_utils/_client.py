@@ -46,6 +46,8 @@ _SQLSTATE = re.compile(r"SQLSTATE (\w{5})")
 _WRONG_PASSWORD = re.compile(r"SQLSTATE 28P01|pq: password authentication failed")
 _SECRETS = ("password", "private_key", "secret_id", "token", "token_reviewer_jwt")
 PAGE = 1000  # keys asked for at once
+TIMEOUT = 60  # seconds
+RETRIES = 8
 _CAPABILITY = {
     "get": ("read",),
     "list": ("list",),
@@ -99,8 +101,8 @@ class Client:
         verify: bool | str = True,
         certificate: tuple[str, str] | None = None,
         proxies: dict[str, str] | None = None,
-        timeout: float = 60,
-        retries: int = 8,
+        timeout: float = TIMEOUT,
+        retries: int = RETRIES,
     ) -> None:
         self.url = url.rstrip("/")
         self.namespace = namespace.strip("/")

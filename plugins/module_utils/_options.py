@@ -12,6 +12,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.leasehold.vault.plugins.module_utils._client import RETRIES, TIMEOUT
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path, seconds
 
@@ -69,8 +70,8 @@ OPTIONS = (
     ),
     Option("client_cert", type="path", env=("VAULT_CLIENT_CERT", "BAO_CLIENT_CERT"), aliases=("cert_auth_public_key",)),
     Option("client_key", type="path", env=("VAULT_CLIENT_KEY", "BAO_CLIENT_KEY"), aliases=("cert_auth_private_key",)),
-    Option("timeout", env=("VAULT_CLIENT_TIMEOUT", "VAULT_TIMEOUT"), peers=("timeout",), default="60s"),
-    Option("retries", type="int", env=("VAULT_MAX_RETRIES", "VAULT_RETRIES"), peers=("retries",), default=8),
+    Option("timeout", env=("VAULT_CLIENT_TIMEOUT", "VAULT_TIMEOUT"), peers=("timeout",), default=f"{TIMEOUT}s"),
+    Option("retries", type="int", env=("VAULT_MAX_RETRIES", "VAULT_RETRIES"), peers=("retries",), default=RETRIES),
     Option("proxies", type="raw", env=("VAULT_PROXY_ADDR", "VAULT_PROXIES"), peers=("proxies",)),
     Option("auth_method", env=("VAULT_AUTH_METHOD",), peers=("auth_method",), choices=AUTH_METHODS, default="token"),
     Option(
@@ -122,7 +123,7 @@ def client_arguments(options: Values) -> tuple[Values, list[str]]:
     certificate, key = options.get("client_cert"), options.get("client_key")
     namespace = str(options.get("namespace") or "").strip("/")
     try:
-        timeout = seconds(options.get("timeout") or 60)
+        timeout = seconds(options.get("timeout") or TIMEOUT)
     except ValueError as error:
         raise Refused(f"timeout: {error}") from None
     arguments = {
@@ -132,7 +133,7 @@ def client_arguments(options: Values) -> tuple[Values, list[str]]:
         "certificate": (certificate, key or certificate) if certificate else None,
         "proxies": _proxies(options.get("proxies")),
         "timeout": timeout,
-        "retries": int(options["retries"]) if options.get("retries") is not None else 8,
+        "retries": int(options["retries"]) if options.get("retries") is not None else RETRIES,
     }
     return arguments, warnings
 
