@@ -285,8 +285,8 @@ def test_the_pages_link_to_what_is_there() -> None:
 
 
 def test_the_tables_name_every_plugin_and_role() -> None:
-    for kind in ("modules", "lookup", "callback"):
-        for path in (ROOT / "plugins" / kind).glob("*.py"):
+    for kind, files in (("modules", "*.py"), ("lookup", "*.py"), ("callback", "*.py"), ("filter", "*.yml")):
+        for path in (ROOT / "plugins" / kind).glob(files):
             assert f"`{path.stem}`" in README, f"{kind}: {path.stem}"
     for path in (ROOT / "roles").iterdir():
         assert f"`{path.name}`" in README

@@ -116,6 +116,7 @@ def test_what_shall_stay_stays_also_under_the_login_of_the_run(play: Play, here:
         document(play, here.role("goes")), str(play.directory / "stays.yml"), env=here.approle("never", token_ttl="2h")
     )
     goes, stays = seen(play)[:2], seen(play)[2:]
+    assert len(goes) == len(stays) == 2
     assert not any(here.opens(one["username"], one["password"]) for one in goes)
     assert all(here.opens(one["username"], one["password"]) for one in stays)
     assert "revoked 2 lease(s) of end/creds/goes" in run.output

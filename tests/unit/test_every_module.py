@@ -155,8 +155,9 @@ def test_there_is_no_action_plugin_without_a_module():
     assert sorted(file.stem for file in (PLUGINS / "action").glob("*.py") if file.stem != "__init__") == MODULES
 
 
-def test_every_util_is_private_by_name_and_has_a_test():
+def test_every_util_is_private_by_name_and_says_so():
     utils = [file for kind in ("module_utils", "plugin_utils") for file in (PLUGINS / kind).glob("*.py")]
+    assert utils
     assert all(file.stem.startswith("_") for file in utils)
     assert all("PRIVATE to the collection" in file.read_text(encoding="utf-8") for file in utils)
 

@@ -13,6 +13,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_i
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 
 from ...conftest import module_named, specification_of, validated
+from ...test_every_module import MODULES
 
 ROLE = {"name": "app", "db_name": "db", "creation_statements": "CREATE ROLE \"{{name}}\" PASSWORD '{{password}}'"}
 CONNECTION = {
@@ -31,6 +32,18 @@ TASKS = {
     "role": ("database_role", ROLE),
     "no role": ("database_role", {"name": "app", "state": "absent"}),
     "role info": ("database_role_info", {"name": "app"}),
+    "static role": (
+        "database_static_role",
+        {"name": "app", "db_name": "db", "username": "app", "rotation_period": "1h"},
+    ),
+    "no static role": ("database_static_role", {"name": "app", "state": "absent"}),
+    "static role info": ("database_static_role_info", {"name": "app"}),
+    "static role rotation": ("database_static_role_rotation", {"name": "app"}),
+    "document": ("database_sync", {"connections": [CONNECTION], "roles": [ROLE]}),
+    "orphans": ("database_orphans_info", {"name": "db", "login_user": "dba"}),
+    "no leases": ("lease", {"prefix": "database/creds", "state": "absent"}),
+    "leases": ("lease_info", {}),
+    "audit device": ("audit_device", {"name": "file", "options": {"file_path": "audit.log"}}),
     "policy": ("acl_policy", {"name": "app", "policy": 'path "a" {}'}),
     "no policy": ("acl_policy", {"name": "app", "state": "absent"}),
     "policy info": ("acl_policy_info", {}),
@@ -44,11 +57,20 @@ TASKS = {
 }
 UNCHECKED = {"credentials": ("database_credentials", {"role": "app"})}
 """A check run of these asks the server nothing."""
+ALLOWED = {"lease": ("lease", {"lease_id": "database/creds/app/none"})}
+"""Every login may ask what these ask."""
 
-in_each_task = pytest.mark.parametrize(("module", "options", "check"), [
-    *(pytest.param(*task, check, id=f"{name}{' --check' if check else ''}") for name, task in TASKS.items() for check in (True, False)),
-    *(pytest.param(*task, False, id=name) for name, task in UNCHECKED.items()),
-])  # fmt: skip
+
+def runs(tasks, *checks):
+    return [
+        pytest.param(*task, check, id=f"{name}{' --check' if check else ''}")
+        for name, task in tasks.items()
+        for check in checks
+    ]
+
+
+NEED_RIGHTS = [*runs(TASKS, True, False), *runs(UNCHECKED, False)]
+in_each_task = pytest.mark.parametrize(("module", "options", "check"), [*NEED_RIGHTS, *runs(ALLOWED, True, False)])
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +85,10 @@ def sealed():
 @pytest.fixture
 def reached(bao):
     return {"url": bao.url, "ca_cert": str(bao.ca_cert), "token": bao.token}
+
+
+def test_each_module_is_tried():
+    assert {module for module, _options in (TASKS | UNCHECKED).values()} == set(MODULES)
 
 
 def fails(module, options, check):
@@ -116,7 +142,7 @@ def test_a_token_the_server_does_not_know(reached, module, options, check):
     assert "expired, revoked or unknown" in sentence
 
 
-@in_each_task
+@pytest.mark.parametrize(("module", "options", "check"), NEED_RIGHTS)
 def test_a_token_without_rights_names_the_path_and_the_capability(reached, powerless, module, options, check):
     sentence = fails(module, {**reached, "token": powerless, "mount": "database-of-nobody", **options}, check)
     tried, needed, path = {
@@ -129,6 +155,10 @@ def test_a_token_without_rights_names_the_path_and_the_capability(reached, power
         "auth_role": ("read", "read", "auth/"),
         "auth_role_info": ("read", "read", "auth/"),
         "approle_secret_id": ("write", "update", "auth/"),
+        "audit_device": ("read", "read and sudo", "sys/audit"),
+        "database_sync": ("read", "read", "sys/mounts/"),
+        "lease": ("list", "list and sudo", "sys/leases/lookup/"),
+        "lease_info": ("list", "list and sudo", "sys/leases/lookup/"),
     }.get(module, ("read", "read", "database-of-nobody/"))
     assert f"Not allowed to {tried}" in sentence
     assert f"needs the capability {needed} on {path}" in sentence
