@@ -59,9 +59,6 @@ class Cluster:
         self, namespace: str, account: str, audiences: Sequence[str] = (DEFAULT_AUDIENCE,), lives: int = 600
     ) -> str:
         """A service account token; `lives` may be over."""
-        from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import padding
-
         began = int(time.time()) - 10 + min(lives, 0)
         uid = f"uid-of-{namespace}-{account}"
         claims = {
@@ -69,9 +66,7 @@ class Cluster:
             "iat": began, "nbf": began, "exp": int(time.time()) + lives, "jti": secrets.token_hex(8),
             "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": account, "uid": uid}},
         }  # fmt: skip
-        signed = b".".join(_encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
-        signature = self._key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
-        return (signed + b"." + _encoded(signature)).decode()
+        return signed_token(self._key, claims)
 
     def __enter__(self) -> t.Self:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -159,6 +154,15 @@ class Cluster:
         if not set(claims["aud"]) & set(audiences or [DEFAULT_AUDIENCE]):
             return None, f"[invalid bearer token, token audiences {claims['aud']} is invalid for the target audiences]"
         return claims, ""
+
+
+def signed_token(key: t.Any, claims: Values) -> str:
+    """A JSON web token, signed with an RSA key."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    signed = b".".join(_encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
+    return (signed + b"." + _encoded(key.sign(signed, padding.PKCS1v15(), hashes.SHA256()))).decode()
 
 
 def _failure(code: int, reason: str, message: str) -> tuple[int, Values]:

@@ -9,7 +9,6 @@ by ansible-runner, with what the credential types inject.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
@@ -28,9 +27,9 @@ import jinja2.sandbox
 import pytest
 import servers
 import yaml
-from cluster import Cluster
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cluster import Cluster, signed_token
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .conftest import CALLBACK, ROOT, Play, as_yaml, extra, interpreter, leaks
 
@@ -99,12 +98,7 @@ class Forge:
             **self.claims,
             **claims,
         }
-        parts = b".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, body))
-        return (parts + b"." + encoded(self._key.sign(parts, padding.PKCS1v15(), hashes.SHA256()))).decode()
-
-
-def encoded(raw: bytes) -> bytes:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+        return signed_token(self._key, body)
 
 
 @pytest.fixture(scope="module")
