@@ -11,15 +11,15 @@ import re
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _policies
-from ansible_collections.leasehold.vault.plugins.module_utils._leases import said_at, time_of
+from ansible_collections.leasehold.vault.plugins.module_utils._leases import user_in
 from ansible_collections.leasehold.vault.plugins.module_utils._rotation import BEGUN
+from ansible_collections.leasehold.vault.plugins.module_utils._times import said_at, time_of
 
 Values = dict[str, t.Any]
 
 BARS = 48
 _STEPS = [60, 300, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800, 2592000]
 _NAMES = re.compile(r'"[^"]*"|[\w.-]*\d{10}[\w.-]*|/[A-Za-z0-9]{20,}\b')
-_USER = re.compile(r'role "([^"]+)"')
 
 # What Vault says of a revocation that failed, and what to do.
 _CURES = [
@@ -92,8 +92,8 @@ def _by_role(leases: list[Values], causes: list[list[Values]]) -> dict[str, list
             **{word: lease[word] for word in ("issued_at", "expires_at")},
         }
         if lease["error"]:
-            user = _USER.search(lease["error"])
-            row |= {"cause": cause_of[lease["lease_id"]], **({"user": user[1]} if user else {})}
+            user = user_in(lease["error"])
+            row |= {"cause": cause_of[lease["lease_id"]], **({"user": user} if user else {})}
         found.setdefault(lease["role"], []).append(row)
     return found
 

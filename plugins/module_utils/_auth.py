@@ -14,9 +14,10 @@ import json
 import pathlib
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError, _errors_of
+from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._options import auth_mount, client_arguments
+from ansible_collections.leasehold.vault.plugins.module_utils._times import now, said_at
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values
@@ -86,7 +87,7 @@ def _log_in(client: Client, options: Values, warnings: list[str]) -> Session:
     client.mask(jwt)
     response = _request_login(client, method, mount, options, jwt)
     if not response.ok:
-        said = client._clean("; ".join(_errors_of(response)))
+        said = client.said_in(response)
         hint = _kubernetes_hint(said, options["auth_role"]) if method == "kubernetes" else ""
         if response.status_code == 403 and not hint:
             hint = f" This is also the answer when no auth method is mounted there; set auth_mount if {method} lives elsewhere."
@@ -206,5 +207,4 @@ def _whose(jwt: str) -> str:
         return " The token is not a readable JSON web token." if jwt else ""
     if until is None:
         return f"{said}, without an end."
-    tense = "ended" if until < datetime.datetime.now(datetime.timezone.utc) else "ends"
-    return f"{said}, and {tense} at {until:%Y-%m-%dT%H:%M:%SZ}."
+    return f"{said}, and {'ended' if until < now() else 'ends'} at {said_at(until)}."

@@ -302,6 +302,10 @@ class Client:
 
     # -- errors become sentences -------------------------------------------------------------------------------------------
 
+    def said_in(self, response: t.Any) -> str:
+        """What a refusal says, fit to be shown."""
+        return self._clean("; ".join(_errors_of(response)))
+
     def _sentence(self, method: str, path: str, status: int, errors: t.Sequence[str], kind: Kind) -> Problem:
         said = self._clean("; ".join(errors))
         where = self.url + (f" in namespace {self.namespace}" if self.namespace else "")

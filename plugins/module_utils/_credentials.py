@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, name
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
+from ansible_collections.leasehold.vault.plugins.module_utils._times import now, said_at
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
@@ -109,5 +110,4 @@ def effective_life(client: Client, lease_duration: int) -> tuple[int, list[str]]
 
 
 def expiry(expires_in: int) -> Values:
-    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=expires_in)
-    return {"expires_in": expires_in, "expires_at": at.isoformat(timespec="seconds").replace("+00:00", "Z")}
+    return {"expires_in": expires_in, "expires_at": said_at(now() + datetime.timedelta(seconds=expires_in))}

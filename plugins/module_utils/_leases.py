@@ -8,20 +8,18 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._credentials import ROUNDING, effective_life, expiry
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path, seconds
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
+from ansible_collections.leasehold.vault.plugins.module_utils._times import now, said_at, seconds_of, time_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
-
-_USER = re.compile(r'role "([^"]+)"')
 
 
 def look_up(client: Client, lease_id: str) -> Values | None:
@@ -136,10 +134,15 @@ def _revoke_each(client: Client, lease_ids: t.Sequence[str], force: bool) -> lis
     warnings = []
     for lease_id, why in failed.items():
         client.ask("put", f"sys/leases/revoke-force/{lease_id}")
-        user = _USER.search(why)
-        whose = f"its user {user.group(1)} stays" if user else "its user stays"
-        warnings.append(f"The lease {lease_id} was forgotten, and {whose} in the database. {why}")
+        whose = f"its user {user_in(why)}".rstrip()
+        warnings.append(f"The lease {lease_id} was forgotten, and {whose} stays in the database. {why}")
     return warnings
+
+
+def user_in(error: str) -> str:
+    """The database user that a failed revocation speaks of; nothing when it names none."""
+    found = re.search(r'role "([^"]+)"', error)
+    return found[1] if found else ""
 
 
 def read_leases(session: Session, wanted: Values, check_mode: bool) -> Values:
@@ -175,7 +178,7 @@ def _irrevocable(client: Client) -> dict[str, str]:
 
 def _row(lease_id: str, held: Values, error: str) -> Values:
     issued = time_of(held["issue_time"])
-    age = int((datetime.datetime.now(datetime.timezone.utc) - issued).total_seconds())
+    age = int((now() - issued).total_seconds())
     return {
         "lease_id": lease_id,
         "role": lease_id.rpartition("/")[0].rpartition("/")[2],
@@ -190,16 +193,6 @@ def _row(lease_id: str, held: Values, error: str) -> Values:
     }
 
 
-def time_of(text: str) -> datetime.datetime:
-    """Vault writes nanoseconds without the zeros at their end; Python reads six digits."""
-    text = re.sub(r"\.\d+", lambda fraction: fraction.group().ljust(7, "0")[:7], text)
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(datetime.timezone.utc)
-
-
-def said_at(at: datetime.datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def _described(lease_id: str, lease_duration: int, life: int, held: Values) -> Values:
     return {
         "lease_id": lease_id,
@@ -207,13 +200,6 @@ def _described(lease_id: str, lease_duration: int, life: int, held: Values) -> V
         "renewable": bool(held["renewable"]),
         **expiry(life),
     }
-
-
-def seconds_of(option: str, value: t.Any) -> int:
-    try:
-        return seconds(value)
-    except ValueError as error:
-        raise Refused(f"{option}: {error}") from None
 
 
 def _lease_path(value: str) -> str:

@@ -14,7 +14,8 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import RETRIES, TIMEOUT
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path, seconds
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path
+from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values
@@ -122,17 +123,13 @@ def client_arguments(options: Values) -> tuple[Values, list[str]]:
         warnings.append(f"{url} is not protected by TLS: tokens and passwords travel in clear.")
     certificate, key = options.get("client_cert"), options.get("client_key")
     namespace = str(options.get("namespace") or "").strip("/")
-    try:
-        timeout = seconds(options.get("timeout") or TIMEOUT)
-    except ValueError as error:
-        raise Refused(f"timeout: {error}") from None
     arguments = {
         "url": url,
         "namespace": "" if namespace == "root" else namespace,
         "verify": verify,
         "certificate": (certificate, key or certificate) if certificate else None,
         "proxies": _proxies(options.get("proxies")),
-        "timeout": timeout,
+        "timeout": seconds_of("timeout", options.get("timeout") or TIMEOUT),
         "retries": int(options["retries"]) if options.get("retries") is not None else RETRIES,
     }
     return arguments, warnings

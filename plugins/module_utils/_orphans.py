@@ -26,8 +26,9 @@ import typing as t
 from ansible_collections.leasehold.vault.plugins.module_utils import _statements, _usernames
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
-from ansible_collections.leasehold.vault.plugins.module_utils._leases import look_up, said_at, seconds_of, time_of
+from ansible_collections.leasehold.vault.plugins.module_utils._leases import look_up
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ROLE
+from ansible_collections.leasehold.vault.plugins.module_utils._times import said_at, seconds_of, time_of
 from ansible_collections.leasehold.vault.plugins.module_utils._verification import where_to_log_in
 
 if t.TYPE_CHECKING:

@@ -16,7 +16,6 @@ with the failed request.  That is found out, at once or by the next run, and tol
 
 from __future__ import annotations
 
-import datetime
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
@@ -24,6 +23,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import Mou
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ROTATED_AT
+from ansible_collections.leasehold.vault.plugins.module_utils._times import now, said_at
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
@@ -147,9 +147,8 @@ def _noted(held: Values | None) -> str:
 def _note(client: Client, wanted: Values, prefix: str = "", known: Values | None = None) -> list[str]:
     """Leave the time beside the connection: Vault keeps no record, and check mode may not probe.  Vault logs in when it is told."""
     path = CONNECTION.at(wanted)
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     try:
-        client.write(path, {ROTATED_AT: f"{prefix}{now}", **(known or {}), "verify_connection": True})
+        client.write(path, {ROTATED_AT: f"{prefix}{said_at(now())}", **(known or {}), "verify_connection": True})
     except Problem as problem:
         if isinstance(problem, VaultError) and problem.wrong_password and not known:
             raise Problem(

@@ -8,16 +8,15 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._access import PATH, ROLES, TYPES, cidrs
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import duration, number
-from ansible_collections.leasehold.vault.plugins.module_utils._leases import seconds_of, time_of
 from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field, Values, carry_out
+from ansible_collections.leasehold.vault.plugins.module_utils._times import now, seconds_of, time_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
@@ -75,7 +74,7 @@ def _good_for(held: Values) -> float:
     until = str(held.get("expiration_time") or "")
     if not until or until.startswith("0001"):
         return float("inf")
-    return (time_of(until) - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+    return (time_of(until) - now()).total_seconds()
 
 
 def _issue(client: Client, path: str, body: Values, wrap_ttl: int) -> Values:

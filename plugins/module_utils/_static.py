@@ -8,14 +8,13 @@
 
 from __future__ import annotations
 
-import datetime
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, NotConverged, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._leases import seconds_of, time_of
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import STATIC_ROLE
+from ansible_collections.leasehold.vault.plugins.module_utils._times import now, seconds_of, time_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
@@ -49,13 +48,13 @@ def rotate_static_role(session: Session, wanted: Values, check_mode: bool) -> Va
             if "duplicate item" not in error.said:
                 raise
             client.ask("put", rotation, kind="rotate")
-        now = STATIC_ROLE.describe(wanted, client.read(path))
-        if now.get("last_vault_rotation") == described.get("last_vault_rotation"):
+        rotated = STATIC_ROLE.describe(wanted, client.read(path))
+        if rotated.get("last_vault_rotation") == described.get("last_vault_rotation"):
             raise NotConverged(f"Vault accepted the rotation of {path} and does not show it.")
-        return {"changed": True, "static_role": now}
+        return {"changed": True, "static_role": rotated}
 
     return carry_out(change, foreseen, check_mode)
 
 
 def _age(held: Values) -> float:
-    return (datetime.datetime.now(datetime.timezone.utc) - time_of(held["last_vault_rotation"])).total_seconds()
+    return (now() - time_of(held["last_vault_rotation"])).total_seconds()

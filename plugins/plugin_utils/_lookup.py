@@ -28,8 +28,9 @@ from ansible_collections.leasehold.vault.plugins.module_utils._credentials impor
     read_static,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, name, seconds
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, name
 from ansible_collections.leasehold.vault.plugins.module_utils._leases import renew, revoke
+from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds_of
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
 
 if t.TYPE_CHECKING:
@@ -73,10 +74,7 @@ class CredentialsLookup(LookupBase):
         return self._plugin.get_option(option)
 
     def duration(self, option: str) -> int:
-        try:
-            return seconds(self.option(option) or 0)
-        except ValueError as error:
-            raise Refused(f"{option}: {error}") from None
+        return seconds_of(option, self.option(option) or 0)
 
     @property
     def mount(self) -> str:
