@@ -304,6 +304,13 @@ CONNECTION = Resource(
 
 # -- dynamic roles --------------------------------------------------------------------------------------------------------
 
+CREDENTIAL = (
+    text(
+        "credential_type", default="password", spec={"choices": ["password", "rsa_private_key", "client_certificate"]}
+    ),
+    Field("credential_config", type="dict", default={}),
+)
+"""What roles of both kinds have."""
 
 _USER = re.compile(r"\{\{(name|username)\}\}")
 
@@ -407,12 +414,7 @@ ROLE = Resource(
         statements("rollback_statements"),
         duration("default_ttl"),
         duration("max_ttl"),
-        text(
-            "credential_type",
-            default="password",
-            spec={"choices": ["password", "rsa_private_key", "client_certificate"]},
-        ),
-        Field("credential_config", type="dict", default={}),
+        *CREDENTIAL,
     ),
     rules=(ordered_ttls("default_ttl", "max_ttl"), _can_issue, _can_revoke, _outlives_revocation, _keeps_the_functions),
     inquiries=(_allowed_by_connection,),
@@ -463,12 +465,7 @@ STATIC_ROLE = Resource(
         text("rotation_schedule", default=""),
         duration("rotation_window"),
         statements("rotation_statements"),
-        text(
-            "credential_type",
-            default="password",
-            spec={"choices": ["password", "rsa_private_key", "client_certificate"]},
-        ),
-        Field("credential_config", type="dict", default={}),
+        *CREDENTIAL,
         switch("skip_import_rotation"),
         secret("self_managed_password"),
         secret("password"),
