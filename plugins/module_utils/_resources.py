@@ -476,6 +476,5 @@ STATIC_ROLE = Resource(
         known_to_server(lambda wanted: f"{MOUNT.said_in(wanted)}/static-roles/{wanted['name']}", _NEWER),
         _allowed_by_connection,
     ),
-    leases=lambda server, wanted: [],
     beside=lambda wanted: {} if wanted.get("skip_import_rotation") else {"password": "(rotated at once)"},
 )

@@ -70,7 +70,7 @@ extends_documentation_fragment:
   - leasehold.vault.auth
   - leasehold.vault.mount
   - leasehold.vault.state
-  - leasehold.vault.state.leases
+  - leasehold.vault.state.validated
   - leasehold.vault.attributes
 seealso:
   - module: leasehold.vault.database_static_role_rotation
