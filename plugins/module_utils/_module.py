@@ -17,7 +17,6 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, leave_no_core, log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
 from ansible_collections.leasehold.vault.plugins.module_utils._options import argument_spec
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     Field,
@@ -27,7 +26,6 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
     Values,
     reconcile,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import ENGINE
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
@@ -166,31 +164,6 @@ def found(client: Client, resource: Resource, wanted: Values, list_path: str) ->
         if answer is not None:
             described.append(resource.describe({**wanted, "name": one}, answer))
     return described
-
-
-def engines() -> Task:
-    """The info task for mounts, which are listed in a way of their own."""
-
-    def run(session: Session, wanted: Values, check_mode: bool) -> Values:
-        client = session.client
-        if not wanted.get("mount"):
-            mounts = client.read("sys/mounts") or {}
-            chosen = {path.strip("/"): held for path, held in mounts.items() if held["type"] == "database"}
-            return {
-                "changed": False,
-                "engines": [ENGINE.describe({"mount": path}, chosen[path]) for path in sorted(chosen)],
-            }
-        held = client.read(ENGINE.at(wanted))
-        if held is None:
-            raise Problem(f"There is no mount {wanted['mount']} at {client.url}.")
-        if held["type"] != "database":
-            raise Problem(
-                f"The mount {wanted['mount']} at {client.url} holds a {held['type']} engine, not a database engine."
-            )
-        return {"changed": False, "engines": [ENGINE.describe(wanted, held)]}
-
-    mount = {key: value for key, value in MOUNT.argument().items() if key != "default"}
-    return Task({"mount": mount}, run)
 
 
 def act(options: t.Sequence[Field], run: Run, keeps_token: bool = False, **constraints: t.Any) -> Task:

@@ -47,7 +47,7 @@ engines:
   contains: {}
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import engines
+from ansible_collections.leasehold.vault.plugins.module_utils._engines import engines
 
 TASK = engines()
 
