@@ -40,6 +40,9 @@ _UNDECIDED = (
 )
 _DOUBT = " It is unknown whether it did what was asked."
 _ALWAYS_LATER = str(2**63 - 1)
+# There is nothing: by these words where it is not a bare 404.
+_NO_SUCH_MOUNT = ("No secret engine mount at", "No auth engine at")
+_NO_SUCH_POLICY = "policy does not exist"
 _DATABASE_AWAY = re.compile(r"SQLSTATE (?:53300|57P03|08\w{3})")
 _SQLSTATE = re.compile(r"SQLSTATE (\w{5})")
 # Vault before 1.11, whose driver was lib/pq, names the wrong password without a code.
@@ -423,8 +426,9 @@ def _errors_of(response: t.Any) -> list[str]:
 
 
 def _means_absent(status: int, errors: t.Sequence[str]) -> bool:
-    return (status == 404 and not errors) or (
-        status == 400 and any(error.startswith(("No secret engine mount at", "No auth engine at")) for error in errors)
+    said = " ".join(errors)
+    return (status == 404 and (not said or _NO_SUCH_POLICY in said)) or (
+        status == 400 and said.startswith(_NO_SUCH_MOUNT)
     )
 
 

@@ -36,6 +36,8 @@ _PARAMETERS = ("allowed_parameters", "denied_parameters")
 _WRAPPING = ("min_wrapping_ttl", "max_wrapping_ttl")
 _LISTS = ("capabilities", "required_parameters", "mfa_methods")
 
+_OF_PASSWORDS = {"length", "rule", "charset", "min-chars"}
+
 _TOKEN = re.compile(
     r"""(?P<skip>[\s,]+ | \#[^\n]* | //[^\n]* | /\*.*?\*/)
     | (?P<text>"(?:[^"\\\n]|\\.)*")
@@ -71,6 +73,16 @@ def unknown_words(policy: str) -> list[str]:
     rules = [said for _path, said in read(policy)]
     capabilities = {str(word) for said in rules for word in said.get("capabilities", ())}
     return sorted(capabilities - _CAPABILITIES) + sorted({key for said in rules for key in said} - _KEYS)
+
+
+def of_passwords(policy: str) -> tuple[list[str], bool]:
+    """Of the HCL of a password policy: the words that no server has, and whether a character of its passwords is a quote."""
+    try:
+        tokens = list(_tokens(policy))
+    except ValueError:
+        return [], False  # JSON, or what only the server can tell
+    words = {token.value for token in tokens if token.kind == "word"}
+    return sorted(words - _OF_PASSWORDS), any(token.kind == "text" and "'" in token.value for token in tokens)
 
 
 def normal(policy: str) -> str:

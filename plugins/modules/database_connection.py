@@ -72,7 +72,9 @@ options:
     description: SQL for root rotation, when C(ALTER ROLE … PASSWORD) does not do. One string or a list.
     type: raw
   password_policy:
-    description: Name of the policy by which Vault makes passwords; empty for its default (20 characters).
+    description:
+      - Name of the policy by which Vault makes passwords (M(leasehold.vault.password_policy)); empty for its default (20 characters). The
+        server does not ask whether there is one.
     type: str
   username_template:
     description:

@@ -89,7 +89,8 @@ def surroundings(bao: servers.OpenBao, postgres: servers.PostgreSQL) -> Iterator
     yield postgres
     for mount in ("approle", "kubernetes", "ci"):
         bao.request("DELETE", f"sys/auth/{mount}")
-    bao.request("DELETE", "sys/policies/acl/app")
+    for policy in ("acl/app", "password/typed"):
+        bao.request("DELETE", f"sys/policies/{policy}")
     here.sql("DROP DATABASE appdb WITH (FORCE)", "postgres")
 
 

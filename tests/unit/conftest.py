@@ -248,8 +248,7 @@ class World:
 
     def _access(self) -> Values:
         """The policies of this test, and what there is at an auth mount of its name."""
-        policies = [name for name in self.client.list("sys/policies/acl") if self.mount in name]
-        found: Values = {path: self.client.read(path) for path in (f"sys/policies/acl/{name}" for name in policies)}
+        found: Values = {path: self.client.read(path) for path in self._policies()}
         auth = found["auth"] = self.client.read(f"sys/auth/{self.mount}")
         if auth:
             paths = [f"auth/{self.mount}/role/{name}" for name in self.client.list(f"auth/{self.mount}/role")]
@@ -258,6 +257,11 @@ class World:
                 for path in [*paths, *([f"auth/{self.mount}/config"] if auth["type"] != "approle" else [])]
             }
         return found
+
+    def _policies(self) -> list[str]:
+        """The paths of those that have the name of this test's mount in theirs."""
+        kinds = ("sys/policies/acl", "sys/policies/password")
+        return [f"{kind}/{name}" for kind in kinds for name in self.client.list(kind) if self.mount in name]
 
 
 class FakeWorld(World):
@@ -314,9 +318,8 @@ class RealWorld(World):
                 self.client.ask("put", f"sys/leases/revoke-force/{mount.strip('/')}")
                 self.client.delete(f"sys/mounts/{mount.strip('/')}")
         self.client.delete(f"sys/auth/{self.mount}")
-        for policy in self.client.list("sys/policies/acl"):
-            if self.mount in policy:
-                self.client.delete(f"sys/policies/acl/{policy}")
+        for path in self._policies():
+            self.client.delete(path)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.real)])

@@ -65,6 +65,7 @@ class FakeAccess:
 
     def __init__(self) -> None:
         self.policies = {"root": "", "default": 'path "auth/token/lookup-self" { capabilities = ["read"] }'}
+        self.password_policies: dict[str, str] = {}
         self.mounts: dict[str, Body] = {}
         self.held: dict[str, Body] = {}
         self.secret_ids: dict[str, Body] = {}
@@ -72,7 +73,7 @@ class FakeAccess:
         self._serial = itertools.count(1)
 
     def owns(self, path: str) -> bool:
-        return path.startswith(("sys/policies/acl", "sys/audit", "sys/auth", "sys/internal/ui/mounts/auth/", "auth/"))
+        return path.startswith(("sys/policies/", "sys/audit", "sys/auth", "sys/internal/ui/mounts/auth/", "auth/"))
 
     def help(self, path: str) -> Body:
         """What it says of an auth role: its fields."""
@@ -83,6 +84,8 @@ class FakeAccess:
     def answer(self, method: str, path: str, body: Body, headers: t.Mapping[str, str]) -> Answer:
         if path.startswith("sys/policies/acl"):
             return self._policy(method, path[len("sys/policies/acl") :].strip("/").lower(), body)
+        if path.startswith("sys/policies/password"):
+            return self._password_policy(method, path[len("sys/policies/password") :].strip("/"), body)
         if path.startswith("sys/audit"):
             return self._device(method, path[len("sys/audit") :].strip("/"), body)
         if path.startswith("sys/auth"):
@@ -118,6 +121,24 @@ class FakeAccess:
             self.policies.pop(name, None)
         else:
             self.policies[name] = body["policy"]
+        return 204, {}
+
+    def _password_policy(self, method: str, name: str, body: Body) -> Answer:
+        """The text is kept as it was sent, once the server could make a password from it."""
+        if method == "LIST":
+            if not self.password_policies:
+                raise RefusalError(404)
+            return 200, {"data": {"keys": sorted(self.password_policies)}}
+        if method == "GET":
+            if name not in self.password_policies:
+                raise RefusalError(404, "1 error occurred:\n\t* policy does not exist\n\n")
+            return 200, {"data": {"policy": self.password_policies[name]}}
+        if method == "DELETE":
+            self.password_policies.pop(name, None)
+        else:
+            if "charset" not in body["policy"]:
+                raise RefusalError(400, "invalid password policy: 1 error occurred:\n\t* no charset specified\n\n")
+            self.password_policies[name] = body["policy"]
         return 204, {}
 
     def _device(self, method: str, name: str, body: Body) -> Answer:

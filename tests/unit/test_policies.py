@@ -24,6 +24,7 @@ from .conftest import ROOT, RealWorld, Runner, specification_of
 from .test_every_module import MODULES
 
 NOTHING = 'path "nothing" { capabilities = ["read"] }'
+PASSWORDS = 'length = 20\nrule "charset" { charset = "abc" }'
 
 
 # -- what each module does with its rights -----------------------------------------------------------------------------------
@@ -194,6 +195,18 @@ def lease(do, world):
 def lease_info(do, world):
     world.add_mount().add_connection().add_role().issue("app")
     do(prefix=f"{world.mount}/creds")
+
+
+def password_policy(do, world):
+    do(name=f"{world.mount}-made", policy=PASSWORDS)
+    do(name=f"{world.mount}-made", policy=PASSWORDS.replace("abc", "abcd"))
+    do(name=f"{world.mount}-made", state="absent")
+
+
+def password_policy_info(do, world):
+    world.client.write(f"sys/policies/password/{world.mount}-made", {"policy": PASSWORDS})
+    do()
+    do(name=f"{world.mount}-made")
 
 
 # -- what they find there ----------------------------------------------------------------------------------------------------

@@ -296,10 +296,17 @@ def test_clients_of_a_process_share_the_wire_and_those_of_its_children_have_thei
 
 
 def test_what_is_not_there_is_none_and_an_empty_list(client, stub):
-    stub.answers = [(404, errors()), (404, errors()), (400, errors("No secret engine mount at x/"))]
+    no_policy = "1 error occurred:\n\t* policy does not exist\n\n"
+    stub.answers = [
+        (404, errors()),
+        (404, errors()),
+        (400, errors("No secret engine mount at x/")),
+        (404, errors(no_policy)),
+    ]
     assert client.read("x/y") is None
     assert client.list("x") == []
     assert client.read("sys/mounts/x") is None
+    assert client.read("sys/policies/password/x") is None
 
 
 @pytest.mark.parametrize(

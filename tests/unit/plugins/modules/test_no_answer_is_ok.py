@@ -52,6 +52,12 @@ TASKS = {
     "auth mount info": ("auth_mount_info", {}),
     "auth role": ("auth_role", {"type": "approle", "name": "app"}),
     "auth role info": ("auth_role_info", {"type": "approle", "name": "app"}),
+    "password policy": (
+        "password_policy",
+        {"name": "app", "policy": 'length = 20\nrule "charset" { charset = "abc" }'},
+    ),
+    "no password policy": ("password_policy", {"name": "app", "state": "absent"}),
+    "password policy info": ("password_policy_info", {}),
     "secret id": ("approle_secret_id", {"name": "app", "secret_id_accessor": "any"}),
     "rotation": ("database_root_rotation", {"name": "db", "password": "a-bootstrap-password"}),
 }
@@ -159,6 +165,8 @@ def test_a_token_without_rights_names_the_path_and_the_capability(reached, power
         "database_sync": ("read", "read", "sys/mounts/"),
         "lease": ("list", "list and sudo", "sys/leases/lookup/"),
         "lease_info": ("list", "list and sudo", "sys/leases/lookup/"),
+        "password_policy": ("read", "read", "sys/policies/password/app"),
+        "password_policy_info": ("list", "list", "sys/policies/password"),
     }.get(module, ("read", "read", "database-of-nobody/"))
     assert f"Not allowed to {tried}" in sentence
     assert f"needs the capability {needed} on {path}" in sentence
