@@ -139,7 +139,7 @@ PARTS = [
     Part(
         "integration",
         "playbooks on real servers",
-        [pytest("tests/integration", f"--ignore={FAULTS}", *SHARED), pytest(f"{FAULTS}/test_sync_interrupted.py")],
+        [pytest("tests/integration", f"--ignore={FAULTS}", *SHARED)],
         "tests/integration",
     ),
     Part(
@@ -147,7 +147,6 @@ PARTS = [
         "the same when things go wrong: killed, cut off, overloaded",
         [pytest(FAULTS, *SHARED)],
         FAULTS,
-        on_request=True,
     ),
     Part(
         "sanity",
@@ -178,7 +177,6 @@ PARTS = [
         "the oldest and the newest of all versions",
         [Command([sys.executable, "tests/matrix.py", "--corners"], shown=True)],
         "tests/matrix.py",
-        on_request=True,
     ),
     Part(
         "sanity-all",
