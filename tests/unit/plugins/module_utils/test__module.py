@@ -132,6 +132,15 @@ def test_a_module_fails_with_the_sentence_and_no_traceback(stub):
     assert "s.of-this-test" not in json.dumps(answer)
 
 
+def test_a_module_hides_the_secrets_that_are_where_ansible_does_not_look(stub):
+    options = {"password": "a-bootstrap-password", "private_key": "a-private-key"}
+    login = {"url": stub.url, "token": "s.of-this-test"}
+    code, answer, errors = program("database_connection", **login, name="db", plugin_options=options)
+    assert (code, errors) == (1, "")
+    assert set(answer["invocation"]["module_args"]["plugin_options"]) == set(options)
+    assert not [secret for secret in options.values() if secret in json.dumps(answer)]
+
+
 def test_a_module_warns(stub):
     stub.answers = [(404, {"errors": ["no handler for route"]})]
     code, answer, _errors = program(

@@ -84,6 +84,20 @@ def test_what_does_not_depend_on_a_failure_is_finished_and_the_next_run_does_the
     run.nothing("database_sync", **document)
 
 
+def test_what_somebody_else_makes_at_the_same_moment_is_found_there(fake_vault, run, monkeypatch):
+    server, mount = fake_vault.server, f"sys/mounts/{fake_vault.mount}"
+    answer = server.answer
+
+    def after_somebody_else(method, path, body, headers):
+        if (method, path) == ("POST", mount):
+            answer(method, path, body, headers)
+        return answer(method, path, body, headers)
+
+    monkeypatch.setattr(server, "answer", after_somebody_else)
+    result = run("database_sync", engine={"max_lease_ttl": "24h"})
+    assert (actions(result), result["changed"]) == ({}, False)
+
+
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_a_server_that_goes_away_is_said_once_and_nothing_more_is_tried(fake_vault, run, monkeypatch, concurrency):
     server, asked, tenth = fake_vault.server, [], itertools.count(1)

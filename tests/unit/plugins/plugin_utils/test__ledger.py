@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import fcntl
+
 import pytest
 from ansible import constants
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
@@ -25,6 +27,17 @@ def test_what_is_written_on_a_page_is_read_there_again_and_nowhere_else(ledger):
     with ledger.entry("lease", "other") as entry:
         assert entry.page is None
     assert ledger.pages() == [{"user": "v"}]
+
+
+def test_a_page_is_locked_while_somebody_works_on_it(ledger, tmp_path):
+    with ledger.entry("lease"):
+        (file,) = (tmp_path / "leasehold").iterdir()
+        with file.open("rb") as another, pytest.raises(BlockingIOError):
+            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with ledger.entry("other"):
+            pass
+    with file.open("rb") as another:
+        fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_what_was_written_before_a_failure_is_not_forgotten(ledger):
