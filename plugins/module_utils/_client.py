@@ -136,6 +136,14 @@ class Client:
         """Keep these out of every sentence, whatever the server echoes."""
         self._masked.extend(secret for secret in secrets if secret)
 
+    def another(self, thing: str) -> builtins.list[str]:
+        """The warning that there may be another one of what was issued last."""
+        if not self.reissued:
+            return []
+        return [
+            f"The cluster lost its leader while it issued, and was asked again: it is unknown whether it had made another {thing} before."
+        ]
+
     # -- what the engine needs --------------------------------------------------------------------------------------------
 
     def read(self, path: str) -> Values | None:
@@ -230,7 +238,7 @@ class Client:
             self.reissued = False
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
-            # A standby that loses the leader while it waits for its answer redirects: what was asked may have been done.
+            # A standby forwards, and redirects when no answer comes back from the leader: what was asked may have been done.
             in_doubt = True
             try:
                 response = self._once(method, path, body, params, headers)
@@ -245,7 +253,7 @@ class Client:
                     f"{self.url} redirects to {error} without TLS; not followed, the token would travel in clear."
                 ) from None
             except _wire.WireError as error:
-                in_doubt = error.redirected
+                in_doubt = error.by_standby
                 if error.untrusted:
                     raise VaultError(f"Could not trust {self.url}: {_distrust(error)}.") from None
                 if last or not (error.never_sent or kind == "repeat"):
@@ -254,9 +262,10 @@ class Client:
                     raise VaultError(f"Vault at {self.url} {what}: {_reason(error)}.{doubt}") from None
             else:
                 said = " ".join(_errors_of(response))
+                in_doubt = response.by_standby or _is_doubtful(said)
                 if last or response.ok or not worth_repeating(kind, response.status_code, said):
+                    self.reissued |= kind == "issue" and response.by_standby
                     return response
-                in_doubt = response.redirected or _is_doubtful(said)
             self.reissued |= kind == "issue" and in_doubt
             time.sleep(min(0.5 * 2**attempt, 4))
         raise AssertionError("the last attempt returns or raises")

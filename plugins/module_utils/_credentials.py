@@ -59,11 +59,7 @@ def issue(client: Client, mount: str, role: str) -> Issued:
         "renewable": bool(answer["renewable"]),
         **expiry(expires_in),
     }
-    if client.reissued:
-        warnings.append(
-            "The server lost its leader while it issued, and was asked again: it is unknown whether it had made another user before. The "
-            "module database_orphans_info tells."
-        )
+    warnings += [f"{doubt} The module database_orphans_info tells." for doubt in client.another("user")]
     return Issued(credentials, [*warnings, *(answer.get("warnings") or [])])
 
 

@@ -54,7 +54,7 @@ def keep_or_end(session: Session, wanted: Values, check_mode: bool) -> Values:
     wrap_ttl = _said("wrap_ttl", wanted)
 
     def issue() -> Values:
-        return {"changed": True, **_issue(client, path, body, wrap_ttl)}
+        return {"changed": True, **_issue(client, path, body, wrap_ttl), "warnings": client.another("secret id")}
 
     return carry_out(issue, {"changed": True, "secret_id": {}}, check_mode)
 

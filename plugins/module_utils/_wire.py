@@ -26,16 +26,17 @@ if t.TYPE_CHECKING:
 CONNECTIONS = 64  # kept alive at the most; more threads than that open and close theirs
 HOPS = 2  # a standby names the leader; more redirects are a cluster without one
 REDIRECTS = (301, 302, 303, 307, 308)
+BY_STANDBY = 307  # what else redirects, such as a balancer to its own name, has asked nobody
 
 
 class WireError(Exception):
-    """No answer."""
+    """No answer; ``by_standby`` as of an :class:`Answer`."""
 
-    def __init__(self, error: Exception, untrusted: bool, never_sent: bool, redirected: bool = False) -> None:
+    def __init__(self, error: Exception, untrusted: bool, never_sent: bool, by_standby: bool = False) -> None:
         super().__init__(str(error))
         self.untrusted = untrusted
         self.never_sent = never_sent
-        self.redirected = redirected
+        self.by_standby = by_standby
 
 
 class LeaderlessError(Exception):
@@ -47,15 +48,15 @@ class DowngradeError(Exception):
 
 
 class Answer:
-    """As much of a response as hvac and the client look at."""
+    """As much of a response as hvac and the client look at; ``by_standby`` if a standby redirected on the way to it."""
 
     def __init__(
-        self, status_code: int, headers: t.Mapping[str, str], content: bytes, redirected: bool = False
+        self, status_code: int, headers: t.Mapping[str, str], content: bytes, by_standby: bool = False
     ) -> None:
         self.status_code = status_code
         self.headers = headers
         self.content = content
-        self.redirected = redirected
+        self.by_standby = by_standby
 
     @property
     def ok(self) -> bool:
@@ -126,24 +127,26 @@ class Wire:
     ) -> Answer:
         url = self._url + quote(path) + (f"?{urlencode(params)}" if params else "")
         content = None if body is None else json.dumps(body).encode()
-        for hop in range(HOPS + 1):
+        by_standby = False
+        for _hop in range(HOPS + 1):
             try:
                 got = self._pool.request(method, url, body=content, headers=headers, redirect=False)
             except self._errors.HTTPError as error:
-                raise self._failure(error, hop > 0) from None
+                raise self._failure(error, by_standby) from None
             target = got.headers.get("Location") if got.status in REDIRECTS else None
             if target is None:
-                return Answer(got.status, got.headers, got.data, hop > 0)
+                return Answer(got.status, got.headers, got.data, by_standby)
+            by_standby |= got.status == BY_STANDBY
             target = urljoin(url, target)
             if url.startswith("https:") and not target.startswith("https:"):
                 raise DowngradeError(target)
             url = target
         raise LeaderlessError
 
-    def _failure(self, error: Exception, redirected: bool) -> WireError:
+    def _failure(self, error: Exception, by_standby: bool) -> WireError:
         original = getattr(error, "original_error", error)  # a proxy's error wraps the real one
         never_sent = isinstance(original, (self._errors.NewConnectionError, self._errors.ConnectTimeoutError))
-        return WireError(error, isinstance(error, self._errors.SSLError), never_sent, redirected)
+        return WireError(error, isinstance(error, self._errors.SSLError), never_sent, by_standby)
 
 
 def warm_up() -> None:

@@ -136,10 +136,13 @@ def test_a_standby_that_redirects_to_a_dead_leader_may_have_asked_it_before(clie
         client.ask("get", "database/creds/app", kind="issue")
 
 
-def test_a_redirect_alone_is_no_doubt(client, stub):
-    stub.answers = [(307, {}, {"Location": f"{stub.url}/v1/x"}), (200, {})]
+@pytest.mark.parametrize(("status", "doubt"), [(307, True), (302, False), (308, False)])
+def test_a_standby_that_redirects_may_have_asked_a_leader_before_and_a_balancer_has_not(client, stub, status, doubt):
+    """A leader that is frozen answers late or never; its standby waits, and redirects to the next one."""
+    stub.answers = [(status, {}, {"Location": f"{stub.url}/v1/x"}), (200, {})]
     client.ask("get", "database/creds/app", kind="issue")
-    assert not client.reissued
+    assert client.reissued == doubt
+    assert bool(client.another("user")) == doubt
 
 
 @pytest.mark.parametrize("last", [(500, errors("internal error")), (503, errors("Vault is sealed")), None])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils import _client
 from ansible_collections.leasehold.vault.plugins.module_utils._credentials import (
     effective_life,
     expiry,
@@ -19,6 +20,7 @@ class Client:
     """Answers what it is told to, by path."""
 
     reissued = False
+    another = _client.Client.another
 
     def __init__(self, **answers):
         self.answers, self.asked = answers, []
