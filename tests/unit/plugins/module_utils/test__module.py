@@ -12,6 +12,7 @@ import sys
 
 import pytest
 import yaml
+from ansible.module_utils.common.parameters import PASS_VARS
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._module import Task, as_text
 
@@ -100,6 +101,8 @@ def test_without_yaml_it_is_json(monkeypatch):
 def program(module, **arguments):
     """A module as Ansible starts it: its exit code, and what it prints."""
     arguments |= {"_ansible_check_mode": arguments.pop("check", False)}
+    if "inject_invocation" in PASS_VARS:  # since 2.21 the arguments are in the answer only on request, as at -vvv
+        arguments |= {"_ansible_inject_invocation": True}
     code = (
         "import sys, runpy; from ansible.module_utils import basic; basic._ANSIBLE_ARGS = sys.stdin.buffer.read();"
         "basic._ANSIBLE_PROFILE = 'legacy';"
