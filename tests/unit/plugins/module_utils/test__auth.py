@@ -4,16 +4,15 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+from cluster import signed_token
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from directory import Directory
 
 from ...conftest import Runner
@@ -222,11 +221,7 @@ def encoded_jwt():
 
     def sign(**claims):
         now = int(time.time())
-        claims = {"iat": now - 10, "nbf": now - 10, "exp": now + 600, **claims}
-        parts = [json.dumps(part).encode() for part in ({"alg": "RS256", "typ": "JWT"}, claims)]
-        text = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
-        signature = key.sign(text, padding.PKCS1v15(), hashes.SHA256())
-        return (text + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+        return signed_token(key, {"iat": now - 10, "nbf": now - 10, "exp": now + 600, **claims})
 
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return sign, public.decode()
