@@ -24,6 +24,7 @@ REAL_SERVERS = {"bao", "postgres", "postgres15"}
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real: needs a real server (set by itself on what uses a server's fixture)")
+    config.addinivalue_line("markers", "full: too slow for the default run, only in `./test full` or when it is named")
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
