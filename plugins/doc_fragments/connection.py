@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   url:
     description:
-      - 'Address of Vault or OpenBao, C(https://vault.example.com:8200).'
+      - 'Address of Vault or OpenBao, C(https://vault.example.com:8200), without C(/v1).'
       - 'Environment: E(VAULT_ADDR), E(BAO_ADDR).'
       - 'Variable: C(leasehold_url), C(ansible_hashi_vault_url), C(ansible_hashi_vault_addr).'
     type: str
@@ -39,11 +39,18 @@ options:
     type: bool
   ca_cert:
     description:
-      - 'File with the certificates of the authorities to trust.'
-      - 'Environment: E(VAULT_CACERT), E(BAO_CACERT).'
+      - 'File with the certificates of the authorities to trust, or a directory of such files.'
+      - 'Environment: E(VAULT_CACERT), E(BAO_CACERT), E(VAULT_CAPATH), E(BAO_CAPATH).'
       - 'Variable: C(leasehold_ca_cert), C(ansible_hashi_vault_ca_cert).'
     type: path
     aliases: [cacert, ssl_ca_cert]
+  tls_server_name:
+    description:
+      - 'The name that the server''s certificate must hold, when it is another than the one in O(url).'
+      - 'Environment: E(VAULT_TLS_SERVER_NAME), E(BAO_TLS_SERVER_NAME).'
+      - 'Variable: C(leasehold_tls_server_name).'
+    type: str
+    version_added: 1.1.0
   client_cert:
     description:
       - 'File with a client certificate, for servers that ask for one and for O(auth_method=cert).'
@@ -126,6 +133,8 @@ options:
       - name: leasehold_tls_skip_verify
   ca_cert:
     env:
+      - name: BAO_CAPATH
+      - name: VAULT_CAPATH
       - name: BAO_CACERT
       - name: VAULT_CACERT
     ini:
@@ -134,6 +143,15 @@ options:
     vars:
       - name: ansible_hashi_vault_ca_cert
       - name: leasehold_ca_cert
+  tls_server_name:
+    env:
+      - name: BAO_TLS_SERVER_NAME
+      - name: VAULT_TLS_SERVER_NAME
+    ini:
+      - section: leasehold_vault
+        key: tls_server_name
+    vars:
+      - name: leasehold_tls_server_name
   client_cert:
     env:
       - name: BAO_CLIENT_CERT

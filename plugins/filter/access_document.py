@@ -57,11 +57,31 @@ def access_document(
         _Application(entry, mount_path(mount), known, engine or {}, seconds(margin), url, groups or {}).document()
         for entry in applications
     ]
-    names = [entry["name"] for entry in answer]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise AnsibleFilterError(f"vault_applications: {', '.join(twice)} is there more than once.")
+    _refuse_one_name(answer)
     return answer
+
+
+def _refuse_one_name(entries: list[Values]) -> None:
+    """Vault keeps the names of policies and of auth roles in lower case, so that two spellings are one object."""
+    names: dict[str, list[str]] = {}
+    roles: dict[tuple[str, str], set[str]] = {}
+    for entry in entries:
+        names.setdefault(entry["name"].lower(), []).append(entry["name"])
+        for role in entry["auth_roles"]:
+            path = (mount_path(role["mount"]), role["name"].lower())
+            roles.setdefault(path, set()).add(entry["name"])
+    for same in names.values():
+        if len(set(same)) > 1:
+            raise AnsibleFilterError(
+                f"vault_applications: {' and '.join(same)} are one name for Vault, which keeps names of policies and auth roles in lower case."
+            )
+        if len(same) > 1:
+            raise AnsibleFilterError(f"vault_applications: {same[0]} is there more than once.")
+    for (mount, role), applications in roles.items():
+        if len(applications) > 1:
+            raise AnsibleFilterError(
+                f"vault_applications: {' and '.join(sorted(applications))} have one auth role, auth/{mount}/role/{role}; give each its own."
+            )
 
 
 class _Application:

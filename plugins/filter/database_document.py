@@ -10,6 +10,7 @@ import typing as t
 from urllib.parse import quote, urlencode
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import postgresql_password
 
 Values = dict[str, t.Any]
 
@@ -48,11 +49,21 @@ def _connection(database: Values, name: str, roles: list[str]) -> Values:
         "name": name,
         "connection_url": database.get("connection_url") or _url(database, name),
         "username": _of(admin, "username", f"{name}: admin"),
-        "password": admin.get("password") or None,
+        "password": _password(admin, name),
         "allowed_roles": roles,
         **(database.get("options") or {}),
     }
     return {key: value for key, value in given.items() if value is not None}
+
+
+def _password(admin: Values, name: str) -> str | None:
+    if not admin.get("password"):
+        return None
+    try:
+        postgresql_password(admin["password"])
+    except ValueError as error:
+        raise AnsibleFilterError(f"{name}: admin.password: {error}.") from None
+    return t.cast("str", admin["password"])
 
 
 def _url(database: Values, name: str) -> str:

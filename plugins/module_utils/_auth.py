@@ -17,7 +17,7 @@ import typing as t
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._options import auth_mount, client_arguments
-from ansible_collections.leasehold.vault.plugins.module_utils._times import now, said_at
+from ansible_collections.leasehold.vault.plugins.module_utils._times import said_at
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values
@@ -31,6 +31,19 @@ NEEDS = {
     "ldap": ("auth_username", "auth_password"),
     "cert": ("client_cert",),
 }
+
+
+IDENTITY = {
+    "token": ("token", "token_path"),
+    "approle": ("role_id", "secret_id"),
+    "kubernetes": ("auth_role", "jwt", "jwt_path"),
+    "jwt": ("auth_role", "jwt", "jwt_path"),
+    "userpass": ("auth_username", "auth_password"),
+    "ldap": ("auth_username", "auth_password"),
+    "cert": ("auth_role",),
+    "none": (),
+}
+"""The options that say as whom a method logs in."""
 
 
 class Session(t.NamedTuple):
@@ -59,6 +72,21 @@ def leave_no_core() -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def login_identity(options: Values) -> str:
+    """Who asks, and where, in one spelling; how long it waits and how often it tries is no part of that.  Holds secrets."""
+    arguments, _warnings = client_arguments(options)
+    method = options.get("auth_method") or "token"
+    who = {option: str(options.get(option) or "").strip() for option in IDENTITY[method]}
+    for given, file in (("token", "token_path"), ("jwt", "jwt_path")):
+        if who.get(given):
+            del who[file]
+        elif file in who:
+            who[file] = str(_secret_file(options, method))
+    where = {key: value for key, value in arguments.items() if key not in ("timeout", "retries")}
+    mount = auth_mount({**options, "auth_method": method}) if method not in ("token", "none") else ""
+    return json.dumps([where, method, mount, who], sort_keys=True)
 
 
 def log_in(options: Values) -> Session:
@@ -93,7 +121,7 @@ def _log_in(client: Client, options: Values, warnings: list[str]) -> Session:
             hint = f" This is also the answer when no auth method is mounted there; set auth_mount if {method} lives elsewhere."
         raise VaultError(
             f"Could not log in to {client.url} by {method} at auth/{mount}: the server answered {response.status_code}: "
-            f"{said or 'nothing more'}.{hint}{_whose(jwt)}",
+            f"{said or 'nothing more'}.{hint}{_whose(jwt, client.now())}",
             response.status_code,
             said,
         )
@@ -152,7 +180,7 @@ def _given_token(options: Values) -> str:
     """The token option (with its variables and environment), else the file the command line client leaves behind."""
     if options.get("token"):
         return str(options["token"]).strip()
-    path = pathlib.Path(options.get("token_path") or "~/.vault-token").expanduser()
+    path = _secret_file(options, "token")
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError:
@@ -161,14 +189,22 @@ def _given_token(options: Values) -> str:
         ) from None
 
 
-def _jwt(options: Values, method: str) -> str:
-    if options.get("jwt"):
-        return str(options["jwt"]).strip()
+def _secret_file(options: Values, method: str) -> pathlib.Path:
+    """Where the token, or the JWT, lies that was not given as an option."""
+    if method == "token":
+        return pathlib.Path(options.get("token_path") or "~/.vault-token").expanduser()
     path = options.get("jwt_path") or (KUBERNETES_TOKEN if method == "kubernetes" else "")
     if not path:
         raise Refused("auth_method jwt needs jwt or jwt_path.")
+    return pathlib.Path(path)
+
+
+def _jwt(options: Values, method: str) -> str:
+    if options.get("jwt"):
+        return str(options["jwt"]).strip()
+    path = _secret_file(options, method)
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise Refused(
             f"The token for the login could not be read from {path}: {error.strerror}. Set jwt or jwt_path."
@@ -195,7 +231,7 @@ def _kubernetes_hint(said: str, role: str) -> str:
     return next((f" {hint.format(role=role)}" for words, hint in KUBERNETES_HINTS if words in said), "")
 
 
-def _whose(jwt: str) -> str:
+def _whose(jwt: str, now: datetime.datetime) -> str:
     """What a token says of itself, which is no secret: whose it is, for whom, and until when."""
     try:
         payload = jwt.split(".")[1]
@@ -207,4 +243,4 @@ def _whose(jwt: str) -> str:
         return " The token is not a readable JSON web token." if jwt else ""
     if until is None:
         return f"{said}, without an end."
-    return f"{said}, and {'ended' if until < now() else 'ends'} at {said_at(until)}."
+    return f"{said}, and {'ended' if until < now else 'ends'} at {said_at(until)}."

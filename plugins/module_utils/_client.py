@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import base64
+import datetime
+import email.utils
 import json
 import re
 import time
@@ -16,6 +18,7 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _wire
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, MountMissing, Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._times import now
 
 if t.TYPE_CHECKING:
     import builtins
@@ -106,19 +109,21 @@ class Client:
         proxies: dict[str, str] | None = None,
         timeout: float = TIMEOUT,
         retries: int = RETRIES,
+        server_name: str = "",
     ) -> None:
         self.url = url.rstrip("/")
         self.namespace = namespace.strip("/")
         self._retries = retries
         self._masked: list[str] = []
         self._has_met = False
+        self._dated: tuple[str, float] = ("", 0.0)
         self.reissued = False
         """Whether something was issued again although it is unknown whether that had been done."""
         if not _wire.is_address(self.url):
             raise VaultError(
                 f"{self.url!r} is not an address of Vault: it must begin with https:// or http:// and name a host."
             )
-        self.wire = _wire.kept(self.url, verify, certificate, proxies, timeout)
+        self.wire = _wire.kept(self.url, verify, certificate, proxies, timeout, server_name)
         self._headers = {"X-Vault-Request": "true", "Content-Type": "application/json"}
         if self.namespace:
             self._headers["X-Vault-Namespace"] = self.namespace
@@ -135,6 +140,18 @@ class Client:
     def mask(self, *secrets: str | None) -> None:
         """Keep these out of every sentence, whatever the server echoes."""
         self._masked.extend(secret for secret in secrets if secret)
+
+    def now(self) -> datetime.datetime:
+        """The server's time, to the second, out of its last answer: what it says of its objects is in this time.
+
+        The time of this machine where no answer has come yet, or comes without a date.
+        """
+        text, at = self._dated
+        try:
+            date = email.utils.parsedate_to_datetime(text).replace(tzinfo=datetime.timezone.utc)
+        except (ValueError, TypeError, IndexError):
+            return now()
+        return date + datetime.timedelta(seconds=time.monotonic() - at)
 
     def another(self, thing: str) -> builtins.list[str]:
         """The warning that there may be another one of what was issued last."""
@@ -283,6 +300,7 @@ class Client:
         if method == "list":  # not every proxy lets the verb pass
             method, params = "get", {"list": "true", **(params or {})}
         response = self.wire.send(method.upper(), path, {**self._headers, **(headers or {})}, body, params)
+        self._dated = (response.headers.get("Date", ""), time.monotonic())
         index = response.headers.get("X-Vault-Index")
         if index:
             self._go_along(_raised(index))

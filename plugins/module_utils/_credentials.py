@@ -57,7 +57,7 @@ def issue(client: Client, mount: str, role: str) -> Issued:
         "lease_id": answer["lease_id"],
         "lease_duration": lease_duration,
         "renewable": bool(answer["renewable"]),
-        **expiry(expires_in),
+        **expiry(expires_in, client.now()),
     }
     warnings += [f"{doubt} The module database_orphans_info tells." for doubt in client.another("user")]
     return Issued(credentials, [*warnings, *(answer.get("warnings") or [])])
@@ -72,7 +72,7 @@ def read_static(client: Client, mount: str, role: str) -> Issued:
         "lease_id": "",
         "lease_duration": user["ttl"],
         "renewable": False,
-        **expiry(user["ttl"]),
+        **expiry(user["ttl"], client.now()),
     }
     return Issued(credentials, [])
 
@@ -85,7 +85,7 @@ def placeholder(role: str) -> Values:
         "lease_id": "",
         "lease_duration": 0,
         "renewable": False,
-        **expiry(0),
+        **expiry(0, now()),
     }
 
 
@@ -105,5 +105,6 @@ def effective_life(client: Client, lease_duration: int) -> tuple[int, list[str]]
     ]
 
 
-def expiry(expires_in: int) -> Values:
-    return {"expires_in": expires_in, "expires_at": said_at(now() + datetime.timedelta(seconds=expires_in))}
+def expiry(expires_in: int, now: datetime.datetime) -> Values:
+    """Seconds, and the moment; ``now`` is the server's time."""
+    return {"expires_in": expires_in, "expires_at": said_at(now + datetime.timedelta(seconds=expires_in))}

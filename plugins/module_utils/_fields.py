@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import re
+import stringprep
 import typing as t
+import unicodedata
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _statements
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
@@ -54,6 +56,11 @@ def secret(option: str, **more: t.Any) -> Field:
     return Field(option, kept="hidden", **more)
 
 
+def password(option: str, **more: t.Any) -> Field:
+    """A secret with which PostgreSQL shall let somebody in."""
+    return secret(option, same=postgresql_password, **more)
+
+
 def switch(option: str, **more: t.Any) -> Field:
     return Field(option, type="bool", kept="not", **more)
 
@@ -96,6 +103,35 @@ def mount_path(value: t.Any) -> str:
     if parts[0] in ("sys", "auth", "identity", "cubbyhole"):
         raise ValueError(f"{said!r} cannot be a mount: {parts[0]}/ belongs to Vault itself")
     return said
+
+
+def postgresql_password(value: t.Any) -> str:
+    """Text that is one password for all who handle it.
+
+    PostgreSQL and libpq bring it into the form of SASLprep (NFKC, RFC 4013), Vault's driver into that of OpaqueString (NFC, RFC 8265), and
+    each leaves it as it is where its form does not allow a character.
+    """
+    said = str(value)
+    if said.isascii():
+        return said
+    spaced = "".join(" " if stringprep.in_table_c12(char) else char for char in said)
+    saslprep = unicodedata.normalize("NFKC", "".join(char for char in spaced if not stringprep.in_table_b1(char)))
+    forms = {unicodedata.normalize("NFC", spaced), said if any(map(_not_in_saslprep, saslprep)) else saslprep}
+    if any(unicodedata.category(char).startswith("C") for char in said):
+        forms.add(said)
+    if len(forms) > 1:
+        raise ValueError(
+            "PostgreSQL and Vault would not agree on this password, because the Unicode normal forms that they compare (NFKC and NFC) differ, as "
+            "with a half sign, a ligature or a zero-width space. Choose another one; letters, digits and signs of ASCII always work"
+        )
+    return said
+
+
+def _not_in_saslprep(char: str) -> bool:
+    """Prohibited or unassigned there; texts that mix directions are left out, both forms take them as they are."""
+    tables = (stringprep.in_table_a1, stringprep.in_table_c12, stringprep.in_table_c21_c22, stringprep.in_table_c3)
+    more = (stringprep.in_table_c4, stringprep.in_table_c5, stringprep.in_table_c6, stringprep.in_table_c7)
+    return any(within(char) for within in (*tables, *more, stringprep.in_table_c8, stringprep.in_table_c9))
 
 
 def _boolean(value: t.Any) -> bool:

@@ -16,9 +16,11 @@ from ansible_collections.leasehold.vault.plugins.module_utils._credentials impor
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
-from ansible_collections.leasehold.vault.plugins.module_utils._times import now, said_at, seconds_of, time_of
+from ansible_collections.leasehold.vault.plugins.module_utils._times import said_at, seconds_of, time_of
 
 if t.TYPE_CHECKING:
+    import datetime
+
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
 
 
@@ -44,7 +46,7 @@ def revoke(client: Client, lease_id: str) -> None:
 
 def keep_or_end(session: Session, wanted: Values, check_mode: bool) -> Values:
     """The module ``lease``."""
-    if wanted.get("prefix"):
+    if wanted.get("prefix") is not None:
         if wanted["state"] == "present":
             raise Refused("A prefix can be revoked, not renewed; give lease_id, or state: absent.")
         return _end_prefix(session.client, wanted, check_mode)
@@ -62,7 +64,7 @@ def _keep(client: Client, lease_id: str, wanted: Values, check_mode: bool) -> Va
     if held["ttl"] >= needed:
         life, warnings = effective_life(client, held["ttl"])
         _long_enough(lease_id, life, needed, warnings)
-        return {"changed": False, "lease": _described(lease_id, held["ttl"], life, held), "warnings": warnings}
+        return {"changed": False, "lease": _described(client, lease_id, held["ttl"], life, held), "warnings": warnings}
     if not held["renewable"]:
         raise Problem(f"The lease {lease_id} ends in {held['ttl']} s and cannot be renewed. Issue new credentials.")
     asked = max(needed, seconds_of("increment", wanted.get("increment") or 0))
@@ -71,9 +73,13 @@ def _keep(client: Client, lease_id: str, wanted: Values, check_mode: bool) -> Va
         lease_duration = renew(client, lease_id, asked)
         life, warnings = effective_life(client, lease_duration)
         _long_enough(lease_id, life, needed, warnings)
-        return {"changed": True, "lease": _described(lease_id, lease_duration, life, held), "warnings": warnings}
+        return {
+            "changed": True,
+            "lease": _described(client, lease_id, lease_duration, life, held),
+            "warnings": warnings,
+        }
 
-    return carry_out(change, {"changed": True, "lease": _described(lease_id, asked, asked, held)}, check_mode)
+    return carry_out(change, {"changed": True, "lease": _described(client, lease_id, asked, asked, held)}, check_mode)
 
 
 def _long_enough(lease_id: str, life: int, needed: int, warnings: t.Sequence[str]) -> None:
@@ -158,7 +164,7 @@ def read_leases(session: Session, wanted: Values, check_mode: bool) -> Values:
     for lease_id in client.leases(prefix):
         held = look_up(client, lease_id)
         if held is not None:
-            leases.append(_row(lease_id, held, errors.get(lease_id) or held.get("revoke_error") or ""))
+            leases.append(_row(client.now(), lease_id, held, errors.get(lease_id) or held.get("revoke_error") or ""))
     counts: dict[str, int] = {}
     for lease in leases:
         counts[lease["role"]] = counts.get(lease["role"], 0) + 1
@@ -167,6 +173,7 @@ def read_leases(session: Session, wanted: Values, check_mode: bool) -> Values:
         "leases": leases,
         "counts": counts,
         "irrevocable": sum(lease["irrevocable"] for lease in leases),
+        "server_time": said_at(client.now()),
         "warnings": warnings,
     }
 
@@ -176,9 +183,9 @@ def _irrevocable(client: Client) -> dict[str, str]:
     return {lease["lease_id"]: lease.get("error", "") for lease in (answer.get("data") or {}).get("leases") or []}
 
 
-def _row(lease_id: str, held: Values, error: str) -> Values:
+def _row(now: datetime.datetime, lease_id: str, held: Values, error: str) -> Values:
     issued = time_of(held["issue_time"])
-    age = int((now() - issued).total_seconds())
+    age = int((now - issued).total_seconds())
     return {
         "lease_id": lease_id,
         "role": lease_id.rpartition("/")[0].rpartition("/")[2],
@@ -193,12 +200,12 @@ def _row(lease_id: str, held: Values, error: str) -> Values:
     }
 
 
-def _described(lease_id: str, lease_duration: int, life: int, held: Values) -> Values:
+def _described(client: Client, lease_id: str, lease_duration: int, life: int, held: Values) -> Values:
     return {
         "lease_id": lease_id,
         "lease_duration": lease_duration,
         "renewable": bool(held["renewable"]),
-        **expiry(life),
+        **expiry(life, client.now()),
     }
 
 

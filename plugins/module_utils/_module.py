@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, leave_no_core, log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._options import argument_spec
+from ansible_collections.leasehold.vault.plugins.module_utils._options import argument_spec, drop_empty_variables
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     Field,
     Manner,
@@ -66,6 +66,7 @@ class Task:
         from ansible.module_utils.basic import AnsibleModule
 
         leave_no_core()
+        drop_empty_variables()
         module = AnsibleModule(**self.specification)
         module.no_log_values.update(secrets_within(module.params))
         result: Values = {}

@@ -9,8 +9,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import typing as t
+from urllib.parse import urlsplit
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import RETRIES, TIMEOUT
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
@@ -65,10 +67,11 @@ OPTIONS = (
     Option(
         "ca_cert",
         type="path",
-        env=("VAULT_CACERT", "BAO_CACERT"),
+        env=("VAULT_CACERT", "BAO_CACERT", "VAULT_CAPATH", "BAO_CAPATH"),
         peers=("ca_cert",),
         aliases=("cacert", "ssl_ca_cert"),
     ),
+    Option("tls_server_name", env=("VAULT_TLS_SERVER_NAME", "BAO_TLS_SERVER_NAME")),
     Option("client_cert", type="path", env=("VAULT_CLIENT_CERT", "BAO_CLIENT_CERT"), aliases=("cert_auth_public_key",)),
     Option("client_key", type="path", env=("VAULT_CLIENT_KEY", "BAO_CLIENT_KEY"), aliases=("cert_auth_private_key",)),
     Option("timeout", env=("VAULT_CLIENT_TIMEOUT", "VAULT_TIMEOUT"), peers=("timeout",), default=f"{TIMEOUT}s"),
@@ -104,6 +107,16 @@ def argument_spec() -> Values:
     return {option.name: option.argument() for option in OPTIONS}
 
 
+def drop_empty_variables() -> None:
+    """A variable of the environment that is set to nothing counts as not set, as it does for ``vault`` and ``bao``.
+
+    Modules, lookups and actions call this before their options are read; Ansible itself would take the empty text.
+    """
+    for name in {name for option in OPTIONS for name in option.env}:
+        if os.environ.get(name) == "":
+            del os.environ[name]
+
+
 def client_arguments(options: Values) -> tuple[Values, list[str]]:
     """What :class:`Client` takes, out of the options; and what the user should know about it."""
     url = options.get("url")
@@ -124,15 +137,33 @@ def client_arguments(options: Values) -> tuple[Values, list[str]]:
     certificate, key = options.get("client_cert"), options.get("client_key")
     namespace = str(options.get("namespace") or "").strip("/")
     arguments = {
-        "url": url,
+        "url": address(str(url)),
         "namespace": "" if namespace == "root" else namespace,
         "verify": verify,
         "certificate": (certificate, key or certificate) if certificate else None,
         "proxies": _proxies(options.get("proxies")),
+        "server_name": str(options.get("tls_server_name") or ""),
         "timeout": seconds_of("timeout", options.get("timeout") or TIMEOUT),
         "retries": int(options["retries"]) if options.get("retries") is not None else RETRIES,
     }
     return arguments, warnings
+
+
+def address(url: str) -> str:
+    """One spelling of an address of Vault, without the path of its API."""
+    try:
+        parts = urlsplit(url.strip())
+        user, at, host = parts.netloc.rpartition("@")
+        host = host.lower().removesuffix({"https": ":443", "http": ":80"}.get(parts.scheme, ""))
+    except ValueError:
+        return url  # the client says that it is no address
+    path = parts.path.rstrip("/")
+    base = f"{parts.scheme}://{user}{at}{host}{path}" if host else url
+    if path.endswith("/v1"):
+        raise Refused(
+            f"url: {url} ends in /v1, the path of Vault's API, which is added to each request. Give {base.removesuffix('/v1')} instead."
+        )
+    return base
 
 
 def auth_mount(options: Values) -> str:

@@ -73,8 +73,8 @@ class Field:
 
         if not self.option.isidentifier():
             nonsense("an option's name is a Python identifier")
-        if self.kept == "hidden" and (self.read or self.default is not None or self.same is not unchanged):
-            nonsense("a secret is never read back, so it has no read path, no default and no normaliser")
+        if self.kept == "hidden" and (self.read or self.default is not None):
+            nonsense("a secret is never read back, so it has no read path and no default")
         if self.kept == "hidden" and self.spec.get("no_log") is not True:
             nonsense("a secret is no_log")
         if self.kept == "not" and (self.read or self.fixed):

@@ -20,21 +20,23 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, password
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ROTATED_AT
-from ansible_collections.leasehold.vault.plugins.module_utils._times import now, said_at
+from ansible_collections.leasehold.vault.plugins.module_utils._times import said_at
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
 
 BEGUN = "begun "  # before the time: a rotation that may not have come to its end
+PASSWORD = password("password")
 AGAIN = "run this again when it can be tried"
 PROBE = "leasehold-probe-"  # a policy may allow the probe alone: <mount>/config/leasehold-probe-*
 
 
 def rotate_root(session: Session, wanted: Values, check_mode: bool) -> Values:
     client, path = session.client, CONNECTION.at(wanted)
+    PASSWORD.said_in(wanted)
     try:
         held = client.read(path)
     except MountMissing:
@@ -148,7 +150,7 @@ def _note(client: Client, wanted: Values, prefix: str = "", known: Values | None
     """Leave the time beside the connection: Vault keeps no record, and check mode may not probe.  Vault logs in when it is told."""
     path = CONNECTION.at(wanted)
     try:
-        client.write(path, {ROTATED_AT: f"{prefix}{said_at(now())}", **(known or {}), "verify_connection": True})
+        client.write(path, {ROTATED_AT: f"{prefix}{said_at(client.now())}", **(known or {}), "verify_connection": True})
     except Problem as problem:
         if isinstance(problem, VaultError) and problem.wrong_password and not known:
             raise Problem(

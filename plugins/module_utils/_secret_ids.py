@@ -16,9 +16,11 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import Ref
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import duration, number
 from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field, Values, carry_out
-from ansible_collections.leasehold.vault.plugins.module_utils._times import now, seconds_of, time_of
+from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds_of, time_of
 
 if t.TYPE_CHECKING:
+    import datetime
+
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
     from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
 
@@ -48,7 +50,7 @@ def keep_or_end(session: Session, wanted: Values, check_mode: bool) -> Values:
 
         return carry_out(end, {"changed": bool(held)}, check_mode)
 
-    if held and _good_for(held) >= _said("valid_for", wanted):
+    if held and _good_for(client.now(), held) >= _said("valid_for", wanted):
         return {"changed": False, "secret_id": _shown(held)}
     body = {f.option: f.wire(f.said_in(wanted)) for f in OPTIONS if f.said_in(wanted) is not None}
     wrap_ttl = _said("wrap_ttl", wanted)
@@ -69,12 +71,12 @@ def _look_up(client: Client, path: str, accessor: str) -> Values:
     return (answer or {}).get("data") or {}
 
 
-def _good_for(held: Values) -> float:
+def _good_for(now: datetime.datetime, held: Values) -> float:
     """Seconds until it ends by itself."""
     until = str(held.get("expiration_time") or "")
     if not until or until.startswith("0001"):
         return float("inf")
-    return (time_of(until) - now()).total_seconds()
+    return (time_of(until) - now).total_seconds()
 
 
 def _issue(client: Client, path: str, body: Values, wrap_ttl: int) -> Values:

@@ -14,9 +14,11 @@ from ansible_collections.leasehold.vault.plugins.module_utils._client import Vau
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, NotConverged, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import STATIC_ROLE
-from ansible_collections.leasehold.vault.plugins.module_utils._times import now, seconds_of, time_of
+from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds_of, time_of
 
 if t.TYPE_CHECKING:
+    import datetime
+
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
 
 
@@ -31,7 +33,9 @@ def rotate_static_role(session: Session, wanted: Values, check_mode: bool) -> Va
     else:
         missing = f"There is no static role {path} at {client.url}, so there is nothing to rotate. Make it first."
     due = (
-        held is None or wanted.get("older_than") is None or _age(held) >= seconds_of("older_than", wanted["older_than"])
+        held is None
+        or wanted.get("older_than") is None
+        or _age(client.now(), held) >= seconds_of("older_than", wanted["older_than"])
     )
     described = STATIC_ROLE.describe(wanted, held)
     foreseen: Values = {"changed": due, "static_role": described, "warnings": [missing] if held is None else []}
@@ -56,5 +60,6 @@ def rotate_static_role(session: Session, wanted: Values, check_mode: bool) -> Va
     return carry_out(change, foreseen, check_mode)
 
 
-def _age(held: Values) -> float:
-    return (now() - time_of(held["last_vault_rotation"])).total_seconds()
+def _age(now: datetime.datetime, held: Values) -> float:
+    """Seconds, by the server's clock, whose answers are dated to the second."""
+    return max((now - time_of(held["last_vault_rotation"])).total_seconds(), 0)

@@ -12,9 +12,11 @@ request and as long again to import; a whole engine is thousands of requests, an
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import re
 import typing as t
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -26,6 +28,7 @@ if t.TYPE_CHECKING:
 CONNECTIONS = 64  # kept alive at the most; more threads than that open and close theirs
 HOPS = 2  # a standby names the leader; more redirects are a cluster without one
 REDIRECTS = (301, 302, 303, 307, 308)
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # as OpenSSL names the certificates of a directory
 BY_STANDBY = 307  # what else redirects, such as a balancer to its own name, has asked nobody
 
 
@@ -76,12 +79,13 @@ def kept(
     certificate: tuple[str, str] | None,
     proxies: t.Mapping[str, str] | None,
     timeout: float,
+    server_name: str = "",
 ) -> Wire:
     """The wire to a server, one for a process: items of a loop, too, find the connection open.
 
     A process that forks would share it, byte by byte, with its child; so a wire belongs to whoever opened it.
     """
-    return _kept(os.getpid(), url, verify, certificate, tuple(sorted((proxies or {}).items())), timeout)
+    return _kept(os.getpid(), url, verify, certificate, tuple(sorted((proxies or {}).items())), timeout, server_name)
 
 
 @functools.lru_cache(maxsize=16)
@@ -97,6 +101,7 @@ class Wire:
         certificate: tuple[str, str] | None,
         proxies: t.Iterable[tuple[str, str]],
         timeout: float,
+        server_name: str = "",
     ) -> None:
         try:
             import urllib3
@@ -109,6 +114,8 @@ class Wire:
         options: dict[str, t.Any] = {"timeout": timeout, "retries": False}
         if url.startswith("https:"):
             options["ssl_context"] = _trust(verify, certificate)
+            if server_name:
+                options["server_hostname"] = server_name
         proxy = _proxy_for(url, dict(proxies))
         if proxy:
             from requests.adapters import HTTPAdapter
@@ -169,7 +176,7 @@ def _trust(verify: bool | str, certificate: tuple[str, str] | None) -> ssl.SSLCo
     else:
         place = verify if isinstance(verify, str) else _authorities()
         try:
-            context.load_verify_locations(**{"capath" if os.path.isdir(place) else "cafile": place})  # noqa: PTH112
+            _load_authorities(context, place)
         except OSError as error:
             raise Refused(f"The certificates to trust could not be read from {place}: {_why(error)}.") from None
     if certificate:
@@ -179,6 +186,20 @@ def _trust(verify: bool | str, certificate: tuple[str, str] | None) -> ssl.SSLCo
             files = " and ".join(dict.fromkeys(certificate))
             raise Refused(f"The client certificate could not be read from {files}: {_why(error)}.") from None
     return context
+
+
+def _load_authorities(context: ssl.SSLContext, place: str) -> None:
+    """A file, or a directory: OpenSSL looks only for files named by their hash in there, Vault reads all."""
+    import ssl
+
+    if not os.path.isdir(place):  # noqa: PTH112
+        context.load_verify_locations(cafile=place)
+        return
+    context.load_verify_locations(capath=place)
+    for entry in os.scandir(place):
+        if entry.is_file() and not _HASHED.fullmatch(entry.name):
+            with contextlib.suppress(ssl.SSLError):  # no certificate
+                context.load_verify_locations(cafile=entry.path)
 
 
 def _authorities() -> str:

@@ -71,16 +71,16 @@ rotated:
   type: bool
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, secret, text
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, text
 from ansible_collections.leasehold.vault.plugins.module_utils._module import act
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import named
-from ansible_collections.leasehold.vault.plugins.module_utils._rotation import rotate_root
+from ansible_collections.leasehold.vault.plugins.module_utils._rotation import PASSWORD, rotate_root
 
 TASK = act(
     (
         MOUNT,
         named("connection_name"),
-        secret("password"),
+        PASSWORD,
         text("username"),
         text("rotate", spec={"choices": ["once", "always"], "default": "once"}),
     ),

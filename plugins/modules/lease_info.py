@@ -64,6 +64,11 @@ irrevocable:
   description: The number of leases that Vault has given up revoking.
   returned: success
   type: int
+server_time:
+  description: The server's time of the answer, ISO 8601 in UTC, against which C(expires_at) and C(issued_at) count.
+  returned: success
+  type: str
+  sample: "2026-01-31T12:00:00Z"
 """
 
 from ansible_collections.leasehold.vault.plugins.module_utils._leases import read_leases

@@ -28,14 +28,18 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.leasehold.vault.plugins.module_utils import _wire
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in, login_identity
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._module import secrets_within
-from ansible_collections.leasehold.vault.plugins.module_utils._options import NAMES, OPTIONS, Option
+from ansible_collections.leasehold.vault.plugins.module_utils._options import (
+    NAMES,
+    OPTIONS,
+    Option,
+    drop_empty_variables,
+)
 from ansible_collections.leasehold.vault.plugins.plugin_utils._end import end_of_run
 from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import (
     ledger_of_run,
-    login_identity,
     logs_in,
     session_of_run,
 )
@@ -102,6 +106,7 @@ class LeaseholdAction(ActionBase):
 
 def perform_here(task: Task, action: str, arguments: Values, check_mode: bool) -> Values:
     """Do in this process what the module would do in its own, and answer as it would."""
+    drop_empty_variables()
     specification = task.specification
     validator = ModuleArgumentSpecValidator(
         specification["argument_spec"], **{key: specification[key] for key in VALIDATED if key in specification}

@@ -19,7 +19,12 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 from ansible_collections.leasehold.vault.plugins.module_utils import _options
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, leave_no_core, log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import (
+    Session,
+    leave_no_core,
+    log_in,
+    login_identity,
+)
 from ansible_collections.leasehold.vault.plugins.module_utils._credentials import (
     effective_life,
     expiry,
@@ -44,12 +49,18 @@ CALLBACK = "leasehold.vault.revoke_leases"
 leave_no_core()
 
 
+def clock() -> float:
+    """Seconds of a clock that all processes of this machine share and that nobody sets; it goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class CredentialsLookup(LookupBase):
     """What both lookups share: their options, the ledger, the login, and how they fail."""
 
     def run(self, terms: list[str], variables: Values | None = None, **kwargs: t.Any) -> list[Values]:
         self._plugin = t.cast("t.Any", self)  # LookupBase is untyped
         self._variables = variables or {}
+        _options.drop_empty_variables()
         self._plugin.set_options(var_options=self._finished(), direct=kwargs)
         try:
             return [self.credentials(_role(term)) for term in terms]
@@ -100,11 +111,6 @@ def ledger_of_run() -> Ledger | None:
         return None
 
 
-def login_identity(options: Values) -> str:
-    """Who asks, and where: leases of different people are not shared.  Goes into a keyed hash only."""
-    return json.dumps(options, sort_keys=True, default=str)
-
-
 # -- one login for the run ------------------------------------------------------------------------------------------------
 
 
@@ -118,7 +124,7 @@ def session_of_run(ledger: Ledger | None, identity: str, options: Values) -> Ses
     if ledger is None or not logs_in(options):
         return _with_warnings(log_in(options))
     with ledger.entry("login", identity) as entry:
-        now = time.time()
+        now = clock()
         page = entry.page
         if page and page["expires"] - now > page["life"] / 2:
             return _with_token(options, page["token"])
@@ -187,7 +193,7 @@ def lease_for(need: Need, entry: Entry, connect: Callable[[], Session], options:
     if page and _enough(page, need):
         return _answer(page)
     session = connect()
-    if page and page["credentials"]["renewable"] and page["expires"] > time.time():
+    if page and page["credentials"]["renewable"] and page["expires"] > clock():
         _renew(page, need, session)
         if _enough(page, need):
             return _answer(page)
@@ -197,7 +203,7 @@ def lease_for(need: Need, entry: Entry, connect: Callable[[], Session], options:
 
 def _enough(page: Page, need: Need) -> bool:
     """Enough is more than half of a full life, or as much as is asked for and can be had."""
-    left: int = math.ceil(page["expires"] - time.time())  # what was granted a moment ago counts in full
+    left: int = math.ceil(page["expires"] - clock())  # what was granted a moment ago counts in full
     if need.valid_for and (page["reachable"] is None or need.valid_for <= page["reachable"]):
         return left >= need.valid_for
     return bool(left > page["life"] / 2)
@@ -220,7 +226,7 @@ def _issue(need: Need, session: Session, old: Page | None, options: Values, logi
         "credentials": credentials,
         "life": max(credentials["expires_in"], 1),
         "reachable": None,  # how long a user can live at the most, once that is known
-        "expires": time.time() + credentials["expires_in"],
+        "expires": clock() + credentials["expires_in"],
         "revoke_at_end": need.revoke_at_end,
         "replaced": [],
         "options": plain(options),
@@ -256,15 +262,14 @@ def _replace(old: Page, page: Page, need: Need, session: Session) -> None:
 
 def _live(page: Page, session: Session, duration: int) -> None:
     life, warnings = effective_life(session.client, duration)
-    page["expires"] = time.time() + life
-    page["credentials"]["lease_duration"] = duration
-    page["credentials"]["expires_in"] = life
+    page["expires"] = clock() + life
+    page["credentials"] |= {"lease_duration": duration, **expiry(life, session.client.now())}
     for warning in warnings:
         display.warning(f"{page['path']}: {warning}")
 
 
 def _answer(page: Page) -> Values:
-    return {**page["credentials"], **expiry(max(int(page["expires"] - time.time()), 0))}
+    return {**page["credentials"], "expires_in": max(int(page["expires"] - clock()), 0)}
 
 
 class DynamicCredentials(CredentialsLookup):
@@ -309,13 +314,13 @@ class StaticCredentials(CredentialsLookup):
         if ledger is None:
             return read_static(session_of_run(None, identity, options).client, self.mount, role).credentials
         with ledger.entry("static", identity, self.mount, role) as entry:
-            if entry.page is None or entry.page["expires"] <= time.time():
+            if entry.page is None or entry.page["expires"] <= clock():
                 session = session_of_run(ledger, identity, options)
                 credentials = read_static(session.client, self.mount, role).credentials
                 entry.page = {
                     "kind": "static",
                     "credentials": credentials,
-                    "expires": time.time() + credentials["expires_in"],
+                    "expires": clock() + credentials["expires_in"],
                 }
             return _answer(entry.page)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import datetime
 import functools
 import http.server
 import importlib
@@ -21,6 +22,7 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import sys
 import tempfile
 import threading
@@ -77,6 +79,16 @@ def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyt
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", os.devnull)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+
+
+@pytest.fixture(params=[-2, 2], ids=["two hours slow", "two hours fast"])
+def clock_off(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> datetime.timedelta:
+    """The clock of this machine is wrong by so much, for the collection."""
+    off = datetime.timedelta(hours=request.param)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("ansible_collections.leasehold.vault.plugins.") and hasattr(module, "now"):
+            monkeypatch.setattr(module, "now", lambda: datetime.datetime.now(datetime.timezone.utc) + off)
+    return off
 
 
 # -- databases -------------------------------------------------------------------------------------------------------------
@@ -462,7 +474,7 @@ class Stub:
     An answer is (status, body) or (status, body, headers), or None to hang up without one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: str = "", key: str = "") -> None:
         self.answers: list[t.Any] = []
         self.health: t.Any = (404, {})
         """What a client that has not met it before is answered; not among what it was asked."""
@@ -500,7 +512,13 @@ class Stub:
         for method in ("GET", "POST", "PUT", "DELETE"):
             setattr(Handler, f"do_{method}", Handler.answer)
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            self.server.socket = context.wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
@@ -513,6 +531,23 @@ def stub() -> Iterator[Stub]:
     server = Stub()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def tls_stub(tmp_path: Path) -> Iterator[t.Callable[..., Stub]]:
+    """Stubs behind TLS: tls_stub(authority, name, …) with a certificate for these names."""
+    started = []
+
+    def start(authority: t.Any, *names: str) -> Stub:
+        files = [tmp_path / f"stub-{len(started)}.{kind}" for kind in ("pem", "key")]
+        for file, content in zip(files, authority.issue(names or ("127.0.0.1",)), strict=True):
+            file.write_bytes(content)
+        started.append(Stub(*(str(file) for file in files)))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture

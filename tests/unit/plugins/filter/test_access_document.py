@@ -228,6 +228,24 @@ def test_what_cannot_work_is_a_sentence(entry, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ([{"name": "Billing"}, {"name": "billing"}], "Billing and billing are one name for Vault"),
+        (
+            [
+                {"name": "a", "auth": {"approle": {"role": "Shared"}}},
+                {"name": "b", "auth": {"approle": {"role": "shared"}}},
+            ],
+            "a and b have one auth role, auth/approle/role/shared",
+        ),
+    ],
+)
+def test_names_that_vault_folds_to_one_are_refused(entries, words):
+    with pytest.raises(AnsibleFilterError, match=words):
+        access_document([{"roles": ["app-role"], "auth": {"approle": {}}, **entry} for entry in entries])
+
+
 def test_two_applications_of_one_name_are_refused():
     entry = {"name": "app", "roles": ["app-role"], "auth": {"approle": {}}}
     with pytest.raises(AnsibleFilterError, match="app is there more than once"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in, login_identity
 from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 from cluster import signed_token
@@ -343,3 +343,43 @@ def test_a_task_that_issued_a_lease_keeps_its_token_and_so_the_user(bao, real_va
     issued = Runner(real_vault)("database_credentials", role="app", **approle)["credentials"]
     assert len(accessors(bao) - before) == 1
     assert real_vault.database.opens(issued["password"], issued["username"])
+
+
+# -- whose login it is ------------------------------------------------------------------------------------------------------
+
+SAME = [
+    ({"timeout": 30}, {"timeout": "30s"}),
+    ({"timeout": "2m", "retries": 1}, {}),
+    ({"url": "https://vault/"}, {}),
+    ({"namespace": "root"}, {"namespace": None}),
+    ({"namespace": "team-a/"}, {"namespace": "team-a"}),
+    ({"token": " s.one\n"}, {"token": "s.one"}),
+    ({"token": "s.one", "token_path": "/a"}, {"token": "s.one"}),
+    ({"token_path": None}, {"token_path": "~/.vault-token"}),
+    ({"proxies": "http://p:1"}, {"proxies": {"http": "http://p:1", "https": "http://p:1"}}),
+    ({"tls_skip_verify": False}, {"validate_certs": True}),
+    ({"auth_role": "of-no-meaning"}, {}),
+    ({"auth_method": "approle", "role_id": "r"}, {"auth_method": "approle", "role_id": "r", "auth_mount": "/approle/"}),
+]
+DIFFERENT = [
+    ({"url": "https://other"}, {}),
+    ({"namespace": "team-a"}, {}),
+    ({"token": "s.one"}, {"token": "s.two"}),
+    ({"validate_certs": False}, {}),
+    ({"auth_method": "approle", "role_id": "r"}, {"auth_method": "approle", "role_id": "s"}),
+    ({"auth_method": "approle", "role_id": "r"}, {"auth_method": "approle", "role_id": "r", "auth_mount": "other"}),
+]
+
+
+def identity(options):
+    return login_identity({"url": "https://vault", "auth_method": "token", **options})
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_options_of_one_meaning_are_one_login(one, other):
+    assert identity(one) == identity(other)
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_options_of_another_meaning_are_another_login(one, other):
+    assert identity(one) != identity(other)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils import _client
 from ansible_collections.leasehold.vault.plugins.module_utils._credentials import (
@@ -15,6 +17,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils._credentials impor
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 
+NOON = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc)
+
 
 class Client:
     """Answers what it is told to, by path."""
@@ -24,6 +28,9 @@ class Client:
 
     def __init__(self, **answers):
         self.answers, self.asked = answers, []
+
+    def now(self):
+        return NOON
 
     def ask(self, method, path, body=None, kind="repeat"):
         self.asked.append((method, path, kind))
@@ -96,5 +103,4 @@ def test_a_placeholder_opens_no_door():
 
 
 def test_expiry_is_given_twice():
-    assert expiry(60)["expires_in"] == 60
-    assert expiry(0)["expires_at"] < expiry(60)["expires_at"]
+    assert expiry(60, NOON) == {"expires_in": 60, "expires_at": "2026-01-31T12:01:00Z"}

@@ -98,3 +98,37 @@ def test_statements_are_compared_stripped_and_decoded():
 def test_the_mount_has_the_names_other_collections_give_it():
     assert _fields.MOUNT.argument()["default"] == "database"
     assert {"database_mount_path", "mount_path", "engine_mount_point"} <= set(_fields.MOUNT.argument()["aliases"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "plain ASCII, \x07 too",
+        "gr\u00fc\u00dfe",
+        "gru\u0308n",
+        "\u043f\u0430\u0440\u043e\u043b\u044c",
+        "\u5bc6\u7801",
+        "\U0001f511",
+    ],
+)
+def test_password_of_one_normal_form_is_taken_as_it_is(said):
+    assert _fields.postgresql_password(said) == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "\u00bd-price",
+        "o\ufb03ce",
+        "zero\u200bwidth",
+        "soft\u00adhyphen",
+        "\uff21-wide",
+        "x\u00b2",
+        "\u2122",
+        "bell\x07-gru\u0308n",
+    ],
+)
+def test_password_that_two_normal_forms_treat_differently_is_refused_without_it(said):
+    with pytest.raises(ValueError, match="PostgreSQL and Vault would not agree") as caught:
+        _fields.postgresql_password(said)
+    assert said not in str(caught.value)

@@ -10,7 +10,12 @@ import importlib
 import pytest
 import yaml
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._options import OPTIONS, auth_mount, client_arguments
+from ansible_collections.leasehold.vault.plugins.module_utils._options import (
+    OPTIONS,
+    auth_mount,
+    client_arguments,
+    drop_empty_variables,
+)
 from ansible_collections.leasehold.vault.plugins.plugin_utils._action import with_variables
 
 from ...conftest import validated
@@ -64,6 +69,20 @@ def test_the_first_environment_variable_wins(option, monkeypatch):
     for name in option.env:
         monkeypatch.setenv(name, sample[2])
     monkeypatch.setenv(option.env[0], sample[0])
+    assert found()[option.name] == sample[1]
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.env], ids=lambda option: option.name)
+def test_empty_environment_variable_counts_as_unset(option, monkeypatch):
+    sample = {"bool": ("true", True), "int": ("7", 7)}.get(option.type, ("userpass", "userpass"))
+    for name in option.env:
+        monkeypatch.setenv(name, "")
+    drop_empty_variables()
+    assert found()[option.name] == option.default
+    for name in option.env:
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv(option.env[-1], sample[0])
+    drop_empty_variables()
     assert found()[option.name] == sample[1]
 
 
@@ -154,6 +173,24 @@ def test_no_tls_beyond_this_machine_is_a_warning(url, warned):
 @pytest.mark.parametrize(("said", "meant"), [(None, ""), ("root", ""), ("team-a/", "team-a"), ("/a/b/", "a/b")])
 def test_namespaces(said, meant):
     assert arguments(namespace=said)[0]["namespace"] == meant
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["https://vault", "https://vault/", "https://VAULT:443/", "HTTPS://vault ", "https://vault:443"],
+)
+def test_addresses_of_one_server_are_one_text(said):
+    assert client_arguments({"url": said})[0]["url"] == "https://vault"
+
+
+@pytest.mark.parametrize("said", ["https://h:8200/v1", "https://h:8200/v1/"])
+def test_address_with_path_of_api_is_refused_with_the_right_one(said):
+    with pytest.raises(Refused, match=r"ends in /v1.*Give https://h:8200 instead"):
+        client_arguments({"url": said})
+
+
+def test_address_below_a_path_is_kept():
+    assert client_arguments({"url": "https://h/secrets/"})[0]["url"] == "https://h/secrets"
 
 
 @pytest.mark.parametrize(("said", "meant"), [(None, 60), ("2m", 120), ("60s", 60), (5, 5)])

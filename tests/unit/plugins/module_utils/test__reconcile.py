@@ -332,7 +332,6 @@ def test_carry_out_is_where_a_check_run_ends():
         (lambda: Field("x", kept="hidden"), "no_log"),
         (lambda: secret("x", read=("x",)), "never read back"),
         (lambda: secret("x", default=""), "never read back"),
-        (lambda: secret("x", same=str), "never read back"),
         (lambda: Field("x", kept="not", read=("x",)), "not kept"),
         (lambda: switch("x", fixed=True), "not kept"),
         (lambda: Field("x", kept="fact", initial="y"), "only read"),

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils import _rotation
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
@@ -23,6 +25,9 @@ class Client:
     """Answers probes in the order given: True and False are the database's word, anything else is raised."""
 
     url = "https://vault"
+
+    def now(self):
+        return datetime.datetime.now(datetime.timezone.utc)
 
     def __init__(self, *probes, held=None, rotation=None, locked_out=False):
         self.probes, self.held, self.rotation, self.calls = list(probes), held or HELD, rotation, []

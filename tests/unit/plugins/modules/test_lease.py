@@ -89,6 +89,8 @@ def test_a_lease_that_cannot_be_revoked_is_a_failure_or_forgotten_by_force(real_
         ({}, "lease_id"),
         ({"lease_id": "a/b", "prefix": "a"}, "mutually exclusive"),
         ({"prefix": "database/creds"}, "prefix can be revoked, not renewed"),
+        ({"prefix": "", "state": "absent"}, "is not a lease or a prefix"),
+        ({"lease_id": "", "state": "absent"}, "is not a lease or a prefix"),
         ({"lease_id": "../sys/seal", "state": "absent"}, "is not a lease"),
         ({"lease_id": "database/creds/app/x", "valid_for": "soon"}, "valid_for"),
         ({"prefix": "sys/x", "state": "absent"}, "is not a lease"),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import time
 
 import pytest
 from ansible import constants
@@ -97,7 +96,7 @@ def test_each_host_has_one_user_however_often_it_is_mentioned(app, issuing):
 
 def test_past_half_of_its_life_a_lease_is_renewed(app, ledger):
     first = app()
-    make_older(ledger, kind="lease", expires=time.time() + 1000)
+    make_older(ledger, kind="lease", expires=_lookup.clock() + 1000)
     renewed = app()
     assert renewed["username"] == first["username"]
     assert renewed["expires_in"] > 3500
@@ -107,20 +106,20 @@ def test_past_half_of_its_life_a_lease_is_renewed(app, ledger):
 def test_a_lease_that_can_be_renewed_no_more_is_replaced_and_lives_on(app, ledger, issuing):
     first = app()
     issuing.client.ask("put", "sys/leases/revoke", {"lease_id": first["lease_id"], "sync": True})
-    make_older(ledger, kind="lease", expires=time.time() + 1000)
+    make_older(ledger, kind="lease", expires=_lookup.clock() + 1000)
     assert app()["username"] != first["username"]
     assert ledger.pages()[0]["replaced"] == [first["lease_id"]]
 
 
 def test_a_lease_that_has_ended_is_replaced_without_asking_for_its_renewal(app, ledger):
     first = app()
-    make_older(ledger, kind="lease", expires=time.time() - 1)
+    make_older(ledger, kind="lease", expires=_lookup.clock() - 1)
     assert app()["username"] != first["username"]
 
 
 def test_a_replaced_user_is_revoked_when_that_is_asked_for(app, ledger, issuing):
     first = app()
-    make_older(ledger, kind="lease", expires=time.time() - 1)
+    make_older(ledger, kind="lease", expires=_lookup.clock() - 1)
     assert app(revoke_replaced=True)["username"] != first["username"]
     assert not issuing.database.has(first["username"])
     assert ledger.pages()[0]["replaced"] == []
@@ -129,7 +128,7 @@ def test_a_replaced_user_is_revoked_when_that_is_asked_for(app, ledger, issuing)
 def test_a_replaced_user_that_cannot_be_revoked_is_named(app, ledger, issuing, warned):
     issuing.write("roles/app", revocation_statements=["SELECT no_such_function()"])
     first = app()
-    make_older(ledger, kind="lease", expires=time.time() - 1)
+    make_older(ledger, kind="lease", expires=_lookup.clock() - 1)
     app(revoke_replaced=True)
     assert f"The replaced lease {first['lease_id']} could not be revoked" in warned[-1]
     assert ledger.pages()[0]["replaced"] == [first["lease_id"]]
@@ -158,7 +157,7 @@ def test_a_user_for_the_run_only_stays_one(app, ledger, warned):
     app()
     app(revoke="at_end")
     assert "needs the callback leasehold.vault.revoke_leases, which is not enabled" in warned[0]
-    make_older(ledger, kind="lease", expires=time.time() - 1)
+    make_older(ledger, kind="lease", expires=_lookup.clock() - 1)
     app()
     assert ledger.pages()[0]["revoke_at_end"]
 
@@ -189,7 +188,7 @@ def test_a_static_password_is_read_once_until_it_is_rotated(reports, look_up, le
     first = mention()
     reports.client.ask("post", f"{reports.mount}/rotate-role/reports")
     assert mention()["password"] == first["password"]
-    make_older(ledger, kind="static", expires=time.time() - 1)
+    make_older(ledger, kind="static", expires=_lookup.clock() - 1)
     assert mention()["password"] != first["password"]
     assert reports.database.opens(mention()["password"], mention()["username"])
 
@@ -199,6 +198,29 @@ def test_options_come_from_variables_with_templates_in_them(look_up, issuing):
     variables = {name: issuing.options[option] for option, name in words.items()}
     variables |= {"where": issuing.mount, "leasehold_mount": template("{{ where }}")}
     assert look_up("database_credentials", "app", variables=variables)[0]["lease_id"].startswith(issuing.mount)
+
+
+def test_empty_environment_variable_counts_as_unset(look_up, issuing, monkeypatch):
+    empty = (
+        "VAULT_TOKEN",
+        "VAULT_AUTH_METHOD",
+        "VAULT_SKIP_VERIFY",
+        "VAULT_MAX_RETRIES",
+        "VAULT_NAMESPACE",
+        "VAULT_ADDR",
+    )
+    for variable in empty:
+        monkeypatch.setenv(variable, "")
+    for variable, option in {"BAO_TOKEN": "token", "BAO_ADDR": "url", "BAO_CACERT": "ca_cert"}.items():
+        monkeypatch.setenv(variable, issuing.options[option])
+    assert look_up("database_credentials", "app", mount=issuing.mount)[0]["lease_id"]
+
+
+def test_options_of_one_meaning_share_a_user(app, issuing):
+    url = issuing.options["url"]
+    spellings = [{}, {"timeout": 30}, {"timeout": "30s"}, {"url": f"{url}/"}, {"namespace": "root"}, {"retries": 2}]
+    assert len({app(**spelling)["username"] for spelling in spellings}) == 1
+    assert len(issuing.leases()) == 1
 
 
 def test_refusals_are_sentences(look_up, issuing):
@@ -245,16 +267,16 @@ def test_a_run_logs_in_once(ledger, login):
 
 def test_past_half_of_its_life_a_login_is_renewed(ledger, login):
     first = session(ledger, login)
-    make_older(ledger, kind="login", expires=time.time() + 1000)
+    make_older(ledger, kind="login", expires=_lookup.clock() + 1000)
     assert session(ledger, login).token == first.token
-    assert ledger.pages()[0]["expires"] > time.time() + 3000
+    assert ledger.pages()[0]["expires"] > _lookup.clock() + 3000
 
 
 @pytest.mark.parametrize("left", [1000, -1], ids=["cannot be renewed", "has ended"])
 def test_a_login_that_goes_on_no_more_is_replaced_and_remembered(ledger, login, real_vault, left):
     first = session(ledger, login)
     real_vault.client.ask("put", "auth/token/revoke", {"token": first.token})
-    make_older(ledger, kind="login", expires=time.time() + left)
+    make_older(ledger, kind="login", expires=_lookup.clock() + left)
     assert session(ledger, login).token != first.token
     assert ledger.pages()[0]["earlier"] == [first.token]
 
