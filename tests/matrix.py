@@ -5,8 +5,8 @@
 
 One row is one venv and one pair of servers. The rows go along the edges, not through the whole cube: each ansible-core
 on the oldest and on the newest Python that is here and that it takes, each major of PostgreSQL, the oldest and the
-newest OpenBao. The corners are the oldest of all and the newest of all that are here, and run more of the tests. The
-table says what each row ran, and how many tests that were.
+newest OpenBao; with LEASEHOLD_VAULT, the server that it names. The corners are the oldest of all and the newest of all
+that are here, and run more of the tests. The table says what each row ran, and how many tests that were.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,9 +73,12 @@ class Row:
     postgresql: int
     openbao: str
     suites: tuple[Suite, ...]
+    named: bool = False
+    """Its server is the one that LEASEHOLD_VAULT names; the package of OpenBao is there, and not used."""
 
     def __str__(self) -> str:
-        return f"{self.core:<6} {self.python:<7} {self.postgresql:<11} {self.openbao:<8}"
+        server = str(servers.program()) if self.named else f"OpenBao {self.openbao}"
+        return f"{self.core:<6} {self.python:<7} {self.postgresql:<11} {server:<15}"
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -115,6 +118,11 @@ def corners() -> list[Row]:
     oldest = Row(cores[0], pythons_of(cores[0])[0], majors[0], OPENBAOS[0], (UNIT, STORIES, PLAYBOOKS))
     newest = Row(cores[-1], pythons_of(cores[-1])[-1], majors[-1], OPENBAOS[-1], (UNIT, STORIES, PLAYBOOKS))
     return [oldest, newest]
+
+
+def named() -> list[Row]:
+    """The newest of all on the server that LEASEHOLD_VAULT names, if it names one."""
+    return [replace(corners()[-1], named=True)] if os.environ.get("LEASEHOLD_VAULT") else []
 
 
 def edges() -> list[Row]:
@@ -179,6 +187,8 @@ def run(row: Row) -> tuple[str, bool]:
         "VIRTUAL_ENV": str(programs.parent),
         "LEASEHOLD_POSTGRESQL": str(row.postgresql),
     }
+    if not row.named:
+        environment.pop("LEASEHOLD_VAULT", None)
     told, good = [], True
     for suite in row.suites:
         command = [str(programs / "python"), "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *suite.arguments]
@@ -201,8 +211,8 @@ def main() -> int:
     parser.add_argument("--corners", action="store_true", help="only the oldest of all and the newest of all")
     parser.add_argument("--list", action="store_true", help="list the rows")
     arguments = parser.parse_args()
-    rows = corners() if arguments.corners else edges()
-    head = "core   python  postgresql  openbao "
+    rows = [*(corners() if arguments.corners else edges()), *named()]
+    head = "core   python  postgresql  server         "
     if arguments.list:
         print(head, *rows, sep="\n")
         return 0

@@ -21,6 +21,8 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+import servers
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -90,7 +92,8 @@ class Shell:
         (self.directory / block.file).write_text(self.here(block.text), encoding="utf-8")
 
     def run(self, command: str) -> tuple[int, str]:
-        script = f". {self._state}; {self.here(command)}\ncode=$?; export -p >{self._state}; exit $code"
+        command = servers.program().typed(self.here(command))
+        script = f". {self._state}; {command}\ncode=$?; export -p >{self._state}; exit $code"
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=self.directory,

@@ -206,7 +206,7 @@ def test_the_application_can_log_in_and_read_its_credentials_and_its_agent_is_re
     place = shell.directory
     # Without systemd; the tests of the role run the unit's own commands.
     here = {f"vault_agent_{what}_directory": str(place / what) for what in ("runtime", "unit")}
-    here |= {"vault_agent_directory": str(place / "agents"), "vault_agent_binary": str(servers.openbao_binary())}
+    here |= {"vault_agent_directory": str(place / "agents"), "vault_agent_binary": str(servers.program().path)}
     site = f"{COMMANDS[6]} -e '{json.dumps({**here, 'vault_agent_service': False})}'"
     (place / "unit").mkdir()
     run(site)

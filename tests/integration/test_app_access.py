@@ -268,7 +268,7 @@ def program(applications: Applications, token: str, *words: str) -> subprocess.C
     """The command line client, as people and agents use it."""
     environment = {**os.environ, **applications.bao.environment, "VAULT_TOKEN": token}
     return subprocess.run(
-        [servers.openbao_binary(), *words], env=environment, capture_output=True, text=True, check=False
+        [servers.program().path, *words], env=environment, capture_output=True, text=True, check=False
     )
 
 

@@ -52,6 +52,8 @@ class BareOpenBao(servers.OpenBao):
     It takes audit devices over its API, as Vault does, and lets its storage be written.
     """
 
+    audited = False
+
     @property
     def conf(self) -> Path:
         return self.directory / "conf.d"
@@ -66,7 +68,7 @@ class BareOpenBao(servers.OpenBao):
 
     def _config(self) -> str:
         ours = "raw_storage_endpoint = true\nunsafe_allow_api_audit_creation = true\n"
-        return ours + super()._config().partition("audit ")[0]
+        return ours + super()._config().partition("telemetry ")[0]
 
 
 class Watched:
@@ -190,7 +192,7 @@ class Watched:
         environment = {**self.play._environment(self.directory, home), **self.play.bao.environment}
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
         done = subprocess.run(
-            ["/bin/sh", "-c", command], cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            ["/bin/sh", "-c", servers.program().typed(command)], cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == ends, f"{command}\n{done.stdout}"

@@ -176,7 +176,7 @@ def test_an_agent_logs_in_where_the_certificate_is_right_and_nowhere_else(
     path, log = configuration(bao.url if name == "right" else bao.address(name)), tmp_path / "log"
     with log.open("w") as stream:
         agent = subprocess.Popen(
-            [servers.openbao_binary(), "agent", f"-config={path}"],
+            [servers.program().path, "agent", f"-config={path}"],
             stdout=stream,
             stderr=stream,
             env={"HOME": str(tmp_path)},

@@ -77,7 +77,7 @@ class Host:
         self.application: dict[str, t.Any] = {"name": name, "roles": [], "agent": self.agent}
         self.variables: dict[str, t.Any] = {
             "vault_agent_ca_cert": str(ground.bao.ca_cert),
-            "vault_agent_binary": str(servers.openbao_binary()),
+            "vault_agent_binary": str(servers.program().path),
             "vault_agent_service": False,
             "vault_agent_start_timeout": 30,
             "vault_agent_directory": str(self.etc),
@@ -594,7 +594,7 @@ def test_the_program_is_found_and_never_installed_by_surprise(host: Host) -> Non
     path = f"{programs}:/usr/bin:/bin"
     refused = host.run(ok=False, env={"PATH": path})
     assert "There is neither bao nor vault in the PATH" in refused.output
-    (programs / "vault").symlink_to(servers.openbao_binary())
+    (programs / "vault").symlink_to(servers.program().path)
     host.run(env={"PATH": path})
     assert f'ExecStart="{programs}/vault" agent' in host.unit.path.read_text()
     host.variables["vault_agent_binary"] = "/opt/nowhere/bao"

@@ -41,7 +41,7 @@ def test_the_life_of_an_audit_device(vault, run, tmp_path):
     assert run.changes("audit_device", mount=None, name="second", state="absent")["audit_device"] == {}
 
 
-@pytest.mark.real
+@pytest.mark.needs("audit_in_files")
 def test_openbao_takes_devices_from_its_files_only(bao, tmp_path):
     import servers
 

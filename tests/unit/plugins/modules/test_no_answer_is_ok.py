@@ -173,6 +173,7 @@ def test_a_token_without_rights_names_the_path_and_the_capability(reached, power
     assert "has deny there" in sentence
 
 
+@pytest.mark.needs("namespaces")
 @in_each_task
 def test_an_unknown_namespace(reached, module, options, check):
     assert "has no namespace 'elsewhere'" in fails(module, {**reached, "namespace": "elsewhere", **options}, check)
@@ -185,6 +186,7 @@ def powerless(bao):
     ]
 
 
+@pytest.mark.needs("namespaces")
 def test_an_unknown_namespace_a_missing_mount_and_an_absent_object_are_three_sentences(reached, real_vault):
     mount = real_vault.add_mount().mount
     asked = [{"namespace": "elsewhere"}, {"mount": "database-of-nobody"}, {"mount": mount}]
