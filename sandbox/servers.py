@@ -778,7 +778,10 @@ class PostgreSQL(Server):
 
 
 def up(directory: Path) -> None:
-    """Start both servers and let them stay."""
+    """Start both servers and let them stay; those that are up already stay as they are."""
+    if all_running(directory):
+        print(f"both servers are up already, and stay as they are; {record_of(directory)} says where")
+        return
     bao, postgres = start_both(directory)
     bao.release()
     postgres.release()
@@ -800,7 +803,7 @@ def running(directory: Path) -> Iterator[tuple[OpenBao, PostgreSQL]]:
 def start_both(directory: Path) -> tuple[OpenBao, PostgreSQL]:
     """Start both servers; say in `directory` where they are, and put the first password of an admin role there."""
     record = record_of(directory)
-    if any(is_running(server["pid"], server["directory"]) for server in recorded(directory).values()):
+    if all_running(directory):
         raise ServerError(f"the servers of {record} are up already (take them down first)")
     bao, postgres = OpenBao(), PostgreSQL()
     try:
@@ -828,6 +831,17 @@ def record_of(directory: Path) -> Path:
 def recorded(directory: Path) -> dict[str, dict[str, t.Any]]:
     record = record_of(directory)
     return t.cast("dict[str, dict[str, t.Any]]", json.loads(record.read_text())) if record.exists() else {}
+
+
+def all_running(directory: Path) -> bool:
+    """Whether the servers that are written down there are up. That only some of them are is an error."""
+    known = recorded(directory)
+    gone = [name for name, server in known.items() if not is_running(server["pid"], server["directory"])]
+    if gone and len(gone) < len(known):
+        raise ServerError(
+            f"{', '.join(gone)} of {record_of(directory)} has ended, the rest is up (take them down first)"
+        )
+    return bool(known) and not gone
 
 
 def forget(directory: Path) -> None:

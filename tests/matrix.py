@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT / "sandbox"))
 
 import postgresql_packages
 import servers
-from fetched import CACHE
+from fetched import WORK
 
 # Which Pythons an ansible-core takes as controller, by its own documentation; ours are 3.11 and newer.
 CORES = {
@@ -161,7 +161,7 @@ def between(rows: list[Row]) -> str:
 
 def venv(row: Row) -> Path:
     """The programs of a venv for this row, made once."""
-    place = CACHE / "matrix" / f"core-{row.core}-python-{row.python}-openbao-{row.openbao}"
+    place = WORK / "matrix" / f"core-{row.core}-python-{row.python}-openbao-{row.openbao}"
     if not (place / "complete").exists():
         shutil.rmtree(place, ignore_errors=True)
         said([pythons()[row.python], "-m", "venv", str(place)])

@@ -15,7 +15,7 @@ import time
 import typing as t
 
 import matrix  # and with it the way to sandbox/
-from fetched import CACHE
+from fetched import WORK
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ IGNORED = sorted((matrix.ROOT / "tests" / "sanity").glob("ignore*"))
 
 def programs(core: str, python: str) -> Path:
     """The programs of a venv with this ansible-core, made once."""
-    place = CACHE / "matrix" / f"sanity-{core}-python-{python}"
+    place = WORK / "matrix" / f"sanity-{core}-python-{python}"
     if not (place / "complete").exists():
         matrix.said([matrix.pythons()[python], "-m", "venv", "--clear", str(place)])
         install = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]

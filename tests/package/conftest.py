@@ -35,7 +35,7 @@ def tool(name: str) -> Path:
     """An environment of its own with what requirements/<name>.txt pins, made once; where its programs are."""
     lock = ROOT / "requirements" / f"{name}.txt"
     key = hashlib.sha256(f"{sys.version} {lock.read_text()}".encode()).hexdigest()[:12]
-    cache = Path(os.environ.get("LEASEHOLD_CACHE") or ROOT / ".cache")
+    cache = Path(os.environ.get("LEASEHOLD_WORK") or ROOT / ".cache")
     place = cache / f"venv-{name}-{key}"
     if not (place / "complete").exists():
         for old in cache.glob(f"venv-{name}-*"):
