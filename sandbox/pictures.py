@@ -42,7 +42,7 @@ def facts() -> dict[str, str]:
     galaxy, runtime = (yaml.safe_load((ROOT / name).read_text()) for name in ("galaxy.yml", "meta/runtime.yml"))
     oldest = min(matrix.CORES, key=matrix.version)
     if runtime["requires_ansible"] != f">={oldest}.0":
-        raise SystemExit("meta/runtime.yml and tests/matrix.py differ about the oldest ansible-core")
+        raise SystemExit("meta/runtime.yml and tests/tools/matrix.py differ about the oldest ansible-core")
     return {
         "version": galaxy["version"],
         "ansible-core": span(sorted(matrix.CORES, key=matrix.version)),

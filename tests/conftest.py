@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import collections
 import json
 import os
 import sys
@@ -31,17 +30,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real: needs a real server (set by itself on what uses a server's fixture)")
     config.addinivalue_line("markers", "needs(name, …): what the server must be able to do, see tests/capabilities.py")
     config.addinivalue_line("markers", "full: too slow for the default run, only in `./test full` or when it is named")
+    record = os.environ.get("LEASEHOLD_RECORD")
+    if record and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recorder(Path(record)))
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m chooses
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        on_fake = _is_on_fake(item)
-        if REAL_SERVERS.intersection(getattr(item, "fixturenames", ())) or (_needed(item) and not on_fake):
-            item.add_marker("real")
-        if _needed(item) and not on_fake and "server_has_what_is_needed" not in item.fixturenames:  # type: ignore[attr-defined]
-            # Before all others: those of the test may need it as well.
-            item.fixturenames.insert(0, "server_has_what_is_needed")  # type: ignore[attr-defined]
+def pytest_itemcollected(item: pytest.Item) -> None:
+    on_fake = _is_on_fake(item)
+    if REAL_SERVERS.intersection(getattr(item, "fixturenames", ())) or (_needed(item) and not on_fake):
+        item.add_marker("real")
+    if _needed(item) and not on_fake and "server_has_what_is_needed" not in item.fixturenames:  # type: ignore[attr-defined]
+        # Before all others: those of the test may need it as well.
+        item.fixturenames.insert(0, "server_has_what_is_needed")  # type: ignore[attr-defined]
 
 
 def _is_on_fake(item: pytest.Item) -> bool:
@@ -81,19 +81,59 @@ def _reason(report: pytest.TestReport) -> str:
     return report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else str(report.longrepr)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell `./test` which tests failed, so that it can say how to run them again, and how many were skipped for which reason.
+@pytest.hookimpl(trylast=True)  # after -m has chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest files first where workers share them; only one share of them where that is asked for."""
+    if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
+        seconds = _seconds()
+        items.sort(key=lambda item: -seconds.get(_file(item), 1.0))
+        if of := os.environ.get("LEASEHOLD_SHARD"):
+            items[:] = _shard(items, seconds, of)
 
-    The first file has a name a line; to the second, one line is added: a JSON object `{reason: number of tests}`.
-    """
-    if file := os.environ.get("LEASEHOLD_FAILED"):
-        failed = [report.nodeid for kind in ("failed", "error") for report in terminalreporter.getreports(kind)]
-        Path(file).write_text("".join(f"{name}\n" for name in dict.fromkeys(failed)))
-    if file := os.environ.get("LEASEHOLD_SKIPPED"):
-        skipped = collections.Counter(_reason(report) for report in terminalreporter.getreports("skipped"))
-        if skipped:
-            with Path(file).open("a") as stream:
-                stream.write(f"{json.dumps(skipped)}\n")
+
+class Recorder:
+    """Writes down for `./test` how many tests there are, and how each of them went, as it ends: a line of JSON each."""
+
+    def __init__(self, path: Path) -> None:
+        self._stream = path.open("a", buffering=1)
+
+    def _write(self, **entry: t.Any) -> None:
+        self._stream.write(f"{json.dumps(entry)}\n")
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if session.items:
+            self._write(total=len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        self._write(total=len(ids))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        reason = _reason(report) if report.skipped else ""
+        self._write(test=report.nodeid, seconds=report.duration, outcome=report.outcome, reason=reason)
+
+
+def _shard(items: list[pytest.Item], seconds: dict[str, float], of: str) -> list[pytest.Item]:
+    """The tests of the K-th of N shares, `K/N`: whole files, the longest first to where there is least so far."""
+    number, count = (int(word) for word in of.split("/"))
+    sums, chosen = [0.0] * count, set()
+    for file in sorted({_file(item) for item in items}, key=lambda file: (-seconds.get(file, 1.0), file)):
+        least = sums.index(min(sums))
+        sums[least] += seconds.get(file, 1.0)
+        if least == number - 1:
+            chosen.add(file)
+    return [item for item in items if _file(item) in chosen]
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _seconds() -> dict[str, float]:
+    """How long each file took the last time in this part."""
+    path, part = os.environ.get("LEASEHOLD_DURATIONS"), os.environ.get("LEASEHOLD_PART", "")
+    known = json.loads(Path(path).read_text()) if path else {}
+    return {name.removeprefix(f"{part} "): seconds for name, seconds in known.items() if name.startswith(f"{part} ")}
 
 
 @pytest.fixture(scope="session")

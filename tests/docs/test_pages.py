@@ -219,6 +219,7 @@ def test_the_application_can_log_in_and_read_its_credentials_and_its_agent_is_re
     assert str(place / "billing" / "database.env") in (place / "agents" / "billing" / "agent.hcl").read_text()
 
 
+@pytest.mark.full
 def test_the_articles_document_is_set_up_and_verified_and_lets_its_application_in(
     run: t.Callable[[str], str], bao: servers.OpenBao
 ) -> None:
@@ -260,12 +261,14 @@ def set_up(shell: pages.Shell, postgres: servers.PostgreSQL) -> None:
     follow(SETUP, shell, postgres)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("set_up")
 @pytest.mark.parametrize("page", GUIDES)
 def test_the_guide_does_what_it_says(page: str, shell: pages.Shell, postgres: servers.PostgreSQL) -> None:
     follow(page, shell, postgres)
 
 
+@pytest.mark.full
 def test_the_quick_start_is_one(tmp_path: Path) -> None:
     # In a sandbox of its own: whoever runs the tests may have servers up.
     own = {"LEASEHOLD_SANDBOX": str(tmp_path / "sandbox")}

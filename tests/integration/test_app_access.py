@@ -249,6 +249,7 @@ def test_the_login_may_do_this_and_nothing_else(
     assert applications.ask(token, method, path, body)[0] == expected
 
 
+@pytest.mark.full
 def test_the_credentials_open_the_database_until_the_token_ends(applications: Applications, runs: FirstRuns) -> None:
     token = applications.log_in()
     user = applications.ask(token, "GET", "access/creds/app-role")[1]["data"]
@@ -308,6 +309,7 @@ def test_the_manifests_are_files_for_other_tools(applications: Applications, run
 # -------------------------------------------------------------------------------------------------------------- what goes on
 
 
+@pytest.mark.full
 def test_a_secret_id_that_has_ended_is_replaced_and_open_files_are_closed(
     applications: Applications, runs: FirstRuns
 ) -> None:
@@ -322,6 +324,7 @@ def test_a_secret_id_that_has_ended_is_replaced_and_open_files_are_closed(
     assert stat.S_IMODE((applications.home / "role_id").stat().st_mode) == 0o600
 
 
+@pytest.mark.full
 def test_one_that_ends_too_soon_is_replaced_and_ended(applications: Applications, runs: FirstRuns) -> None:
     before = applications.file("secret_id_accessor")
     applications.entry["deliver"]["valid_for"] = "31d"
@@ -380,6 +383,7 @@ def test_a_host_that_cannot_reach_vault_says_so(applications: Applications, runs
     assert "certificate" in unwrapped(applications, token, ca_cert="")
 
 
+@pytest.mark.full
 def test_what_the_host_says_reaches_the_one_who_runs_the_play(applications: Applications, runs: FirstRuns) -> None:
     (applications.home / "secret_id").unlink()
     run = applications.run("-e", "app_access_url=https://127.0.0.1:9", ok=False)
@@ -393,6 +397,7 @@ def test_what_the_host_says_reaches_the_one_who_runs_the_play(applications: Appl
 # --------------------------------------------------------------------------------------------------------------- and the end
 
 
+@pytest.mark.full
 def test_a_role_that_does_not_exist_is_found_out_before_anything_is_written(
     applications: Applications, runs: FirstRuns
 ) -> None:
@@ -402,6 +407,7 @@ def test_a_role_that_does_not_exist_is_found_out_before_anything_is_written(
     assert applications.log_in()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["absent", "teardown"])
 def test_an_application_that_is_gone_leaves_nothing_behind(
     applications: Applications, runs: FirstRuns, how: str
@@ -424,6 +430,7 @@ def test_an_application_that_is_gone_leaves_nothing_behind(
     assert applications.ask("", "POST", "auth/access-kubernetes/login", login)[0] != 200
 
 
+@pytest.mark.full
 def test_a_site_without_applications_needs_nothing(applications: Applications) -> None:
     document = applications.document
     applications.document = {}

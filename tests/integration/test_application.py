@@ -46,6 +46,7 @@ def wait_until(what: str, is_so: Callable[[], bool], seconds: float = 120) -> No
         time.sleep(0.2)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("ending", "ttl", "max_ttl"), [(signal.SIGTERM, 10, 25), (signal.SIGINT, 4, 10)])
 def test_the_program_moves_over_at_the_hard_limit_without_a_failed_query_and_leaves_nobody(
     app: Ground, bao: servers.OpenBao, tmp_path: Path, ending: signal.Signals, ttl: int, max_ttl: int
@@ -95,6 +96,7 @@ def test_the_migration_has_a_user_that_is_gone_afterwards_also_when_it_fails(app
     assert app.users(role) == []
 
 
+@pytest.mark.full
 def test_the_deploy_hands_each_application_a_user_that_outlives_the_run(app: Ground, play: Play) -> None:
     role = app.role("deployed")
     play.inventory = ["app1", "app2"]
@@ -113,6 +115,7 @@ def test_the_deploy_hands_each_application_a_user_that_outlives_the_run(app: Gro
     assert len(app.users(role)) == 2
 
 
+@pytest.mark.full
 def test_the_long_play_outlives_its_users_and_leaves_none(app: Ground, play: Play) -> None:
     role = app.role("longplay", ttl=4, max_ttl=8)
     text = (EXAMPLES / "long_play.yml").read_text()

@@ -82,7 +82,9 @@ def test_after_a_failed_task(play: Play, here: Ground) -> None:
     assert_gone(play, here, "failed", run)
 
 
-@pytest.mark.parametrize("how", ["ctrl-c", "SIGINT", "SIGTERM", "SIGTERM to all"])
+@pytest.mark.parametrize(
+    "how", ["ctrl-c", "SIGTERM", *(pytest.param(how, marks=pytest.mark.full) for how in ("SIGINT", "SIGTERM to all"))]
+)
 def test_after_it_was_interrupted(play: Play, here: Ground, how: str) -> None:
     role = here.role({"ctrl-c": "ctrlc", "SIGINT": "sigint", "SIGTERM": "sigterm", "SIGTERM to all": "termall"}[how])
     started = play.start(document(play, role, "ansible.builtin.command: sleep 60"))
@@ -101,6 +103,7 @@ def test_after_it_was_interrupted(play: Play, here: Ground, how: str) -> None:
     assert_gone(play, here, role, run)
 
 
+@pytest.mark.full
 def test_what_shall_stay_stays_also_under_the_login_of_the_run(play: Play, here: Ground) -> None:
     role = here.role("never")
     mark = here.mark()
@@ -172,6 +175,7 @@ def bao_stands_still(bao: servers.OpenBao) -> Iterator[Callable[[], None]]:
     os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.full
 def test_a_server_that_does_not_answer_delays_it_no_longer_than_the_timeout(
     play: Play, here: Ground, bao_stands_still: Callable[[], None]
 ) -> None:
@@ -189,6 +193,7 @@ def test_a_server_that_does_not_answer_delays_it_no_longer_than_the_timeout(
     assert "timed out" in warning
 
 
+@pytest.mark.full
 def test_a_server_that_is_gone_is_said(play: Play, here: Ground) -> None:
     role = here.role("gone")
     flag = play.directory / "go on"
@@ -215,6 +220,7 @@ def test_without_the_callback_it_is_said_once(play: Play, here: Ground) -> None:
     assert len(here.users(role)) == 2
 
 
+@pytest.mark.full
 def test_nothing_issued_nothing_said(play: Play, here: Ground) -> None:
     run = play("- hosts: all\n  gather_facts: false\n  tasks: [{ansible.builtin.debug: {msg: x}}]")
     assert "leasehold" not in run.output

@@ -79,6 +79,7 @@ def test_a_lease_is_kept_alive_until_its_hard_limit_and_given_back_once(play: Pl
     assert not here.opens(one["username"], one["password"])
 
 
+@pytest.mark.full
 def test_a_prefix_ends_with_counts_and_force_names_the_users_who_stay(play: Play, here: Ground) -> None:
     here.role("good")
     here.role("goods")  # begins alike, and is another role
@@ -153,6 +154,7 @@ def test_lease_info_tells_who_holds_what_and_which_right_is_missing(play: Play, 
     here.bao.request("PUT", "sys/leases/revoke", {"lease_id": broken["lease_id"]})
 
 
+@pytest.mark.full
 def test_a_token_that_ends_first_is_no_lease_that_lasts(play: Play, here: Ground) -> None:
     here.role("short", 600, 6000)
     login = here.approle("short", token_ttl=100, token_max_ttl=100)

@@ -124,6 +124,7 @@ def test_wherever_it_is_mentioned(play: Play, here: Ground) -> None:
             assert answer == (others if "other" in event["task"] else users)[event["host"]], event["task"]
 
 
+@pytest.mark.full
 def test_twenty_workers_at_once_share_one_lease(play: Play, here: Ground) -> None:
     play.inventory = [f"w{number}" for number in range(20)]
     me = lookup(here.role("twenty"), scope="run")
@@ -181,6 +182,7 @@ def test_one_login_and_one_static_read_for_a_whole_run(play: Play, here: Ground)
 # ------------------------------------------------------------------------------------------------------ life and renewal
 
 
+@pytest.mark.full
 def test_a_play_longer_than_every_lease_is_never_refused(play: Play, here: Ground) -> None:
     kept, replaced = here.role("kept", 4, 8), here.role("replaced", 4, 8)
     mark = here.mark()

@@ -112,6 +112,7 @@ def quoted(text: str) -> str:
 OBJECTS = ("config/production-db", "roles/app-role", "static-roles/reports")
 
 
+@pytest.mark.full
 def test_what_community_hashi_vault_made_a_migrated_play_finds_as_it_should_be(
     engine: Ground, play: Play, bao: servers.OpenBao, community: Path
 ) -> None:
@@ -194,6 +195,7 @@ def test_what_community_hashi_vault_made_a_migrated_play_finds_as_it_should_be(
     assert again.result("Use the static one")["ansible_facts"]["static"] == "migrated_reports"
 
 
+@pytest.mark.full
 def test_what_was_written_for_hashicorp_vault_gives_what_it_would_have_given(
     engine: Ground, play: Play, bao: servers.OpenBao
 ) -> None:
@@ -294,6 +296,7 @@ def test_what_was_written_for_hashicorp_vault_gives_what_it_would_have_given(
     bao.request("DELETE", "sys/policies/acl/migrated-sample")
 
 
+@pytest.mark.full
 def test_what_was_written_for_hashivault_gives_what_it_would_have_given(
     engine: Ground, play: Play, bao: servers.OpenBao
 ) -> None:
@@ -363,6 +366,7 @@ def connection_body(engine: Ground, allowed_roles: list[str]) -> Values:
     }  # fmt: skip
 
 
+@pytest.mark.full
 def test_an_engine_that_terraform_made_is_adopted_and_nothing_differs(
     ground: Callable[[servers.PostgreSQL, str], Ground], postgres: servers.PostgreSQL, play: Play
 ) -> None:

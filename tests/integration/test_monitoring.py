@@ -38,6 +38,8 @@ from .conftest import ROOT, Play, extra
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.full
+
 ROLE = ROOT / "roles" / "lease_monitoring"
 RUNBOOKS = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 ME = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getegid()).gr_name}

@@ -79,6 +79,7 @@ def engine(ground: Callable[[servers.PostgreSQL, str], Ground], postgres: server
 # -- heartbeat --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_the_heartbeat_reports_what_came_of_it(engine: Ground, play: Play, oneuptime: Endpoint) -> None:
     play.secrets.append("very-secret-key")
     settings = extra(lease_monitoring_heartbeat_mount=engine.mount, lease_monitoring_heartbeat_role="app")
@@ -106,6 +107,7 @@ def test_the_heartbeat_reports_what_came_of_it(engine: Ground, play: Play, oneup
     assert "Report: Status code was 404" in failed.output
 
 
+@pytest.mark.full
 def test_the_timers_command_does_the_same(
     engine: Ground, play: Play, oneuptime: Endpoint, bao: servers.OpenBao
 ) -> None:
@@ -145,6 +147,7 @@ def test_the_timers_command_does_the_same(
 # -- OneUptime --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_the_collector_scrapes_as_prometheus_does_and_sends_with_its_token(play: Play, bao: servers.OpenBao) -> None:
     play.secrets += [TOKEN, bao.token]
     directory = play.directory / "otelcol"
@@ -184,6 +187,7 @@ def test_the_collector_scrapes_as_prometheus_does_and_sends_with_its_token(play:
             time.sleep(0.2)
 
 
+@pytest.mark.full
 def test_the_monitors_find_leaked_users(engine: Ground, play: Play) -> None:
     database = {
         "name": "production-db", "host": "db", "port": 5433, "database": "appdb", "sslmode": "verify-full",

@@ -282,6 +282,7 @@ def gitlab(repository: Repository, forge: Forge, let_in: None) -> GitLab:
 PUSH = {"Get the token of this job": 0, "Set up the databases": 0, "Migrate, with a user that is gone afterwards": 0}
 
 
+@pytest.mark.full
 def test_a_push_sets_up_and_migrates_with_a_user_that_is_gone_afterwards(
     github: GitHub, repository: Repository
 ) -> None:
@@ -292,6 +293,7 @@ def test_a_push_sets_up_and_migrates_with_a_user_that_is_gone_afterwards(
     assert not repository.users()
 
 
+@pytest.mark.full
 def test_the_schedule_finds_drift_and_nothing_else_does(github: GitHub, repository: Repository) -> None:
     steps = ("Get the token of this job", "Find drift")
     assert github.run("schedule") == dict(zip(steps, (0, NO_DRIFT), strict=True)), github.output
@@ -300,12 +302,14 @@ def test_the_schedule_finds_drift_and_nothing_else_does(github: GitHub, reposito
     assert "Drift: roles/app-role" in github.output
 
 
+@pytest.mark.full
 def test_every_step_of_the_workflow_was_one_of_these(github: GitHub) -> None:
     (job,) = github.workflow["jobs"].values()
     assert {step["name"] for step in job["steps"] if "run" in step} == {"Install", "Find drift", *PUSH}
     assert set(github.workflow["on"]) == {"push", "schedule"}
 
 
+@pytest.mark.full
 def test_the_same_pipeline_in_gitlab(gitlab: GitLab, repository: Repository) -> None:
     assert gitlab.run("push") == {"site": 0, "migrate": 0}, gitlab.output
     assert gitlab.run("schedule") == {"drift": NO_DRIFT}, gitlab.output
@@ -313,12 +317,14 @@ def test_the_same_pipeline_in_gitlab(gitlab: GitLab, repository: Repository) -> 
     assert not repository.users()
 
 
+@pytest.mark.full
 def test_a_job_of_another_branch_is_not_let_in(gitlab: GitLab, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forge, "claims", {**forge.claims, "ref": "refs/heads/other"})
     assert gitlab.run("push", "migrate") != {"migrate": 0}
     assert 'claim "ref" does not match' in gitlab.output
 
 
+@pytest.mark.full
 def test_a_migration_that_fails_leaves_no_user(gitlab: GitLab, repository: Repository) -> None:
     script = repository.directory / "migration.sql"
     good = script.read_text()
@@ -389,6 +395,7 @@ def logins(
     }  # fmt: skip
 
 
+@pytest.mark.full
 def test_what_the_credential_type_injects_logs_in(
     approle: dict[str, str], bao: servers.OpenBao, forge: Forge, repository: Repository, tmp_path: Path
 ) -> None:
@@ -433,6 +440,7 @@ def test_the_objects_of_the_controller_speak_of_each_other() -> None:
     assert {name for each in templates.values() for name in each["credentials"]} == named
 
 
+@pytest.mark.full
 def test_a_builder_takes_the_execution_environment(tmp_path: Path) -> None:
     definition = CONTROLLER / "execution-environment.yml"
     done = subprocess.run(
@@ -505,6 +513,7 @@ def lookup_play(show: str, note: Path) -> str:
     return as_yaml([{"hosts": "all", "gather_facts": False, "vars": {"user": user}, "tasks": tasks}])
 
 
+@pytest.mark.full
 def test_a_job_of_the_controller_sets_up_and_its_events_hold_no_secret(runner: Runner, repository: Repository) -> None:
     repository.bao.request("DELETE", "database/roles/app-role")
     assert "Drift: roles/app-role" in runner.run("drift.yml", DRIFT)
@@ -514,6 +523,7 @@ def test_a_job_of_the_controller_sets_up_and_its_events_hold_no_secret(runner: R
     assert not repository.users()
 
 
+@pytest.mark.full
 def test_a_lookup_in_a_job_leaves_no_secret_in_its_events_and_no_user(
     runner: Runner, repository: Repository, tmp_path: Path
 ) -> None:
@@ -524,6 +534,7 @@ def test_a_lookup_in_a_job_leaves_no_secret_in_its_events_and_no_user(
     assert not repository.users()
 
 
+@pytest.mark.full
 def test_a_secret_in_the_events_would_be_found(runner: Runner, tmp_path: Path) -> None:
     (runner.directory / "project" / "shown.yml").write_text(lookup_play("user.password", tmp_path / "noted"))
     kept = runner.run("shown.yml")

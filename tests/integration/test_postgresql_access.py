@@ -162,7 +162,7 @@ class Prepared(t.NamedTuple):
     log: str
 
 
-@pytest.fixture(scope="module", params=["postgres15", "postgres"])
+@pytest.fixture(scope="module", params=["postgres15", pytest.param("postgres", marks=pytest.mark.full)])
 def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     """A server on which the role ran once in check mode and once for real, while everything was logged."""
     access = Access(request.getfixturevalue(request.param), tmp_path_factory.mktemp("access"))

@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
 
     from .conftest import Play
 
+pytestmark = pytest.mark.full
+
 SECTIONS = ["roles", "timeline", "irrevocable", "orphans", "mismatches", "rotations", "drift", "next"]
 BROKEN = ["SELECT no_such_function()"]
 DEPENDS = "cannot be dropped because some objects depend on it (SQLSTATE 2BP01) <script>alert(1)</script>"

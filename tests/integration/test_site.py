@@ -188,6 +188,7 @@ def test_verify_proves_it(site: Site, runs: FirstRuns) -> None:
     assert site.users("") == []
 
 
+@pytest.mark.full
 def test_verify_catches_a_revocation_that_fails(site: Site, runs: FirstRuns) -> None:
     site.write("roles/app-role", {"revocation_statements": [f"{site.drop}; SELECT 1/0"]})
     run = site.run("verify", ok=False)
@@ -210,6 +211,7 @@ def differing(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, tu
     return {key: (before.get(key), after.get(key)) for key in {*before, *after} if before.get(key) != after.get(key)}
 
 
+@pytest.mark.full
 def test_what_others_changed_is_reported_exactly_and_mended(site: Site, runs: FirstRuns) -> None:
     site.write("roles/analytics-role", {"default_ttl": "2h"})
     site.write("config/production-db", {"allowed_roles": ["app-role", "own-role", "stranger"]})
@@ -280,6 +282,7 @@ def test_rotate_root_rotates_and_everything_goes_on(site: Site, runs: FirstRuns)
     assert site.users("") == []
 
 
+@pytest.mark.full
 def test_revoke_ends_what_it_is_told_and_reports(site: Site, runs: FirstRuns) -> None:
     refused = site.run("revoke", ok=False)
     assert "Say what to end" in refused.output
@@ -307,6 +310,7 @@ def test_revoke_ends_what_it_is_told_and_reports(site: Site, runs: FirstRuns) ->
 # ------------------------------------------------------------------------------------------------------------ interrupted
 
 
+@pytest.mark.full
 def test_killed_between_connection_and_rotation_the_next_run_rotates(site: Site, runs: FirstRuns) -> None:
     killed = "killed"
     entry = copy.deepcopy(site.entry)
@@ -338,6 +342,7 @@ def test_killed_between_connection_and_rotation_the_next_run_rotates(site: Site,
     assert site.run("vault").changed == []
 
 
+@pytest.mark.full
 def test_teardown_wants_to_be_meant_and_leaves_no_user(site: Site, runs: FirstRuns) -> None:
     one = site.issue("app-role")
     refused = site.run("teardown", ok=False)

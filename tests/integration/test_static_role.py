@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from .conftest import Ground, Play
 
 
-@pytest.fixture(scope="module", params=["postgres15", "postgres"])
+@pytest.fixture(scope="module", params=[pytest.param("postgres15", marks=pytest.mark.full), "postgres"])
 def here(request: pytest.FixtureRequest, ground: Callable[..., Ground]) -> Ground:
     server = request.getfixturevalue(request.param)
     return ground(server, f"static{server.major}")

@@ -126,6 +126,7 @@ def test_without_a_word_about_authorities_those_of_the_system_count(play: Play) 
         assert "Name the authority that signed it in ca_cert" in message(run, f"{way}: nobody named")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("way", WAYS)
 def test_who_turns_the_verification_off_is_warned(play: Play, bao: Listening, way: str) -> None:
     url = bao.address("expired")
@@ -167,6 +168,7 @@ def configuration(bao: Listening, tmp_path: Path) -> Callable[[str], Path]:
     return written
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", [*REFUSALS, "right"])
 def test_an_agent_logs_in_where_the_certificate_is_right_and_nowhere_else(
     bao: Listening, configuration: Callable[[str], Path], tmp_path: Path, name: str

@@ -285,6 +285,7 @@ def test_the_file_always_holds_a_working_credential_and_nothing_is_left(host: Ho
     assert not host.healthy()
 
 
+@pytest.mark.full
 def test_a_hand_over_and_a_crash_leave_no_gap(host: Host) -> None:
     role = host.ground.role("lasting")
     host.application["roles"] = [role]
@@ -313,6 +314,7 @@ def test_a_hand_over_and_a_crash_leave_no_gap(host: Host) -> None:
     assert all(host.is_dead(token) for token in tokens)
 
 
+@pytest.mark.full
 def test_every_format_holds_every_password(host: Host) -> None:
     host.application["roles"] = [host.ground.role("formats")]
     host.login()
@@ -349,6 +351,7 @@ def test_every_format_holds_every_password(host: Host) -> None:
         assert json.loads(as_json.read_text())["password"] != password
 
 
+@pytest.mark.full
 def test_a_command_has_the_credentials_in_its_environment_and_is_started_anew(host: Host) -> None:
     role = host.ground.role("command", ttl=10, max_ttl=20)
     host.application["roles"] = [role]
@@ -373,6 +376,7 @@ def test_a_command_has_the_credentials_in_its_environment_and_is_started_anew(ho
     assert host.is_dead(token)
 
 
+@pytest.mark.full
 def test_a_static_role_is_followed(host: Host) -> None:
     host.ground.user("agents_static")
     host.ground.write("static-roles/fixed", {"db_name": "db", "username": "agents_static", "rotation_period": 5})
@@ -440,6 +444,7 @@ def jwt() -> str:
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
 
 
+@pytest.mark.full
 def test_it_logs_in_by_kubernetes(host: Host, kubernetes: str) -> None:
     host.application["roles"] = [host.ground.role("bykube")]
     host.agent["login"] = {"kubernetes": {"mount": kubernetes, "jwt_file": host.play.write("jwt", jwt())}}
@@ -454,6 +459,7 @@ def test_it_logs_in_by_kubernetes(host: Host, kubernetes: str) -> None:
     assert host.is_dead(token)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["service", "batch"])
 def test_a_token_that_is_not_its_own_or_cannot_be_revoked_loses_its_users_only(host: Host, kind: str) -> None:
     host.application["roles"] = [host.ground.role(f"token{kind[:3]}")]
@@ -484,6 +490,7 @@ def test_a_token_that_is_not_its_own_or_cannot_be_revoked_loses_its_users_only(h
 # ------------------------------------------------------------------------------------------------------------- what goes wrong
 
 
+@pytest.mark.full
 def test_an_end_without_vault_is_told_and_bounded(host: Host, postgres: servers.PostgreSQL) -> None:
     """Vault takes connections and does not answer."""
     with servers.OpenBao() as bao:
@@ -509,6 +516,7 @@ def test_an_end_without_vault_is_told_and_bounded(host: Host, postgres: servers.
         ground.remove()
 
 
+@pytest.mark.full
 def test_a_token_that_may_not_renew_is_refused_before_it_floods_the_database(host: Host) -> None:
     role = host.ground.role("norenew")
     host.application["roles"] = [role]
@@ -520,6 +528,7 @@ def test_a_token_that_may_not_renew_is_refused_before_it_floods_the_database(hos
     assert host.nothing_is_left()
 
 
+@pytest.mark.full
 def test_a_start_without_credentials_fails_and_says_so(host: Host) -> None:
     host.application["roles"] = ["nowhere"]
     host.login()
@@ -532,6 +541,7 @@ def test_a_start_without_credentials_fails_and_says_so(host: Host) -> None:
     assert not (host.runtime / "token").exists(), "a login that was of no use is revoked"
 
 
+@pytest.mark.full
 def test_an_application_that_cannot_be_told_is_reported_and_costs_no_users(host: Host) -> None:
     role = host.ground.role("deaf")
     host.application["roles"] = [role]
@@ -562,6 +572,7 @@ def test_health_tells_a_dead_credential(host: Host) -> None:
     assert "the credentials of health are dead" in host.script("health").stderr
 
 
+@pytest.mark.full
 def test_it_is_removed_again(host: Host) -> None:
     host.application["roles"] = [host.ground.role("removed")]
     host.login()
@@ -584,6 +595,7 @@ def test_without_its_variables_the_playbook_does_nothing(host: Host) -> None:
 # ----------------------------------------------------------------------------------------------------------------- the program
 
 
+@pytest.mark.full
 def test_the_program_is_found_and_never_installed_by_surprise(host: Host) -> None:
     host.application["roles"] = ["any"]
     host.login()

@@ -98,6 +98,7 @@ def test_links_of_the_documentation_lead_to_what_is_in_it(members: dict[str, tar
 # --------------------------------------------------------------------------------------------------- what others say to it
 
 
+@pytest.mark.full
 def test_galaxy_imports_it_without_a_warning(tarball: Path, tmp_path: Path) -> None:
     """Without ansible-lint, for which it gives no more than three minutes and which the part `lint` runs with more rules."""
     programs = tool("galaxy-importer")
@@ -112,6 +113,7 @@ def test_galaxy_imports_it_without_a_warning(tarball: Path, tmp_path: Path) -> N
     assert not [line for line in output.splitlines() if re.match(r"(WARNING|ERROR)\b|Expected ", line)]
 
 
+@pytest.mark.full
 def test_a_builder_of_execution_environments_finds_what_it_needs(collections: Path) -> None:
     output = said("ansible-builder", "introspect", collections)
     python = yaml.safe_load(output.partition("---\n")[2])["python"]
@@ -142,6 +144,7 @@ def kept(collections: Path) -> Iterator[Path]:
     assert state() == before
 
 
+@pytest.mark.full
 def test_the_demo_plays_from_where_it_is_installed(kept: Path, tmp_path: Path) -> None:
     ours = tmp_path / "leasehold.vault"
     home = {"XDG_CACHE_HOME": str(tmp_path), "LEASEHOLD_PYTHON": sys.executable}
@@ -153,6 +156,7 @@ def test_the_demo_plays_from_where_it_is_installed(kept: Path, tmp_path: Path) -
     assert not ours.exists()
 
 
+@pytest.mark.full
 def test_what_is_installed_is_what_was_published(collections: Path) -> None:
     where = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
     output = said("ansible-galaxy", "collection", "verify", "--offline", "leasehold.vault", environment=where)

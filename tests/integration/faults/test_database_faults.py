@@ -164,6 +164,7 @@ def roots(row: Row) -> Rotations:
     return interrupt(row, ROTATION, alone, lambda: row.run(ok=False))
 
 
+@pytest.mark.full
 def test_a_cut_rotation_is_told_in_one_sentence(roots: Rotations) -> None:
     beginnings = (
         "It is unknown whether the bootstrap password of ",
@@ -176,6 +177,7 @@ def test_a_cut_rotation_is_told_in_one_sentence(roots: Rotations) -> None:
         assert "\n" not in told.get("msg", "")
 
 
+@pytest.mark.full
 def test_openbao_loses_the_password_between_the_commit_and_its_answer_and_nowhere_else(roots: Rotations) -> None:
     """What it wrote down about the rotation goes with the request that failed: neither it nor anybody else knows the password."""
     lost = {name for name in roots.cut if roots.told[name].get("lost")}
@@ -188,6 +190,7 @@ def next_run(roots: Rotations) -> Run:
     return roots.row.run(dba=True)
 
 
+@pytest.mark.full
 def test_the_next_run_rotates_what_was_not_and_replaces_what_was_lost(roots: Rotations, next_run: Run) -> None:
     row = roots.row
     replaced = [task for task in next_run.changed if task.startswith("Give it to the admin role")]
@@ -217,6 +220,7 @@ def rotate_static(row: Row, *names: str) -> str:
     return tasks({"name": "rotate", "leasehold.vault.database_static_role_rotation": task, "loop": list(names)})
 
 
+@pytest.mark.full
 def test_a_static_role_cut_off_anywhere_is_told_and_rotates_again(statics: Rotations) -> None:
     row = statics.row
     failed = [name for name in statics.cut if "static_role" not in statics.told[name]]
@@ -291,10 +295,10 @@ def said_in_one_sentence(run: Run) -> str:
     ("operation", "beginning"),
     [
         ("issue", "Could not read trouble/creds/app: Vault at "),
-        ("renew", "Could not write sys/leases/renew: Vault at "),
+        pytest.param("renew", "Could not write sys/leases/renew: Vault at ", marks=pytest.mark.full),
         ("revoke", "1 of 1 lease(s) could not be revoked and are still there, with their users. "),
-        ("rotate root", "Could not write trouble/rotate-root/db: Vault at "),
-        ("rotate", "Could not write trouble/rotate-role/fixed: Vault at "),
+        pytest.param("rotate root", "Could not write trouble/rotate-root/db: Vault at ", marks=pytest.mark.full),
+        pytest.param("rotate", "Could not write trouble/rotate-role/fixed: Vault at ", marks=pytest.mark.full),
     ],
 )
 def test_postgresql_that_dies_in_the_middle_is_told_and_the_next_run_does_it(
@@ -328,6 +332,7 @@ def test_too_many_connections_are_told_and_the_next_run_does_it(trouble: Trouble
     assert trouble.works()
 
 
+@pytest.mark.full
 def test_a_slow_line_is_slow_and_nothing_else(trouble: Trouble, play: Play) -> None:
     text = trouble.task("revoke")
     trouble.link.delay = 0.2
@@ -364,6 +369,7 @@ class SmallDisk(PostgreSQL):
         return [*namespace, "/bin/sh", "-c", script, "sh", self.disk, self.data_directory, self.bindir / "postgres"]
 
 
+@pytest.mark.full
 def test_a_full_disk_is_told_and_the_next_run_does_it_when_there_is_space(bao: servers.OpenBao, play: Play) -> None:
     with SmallDisk(settings={"max_wal_size": "64MB"}) as server:
         ground = Ground(bao, server, "full")

@@ -155,7 +155,7 @@ def frozen(leader: servers.OpenBao) -> None:
 EVENTS = [killed, sealed, stepped_down, frozen]
 
 
-@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("event", [killed, *(pytest.param(event, marks=pytest.mark.full) for event in EVENTS[1:])])
 def test_runs_go_on_when_the_leader_is(
     event: Callable[[servers.OpenBao], None], engine: Ground, cluster: Cluster, play: Play
 ) -> None:
@@ -249,6 +249,7 @@ def test_a_task_sees_what_the_task_before_it_wrote_through_a_standby(
     assert [item["result"]["changed"] for item in run.of("write and look")][:20] == [True, False] * 10
 
 
+@pytest.mark.full
 def test_a_role_that_was_made_through_one_standby_issues_through_the_other_at_once(
     engine: Ground, cluster: Cluster
 ) -> None:
@@ -274,6 +275,7 @@ def refusal(play: Play, text: str, node: servers.OpenBao, task: str = "sync") ->
     return str(said)
 
 
+@pytest.mark.full
 def test_what_the_cluster_lacks_is_said_in_one_sentence_and_made_good_later(
     engine: Ground, cluster: Cluster, play: Play
 ) -> None:

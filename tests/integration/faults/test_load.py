@@ -27,6 +27,8 @@ if t.TYPE_CHECKING:
 
     from ..conftest import Ground, Play, Values
 
+pytestmark = pytest.mark.full
+
 FULL = os.environ.get("LEASEHOLD_LOAD") == "full"
 LEASES = 500 if FULL else 60
 HOSTS, FORKS = (200, 50) if FULL else (40, 20)

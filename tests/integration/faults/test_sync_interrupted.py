@@ -77,7 +77,7 @@ def kill_after(play: Play, text: str, gate: Gate, writes: int) -> None:
     gate.open()
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", [*POINTS[:2], *(pytest.param(point, marks=pytest.mark.full) for point in POINTS[2:])])
 def test_what_was_killed_at_any_point_is_finished_by_the_next_run(
     engine: Ground, play: Play, gate: Gate, point: int
 ) -> None:
@@ -88,6 +88,7 @@ def test_what_was_killed_at_any_point_is_finished_by_the_next_run(
     assert play(synchronisation(engine, 3600)).changes == 0
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("point", [1, len(SURPLUS) // 2, len(SURPLUS) + len(NAMES) // 2])
 def test_a_killed_change_and_removal_are_finished_too(engine: Ground, play: Play, gate: Gate, point: int) -> None:
     play(synchronisation(engine, 3600))
@@ -108,6 +109,7 @@ def test_two_controllers_at_once_end_in_the_declared_state(engine: Ground, play:
     assert play(synchronisation(engine, 3600)).changes == 0
 
 
+@pytest.mark.full
 def test_two_controllers_that_disagree_are_both_told_the_truth(engine: Ground, play: Play) -> None:
     """A write that somebody else overwrote before it was read back is an error, and never reported as done."""
     both = {ttl: play.start(synchronisation(engine, ttl)) for ttl in (3600, 7200)}

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from ansible_test._internal.python_requirements import get_venv_packages
 
 CACHE = Path.home() / ".ansible" / "test" / "cache"
-REQUIREMENTS = Path(__file__).parents[1] / "requirements" / "ansible-test.txt"
+REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "ansible-test.txt"
 
 SCRIPT = """\
 import runpy, sys

@@ -38,7 +38,7 @@ def run(core: str, python: str) -> bool:
     found = programs(core, python)
     environment = os.environ | {"PATH": f"{found}:{os.environ['PATH']}", "VIRTUAL_ENV": str(found.parent)}
     for command in (
-        ["python", "tests/get_pip.py"],
+        ["python", "tests/tools/get_pip.py"],
         ["ansible-test", "sanity", "--local", "--python", python, "--color", "no"],
     ):
         done = subprocess.run(
