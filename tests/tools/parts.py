@@ -52,7 +52,7 @@ class Command:
         return " ".join([*self.words, *(on if len(on) <= FEW else [f"({len(on)} files)"])])
 
     def called(self) -> str:
-        return self.name or self.words[0]
+        return self.name or Path(self.words[0]).name
 
     def narrowed(self, files: Sequence[str]) -> Command | None:
         """The same for these files only, or as it is if it has to see everything; None, if it checks none of them."""
@@ -192,7 +192,7 @@ PARTS = [
     Part(
         "oldest",
         "the oldest of all supported versions: units, and the first runs of site",
-        [Command([sys.executable, f"{TOOLS}/matrix.py", "--oldest"], shown=True)],
+        [Command([sys.executable, f"{TOOLS}/matrix.py", "--oldest"], name="oldest", shown=True)],
         f"{TOOLS}/matrix.py",
     ),
     Part(
@@ -203,7 +203,7 @@ PARTS = [
     Part(
         "site",
         "the documentation site, with every link in it",
-        [Command([sys.executable, "docs/site/build.py", str(CACHE / "site")])],
+        [Command([sys.executable, "docs/site/build.py", str(CACHE / "site")], name="site")],
         "docs/site",
     ),
     Part("changelog", "the changelog and its fragments", [Command(["antsibull-changelog", "lint"])], "changelogs"),
@@ -229,21 +229,21 @@ PARTS = [
     Part(
         "corners",
         "the oldest and the newest of all versions",
-        [Command([sys.executable, f"{TOOLS}/matrix.py", "--corners"], shown=True, cores=CPUS)],
+        [Command([sys.executable, f"{TOOLS}/matrix.py", "--corners"], name="corners", shown=True, cores=CPUS)],
         f"{TOOLS}/matrix.py",
         default=[],
     ),
     Part(
         "sanity-all",
         "ansible-test sanity of every supported ansible-core",
-        [Command([sys.executable, f"{TOOLS}/sanity.py"])],
+        [Command([sys.executable, f"{TOOLS}/sanity.py"], name="sanity-all")],
         f"{TOOLS}/sanity.py",
         on_request=True,
     ),
     Part(
         "matrix",
         "every supported version of ansible-core, Python, PostgreSQL, OpenBao",
-        [Command([sys.executable, f"{TOOLS}/matrix.py"], shown=True, cores=CPUS)],
+        [Command([sys.executable, f"{TOOLS}/matrix.py"], name="matrix", shown=True, cores=CPUS)],
         f"{TOOLS}/matrix.py",
         on_request=True,
     ),

@@ -155,6 +155,7 @@ class Run:
         self.missing: list[str] = []
         self._free = 1 if verbose else CPUS
         self._in_use: set[str] = set()
+        self._error: BaseException | None = None
         self._changed = threading.Condition()
 
     def _job(self, part: Part, command: Command) -> Job:
@@ -169,7 +170,7 @@ class Run:
         threads: list[threading.Thread] = []
         shown = 0.0
         try:
-            while waiting or any(thread.is_alive() for thread in threads):
+            while waiting or self._error or any(thread.is_alive() for thread in threads):
                 with self._changed:
                     for chain in list(waiting):
                         cores = min(max(job.command.cores for job in chain), self._free if self.verbose else CPUS)
@@ -181,6 +182,8 @@ class Run:
                             threads.append(threading.Thread(target=self._follow, args=(chain, cores), daemon=True))
                             threads[-1].start()
                     self._changed.wait(PAUSE)
+                if self._error:
+                    raise self._error
                 shown = self._show(shown)
         except BaseException:
             self._status("")
@@ -207,6 +210,8 @@ class Run:
                     print(f"+ {job.command}", flush=True)
                 job.run(self.environment, self.verbose)
                 self._tell(job)
+        except BaseException as error:  # of the runner itself: told by the main thread, which ends everything
+            self._error = error
         finally:
             with self._changed:
                 self._free += cores

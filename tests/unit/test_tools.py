@@ -67,6 +67,7 @@ def test_every_command_can_be_told_from_the_others_of_its_part():
     for part in parts.PARTS:
         called = [command.called() for command in part.commands]
         assert len(called) == len(set(called))
+        assert not any("/" in name for name in called)
 
 
 def test_unknown_part_is_refused_by_name():
