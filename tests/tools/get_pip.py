@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import typing as t
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,7 +30,8 @@ runpy.run_module("pip", run_name="__main__")
 
 
 def main() -> None:
-    version = get_venv_packages(SimpleNamespace(version=f"{sys.version_info.major}.{sys.version_info.minor}"))["pip"]
+    python: t.Any = SimpleNamespace(version=f"{sys.version_info.major}.{sys.version_info.minor}")
+    version = get_venv_packages(python)["pip"]
     wheel = CACHE / f"pip-{version}-py3-none-any.whl"
     for wanted in (["--require-hashes", "--requirement", str(REQUIREMENTS)], [f"pip=={version}"]):
         if not wheel.exists():
