@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 BROKEN = ["SELECT no_such_function()"]
 
 
-@pytest.fixture(scope="module", params=["postgres", "postgres15"])
+@pytest.fixture(scope="module", params=["postgres", pytest.param("postgres15", marks=pytest.mark.full)])
 def engine(ground: Callable[[servers.PostgreSQL, str], Ground], request: pytest.FixtureRequest) -> Ground:
     made = ground(request.getfixturevalue(request.param), f"orphans{request.param[8:]}")
     made.role("first", revocation_statements=BROKEN)

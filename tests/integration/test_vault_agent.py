@@ -253,6 +253,7 @@ def test_the_playbook_writes_what_it_says_and_finds_nothing_to_do_again(host: Ho
     assert host.run(check=True).changed == host.run().changed != []
 
 
+@pytest.mark.full
 def test_the_file_always_holds_a_working_credential_and_nothing_is_left(host: Host) -> None:
     """The lease is renewed once, the next time only to the hard limit of 20 s; before that there is a new user."""
     role = host.ground.role("fast", ttl=10, max_ttl=20)

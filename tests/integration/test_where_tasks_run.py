@@ -105,6 +105,7 @@ def test_both_ways_give_the_same_answers_and_hide_the_same_secrets(place: Ground
         assert "sesame-0pen" not in run.output
 
 
+@pytest.mark.full
 def test_a_task_runs_as_a_module_when_anything_about_it_is_unusual(place: Ground, play: Play) -> None:
     """A module's process shows in verbose output; the worker's own work does not."""
 
