@@ -147,6 +147,8 @@ class Server:
     """The signal for a stop in good order."""
     hard: t.ClassVar[signal.Signals]
     """The signal for a stop as if the power had gone."""
+    waits_for_removal = True
+    """Whether `stop()` returns only when the directory is gone: that of a server with hundreds of databases takes its time."""
 
     def __init__(self) -> None:
         self._directory: Path | None = None
@@ -234,6 +236,9 @@ class Server:
     def stop(self) -> None:
         """End the process and remove everything it had."""
         self._end(self.gentle)
+        if self._watchdog is not None and not self.waits_for_removal:
+            t.cast("t.IO[bytes]", self._watchdog.stdin).close()  # as if the owner had died: it removes the directory by itself
+            self._watchdog = self._directory = None
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None

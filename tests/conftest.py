@@ -147,6 +147,7 @@ def bao() -> Iterator[servers.OpenBao]:
 def postgres() -> Iterator[servers.PostgreSQL]:
     """PostgreSQL 18, or what the matrix wants."""
     with servers.PostgreSQL(major=int(os.environ.get("LEASEHOLD_POSTGRESQL", "18"))) as server:
+        server.waits_for_removal = False
         yield server
 
 
@@ -154,4 +155,5 @@ def postgres() -> Iterator[servers.PostgreSQL]:
 def postgres15() -> Iterator[servers.PostgreSQL]:
     """PostgreSQL 15: the last major in which CREATEROLE alone may change any user."""
     with servers.PostgreSQL(major=15) as server:
+        server.waits_for_removal = False
         yield server
