@@ -4,14 +4,14 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""Audit devices: where Vault writes down what it was asked and what it answered."""
+"""Audit devices: where Vault writes down what it was asked and what it answered, and the hashes with which it does."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import flag, mount_path, text
-from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task, manner_of, told
+from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task, act, manner_of, told
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     Field,
     Resource,
@@ -55,3 +55,18 @@ def _keep(session: Session, wanted: Values, check_mode: bool) -> Values:
 
 def audit_device() -> Task:
     return Task({**AUDIT_DEVICE.argument_spec(), "state": STATE["state"]}, _keep)
+
+
+def _hashes(session: Session, wanted: Values, check_mode: bool) -> Values:
+    path = f"sys/audit-hash/{DEVICE.said_in(wanted)}"
+    session.client.mask(*wanted["inputs"])
+    answers = (session.client.ask("put", path, {"input": value}) for value in wanted["inputs"])
+    return {"changed": False, "hashes": [answer["data"]["hash"] for answer in answers]}
+
+
+DEVICE = Field("device", same=mount_path, spec={"required": True})
+INPUTS = Field("inputs", type="list", spec={"elements": "str", "required": True, "no_log": True})
+
+
+def audit_hash() -> Task:
+    return act((DEVICE, INPUTS), _hashes)

@@ -269,8 +269,11 @@ def test_grafana_is_told_where_the_dashboard_is(play: Play) -> None:
 # -- audit ------------------------------------------------------------------------------------------------------------------
 
 
-def asked(play: Play, log: Path | str, **question: str) -> tuple[list[Values], str]:
+def asked(
+    play: Play, log: Path | str, settings: Values | None = None, **question: str
+) -> tuple[list[Values], str]:
     variables = {f"leasehold_audit_{name}": value for name, value in {"log": str(log), **question}.items()}
+    variables |= settings or {}
     run = play("leasehold.vault.audit", *extra(**variables))
     assert run.changes == 0
     return run.result("Answer")["ansible_facts"]["lease_monitoring_held"], " ".join(
@@ -300,12 +303,25 @@ def test_which_application_held_which_user(engine: Ground, play: Play, bao: serv
     )
     bao.request("GET", f"{engine.mount}/static-creds/beating", token=token)
     bao.request("PUT", f"sys/leases/revoke-prefix/{engine.mount}/creds/nothing")
+    by_itself = engine.issue("app")
+    bao.request("PUT", "sys/leases/renew", {"lease_id": by_itself["lease_id"]})
+    bao.request("PUT", "sys/leases/revoke", {"lease_id": by_itself["lease_id"]})
     time.sleep(1.1)
 
     # Hashed, as it is by default: found by what the name itself tells.
     held, missing = asked(play, bao.audit_path, user=user)
     assert [(one["application"], one["lease_id"]) for one in held] == [("shop", answer["lease_id"])]
     assert "user names as hashes only" in missing
+    # A lease that was revoked is in the log as a hash only, for which Vault is asked.
+    (ended,), missing = asked(play, bao.audit_path, user=by_itself["username"])
+    assert ended["renewed"]
+    assert ended["ended"]
+    assert "hash only" not in missing
+    away = {"leasehold_url": "http://127.0.0.1:9", "leasehold_retries": 0}
+    held, missing = asked(play, bao.audit_path, role="app", settings=away)
+    assert [one["ended"] for one in held if one["lease_id"] == by_itself["lease_id"]] == [None]
+    assert "name their lease as a hash only" in missing
+    assert "could not be reached" in missing
     hashed = bao.request("POST", "sys/audit-hash/main", {"input": user})["data"]["hash"]
     assert asked(play, bao.audit_path, user=hashed)[0] == held
     held, missing = asked(play, bao.audit_path, at=then, application="shop")

@@ -9,6 +9,7 @@ It has the habits of the real one that matter here: what a write replaces, what 
 from __future__ import annotations
 
 import copy
+import hmac
 import itertools
 import json
 import re
@@ -57,7 +58,7 @@ class RefusalError(Exception):
 
 
 def is_harmless(path: str) -> bool:
-    return path.endswith("/secret-id-accessor/lookup")
+    return path.endswith("/secret-id-accessor/lookup") or path.startswith("sys/audit-hash/")
 
 
 class FakeAccess:
@@ -86,6 +87,11 @@ class FakeAccess:
             return self._policy(method, path[len("sys/policies/acl") :].strip("/").lower(), body)
         if path.startswith("sys/policies/password"):
             return self._password_policy(method, path[len("sys/policies/password") :].strip("/"), body)
+        if path.startswith("sys/audit-hash/"):
+            if path[len("sys/audit-hash/") :] != "main":
+                raise RefusalError(400, "unknown audit backend")
+            digest = hmac.digest(b"a salt of its own", body["input"].encode(), "sha256").hex()
+            return 200, {"data": {"hash": f"hmac-sha256:{digest}"}}
         if path.startswith("sys/audit"):
             return self._device(method, path[len("sys/audit") :].strip("/"), body)
         if path.startswith("sys/auth"):

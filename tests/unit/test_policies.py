@@ -55,6 +55,10 @@ def audit_device(do, world):
         world.client.delete("sys/audit/second")
 
 
+def audit_hash(do, world):
+    do(device="main", inputs=["v-approle-app"])
+
+
 def auth_mount(do, world):
     do(type="kubernetes", **cluster(world))
     do(type="kubernetes", **cluster(world), description="Changed")
