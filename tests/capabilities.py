@@ -92,6 +92,15 @@ def _refuses(**options: t.Any) -> Callable[[OpenBao], bool]:
     return has
 
 
+def _rolls_back(server: OpenBao) -> bool:
+    """HashiCorp Vault's plugins for databases write a root rotation down before it; OpenBao's have lost that."""
+    server.request("POST", f"sys/mounts/{PROBE}", {"type": "database"})
+    try:
+        return "+builtin.vault" in _asked(server, "GET", f"sys/internal/ui/mounts/{PROBE}")[1]
+    finally:
+        server.request("DELETE", f"sys/mounts/{PROBE}")
+
+
 def _has_path(method: str, path: str, body: t.Any = None) -> Callable[[OpenBao], bool]:
     def has(server: OpenBao) -> bool:
         status, text = _asked(server, method, path, body)
@@ -105,6 +114,8 @@ CAPABILITIES = {
     "audit_over_api": Capability("audit devices are made over the API", _audit_over_api),
     "audit_in_files": Capability("audit devices are made in the server's files", lambda server: not _audit_over_api(server)),
     "sys_tune": Capability("the mount sys/ can be tuned", _has_path("POST", "sys/mounts/sys/tune", {})),
+    "root_rollback": Capability("a root rotation that was cut off is rolled back", _rolls_back),
+    "root_lost": Capability("a root rotation that was cut off loses the password", lambda server: not _rolls_back(server)),
     "ldap": Capability("logins by LDAP are built in", _has_path("GET", "sys/plugins/catalog/auth/ldap")),
     "rotation_schedule": Capability(
         "a static role has a schedule", _database_help_names("static-roles/probe", "rotation_schedule")

@@ -11,7 +11,8 @@ password does: Vault makes it only if the database lets it in.  That probe needs
 removed in every case; what a killed run leaves is removed by the next.
 
 A rotation that is cut off between the database's commit and its answer leaves a password that nobody knows: OpenBao forgets the new one
-with the failed request.  That is found out, at once or by the next run, and told as what it is (``lost``).
+with the failed request.  HashiCorp Vault has written it down before, and sets the old one again within two minutes (``rollback_pending``);
+the bootstrap password may work again then, so nothing is said of it until it was asked again.  Both are found out, at once or by the next run.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import Mou
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, password
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ROTATED_AT
-from ansible_collections.leasehold.vault.plugins.module_utils._times import said_at
+from ansible_collections.leasehold.vault.plugins.module_utils._times import said_at, time_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
@@ -31,6 +32,7 @@ if t.TYPE_CHECKING:
 BEGUN = "begun "  # before the time: a rotation that may not have come to its end
 PASSWORD = password("password")
 AGAIN = "run this again when it can be tried"
+PENDING = 300  # seconds after its begin in which a rotation that was cut off may be rolled back; 30 to 60 were seen
 PROBE = "leasehold-probe-"  # a policy may allow the probe alone: <mount>/config/leasehold-probe-*
 
 
@@ -58,7 +60,7 @@ def rotate_root(session: Session, wanted: Values, check_mode: bool) -> Values:
             raise Refused(
                 f"There is no connection {path} at {client.url}, so there is nothing to rotate. Make it first."
             )
-        return _rotate_once(client, wanted, held) if once else _rotate_always(client, wanted)
+        return _rotate_once(client, wanted, held) if once else _rotate_always(client, wanted, noted)
 
     return carry_out(change, foreseen, check_mode)
 
@@ -69,12 +71,12 @@ def _rotate_once(client: Client, wanted: Values, held: Values) -> Values:
     # Vault may hold another password than the one that was just accepted: it gets this one, and can rotate it.
     known = {} if wanted.get("username") else {"password": wanted["password"]}
     try:
-        result = _rotate(client, wanted, known)
+        result = _rotate(client, wanted, _noted(held), known)
     except VaultError as error:
         # No answer is no news, nor is an error: only the database knows whether the password was changed.
         if _accepts_bootstrap_password(client, wanted, held, AGAIN):
             raise Problem(f"Nothing was rotated, and the bootstrap password still works. {error}") from None
-        result = {"changed": True, "rotated": True, "warnings": _note(client, wanted)}
+        result = {"changed": True, "rotated": True, "warnings": _note(client, wanted, begun=_begun(client))}
         if not error.unanswered:
             result["warnings"].append(f"The root password is rotated, although Vault said: {error}")
     if _accepts_bootstrap_password(client, wanted, held, AGAIN):
@@ -87,7 +89,7 @@ def _rotate_once(client: Client, wanted: Values, held: Values) -> Values:
 
 def _found_rotated(client: Client, wanted: Values, noted: str) -> Values:
     if noted.startswith(BEGUN):  # by a run of ours that was killed before it could note the end
-        return {"changed": True, "rotated": False, "warnings": _note(client, wanted)}
+        return {"changed": True, "rotated": False, "warnings": _note(client, wanted, begun=noted)}
     if noted:
         return {"changed": False, "rotated": False}
     return {
@@ -100,16 +102,16 @@ def _found_rotated(client: Client, wanted: Values, noted: str) -> Values:
     }
 
 
-def _rotate_always(client: Client, wanted: Values) -> Values:
+def _rotate_always(client: Client, wanted: Values, noted: str) -> Values:
     try:
-        return _rotate(client, wanted)
+        return _rotate(client, wanted, noted)
     except VaultError:
-        _note(client, wanted, BEGUN)  # fails if it is lost
+        _note(client, wanted, BEGUN, begun=_begun(client))  # fails if it is lost
         raise
 
 
-def _rotate(client: Client, wanted: Values, known: Values | None = None) -> Values:
-    warnings = _note(client, wanted, BEGUN, known)
+def _rotate(client: Client, wanted: Values, noted: str, known: Values | None = None) -> Values:
+    warnings = _note(client, wanted, BEGUN, known, noted)
     client.ask("put", f"{MOUNT.said_in(wanted)}/rotate-root/{wanted['name']}", kind="rotate")
     return {"changed": True, "rotated": True, "warnings": warnings or _note(client, wanted)}
 
@@ -146,20 +148,54 @@ def _noted(held: Values | None) -> str:
     return str((held or {}).get("connection_details", {}).get(ROTATED_AT) or "")
 
 
-def _note(client: Client, wanted: Values, prefix: str = "", known: Values | None = None) -> list[str]:
-    """Leave the time beside the connection: Vault keeps no record, and check mode may not probe.  Vault logs in when it is told."""
+def _begun(client: Client) -> str:
+    return f"{BEGUN}{said_at(client.now())}"
+
+
+def _note(client: Client, wanted: Values, prefix: str = "", known: Values | None = None, begun: str = "") -> list[str]:
+    """Leave the time beside the connection: Vault keeps no record, and check mode may not probe.  Vault logs in when it is told.
+
+    ``begun`` is the note of the rotation that may have been cut off, if there was one.
+    """
     path = CONNECTION.at(wanted)
     try:
         client.write(path, {ROTATED_AT: f"{prefix}{said_at(client.now())}", **(known or {}), "verify_connection": True})
     except Problem as problem:
         if isinstance(problem, VaultError) and problem.wrong_password and not known:
-            raise Problem(
-                f"The database refuses the password that Vault holds for {path}: a rotation was cut off before its answer came, or somebody "
-                "else changed it, so nobody knows it. As the DBA, give the PostgreSQL user a new password, and run this again with it in "
-                f"password; leasehold.vault.vault and leasehold.vault.site do both when they know the DBA's password. {problem}",
-                lost=True,
-            ) from None
+            raise _lost(client, wanted, begun, problem) from None
         return [
             f"That the root password is rotated could not be noted in the connection, so check mode will not know. {problem}"
         ]
     return []
+
+
+def _lost(client: Client, wanted: Values, begun: str, problem: Problem) -> Problem:
+    refuses = f"The database refuses the password that Vault holds for {CONNECTION.at(wanted)}: a rotation was cut off before its answer came"
+    if begun.startswith(BEGUN) and _seconds_since(client, begun) < PENDING and _rolls_back(client, wanted):
+        return Problem(
+            f"{refuses}. Vault rolls such a rotation back by itself, within two minutes, and the password that worked before it works again "
+            f"then: run this again in two minutes. {problem}",
+            lost=True,
+            rollback_pending=True,
+        )
+    return Problem(
+        f"{refuses}, or somebody else changed it, so nobody knows it. As the DBA, give the PostgreSQL user a new password, and run this again "
+        f"with it in password; leasehold.vault.vault and leasehold.vault.site do both when they know the DBA's password. {problem}",
+        lost=True,
+    )
+
+
+def _seconds_since(client: Client, begun: str) -> float:
+    try:
+        return (client.now() - time_of(begun[len(BEGUN) :])).total_seconds()
+    except ValueError:
+        return float("inf")
+
+
+def _rolls_back(client: Client, wanted: Values) -> bool:
+    """Whether the server may set the old password again; OpenBao does not, and says who it is."""
+    try:
+        mount = client.read(f"sys/internal/ui/mounts/{MOUNT.said_in(wanted)}") or {}
+    except Problem:
+        return True
+    return "+builtin.bao" not in mount.get("running_plugin_version", "")

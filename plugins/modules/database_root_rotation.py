@@ -20,6 +20,8 @@ description:
     the next run, and the task fails with RV(ignore:lost) set. Once the DBA has given the PostgreSQL user a new password, a run with that one in
     O(password) hands it to Vault and rotates it away; the role C(leasehold.vault.database_secrets) does both by itself when it knows the DBA's
     password.
+  - HashiCorp Vault rolls such a rotation back by itself within two minutes. While that is to be expected, RV(ignore:rollback_pending) is set as
+    well, and a run after it rotates, without the DBA; the role C(leasehold.vault.database_secrets) waits for it.
   - Afterwards it makes sure that the bootstrap password is refused, and notes the time in the connection, so that check mode can tell.
   - 'Rights: C(read) and C(update) on C(<mount>/config/<name>), C(update) on C(<mount>/rotate-root/<name>), and C(create), C(update) and
     C(delete) on C(<mount>/config/leasehold-probe-*).'

@@ -269,9 +269,7 @@ def test_grafana_is_told_where_the_dashboard_is(play: Play) -> None:
 # -- audit ------------------------------------------------------------------------------------------------------------------
 
 
-def asked(
-    play: Play, log: Path | str, settings: Values | None = None, **question: str
-) -> tuple[list[Values], str]:
+def asked(play: Play, log: Path | str, settings: Values | None = None, **question: str) -> tuple[list[Values], str]:
     variables = {f"leasehold_audit_{name}": value for name, value in {"log": str(log), **question}.items()}
     variables |= settings or {}
     run = play("leasehold.vault.audit", *extra(**variables))

@@ -119,11 +119,15 @@ class Log:
         except (EOFError, zlib.error):
             self.missing.append(f"{name} is cut off: what its end says is missing here.")
         if lines and not read:
-            sys.exit(f"{Path(name).resolve()}: none of its {lines} line(s) is an entry of an audit log (JSON, with a time and a type).")
+            sys.exit(
+                f"{Path(name).resolve()}: none of its {lines} line(s) is an entry of an audit log (JSON, with a time and a type)."
+            )
         if end := entry_of(last):
             self._saw(end[1])
         if unread:
-            self.missing.append(f"{unread} of {lines} line(s) of {name} could not be read (cut off, or no entries): what they say is missing here.")
+            self.missing.append(
+                f"{unread} of {lines} line(s) of {name} could not be read (cut off, or no entries): what they say is missing here."
+            )
 
     def _saw(self, when):
         self.first = when if self.first is None else min(self.first, when)
@@ -139,7 +143,11 @@ class Log:
         given = request.get("data") or {}
         lease = (response.get("secret") or {}).get("lease_id")
         about = LEASES.match(path)
-        if CREDENTIALS.search(path) and request.get("operation") == "read" and request.get("mount_type", "database") == "database":
+        if (
+            CREDENTIALS.search(path)
+            and request.get("operation") == "read"
+            and request.get("mount_type", "database") == "database"
+        ):
             self._issued(when, auth, request, response, lease)
         elif about and about[1] in ("revoke-prefix", "revoke-force"):
             prefix = (about[2] or "").rstrip("/") + "/"
@@ -169,7 +177,7 @@ class Log:
         one = {
             "application": application(auth), "login": auth.get("display_name") or "", "entity": auth.get("entity_id") or "",
             "from": request.get("remote_address") or "", "role": role, "kind": "static" if mount.endswith("static-") else "dynamic",
-            "mount": request.get("mount_point", "").rstrip("/"), "user": (response.get("data") or {}).get("username", "?"),
+            "mount": (request.get("mount_point") or re.sub("static-$", "", mount)).rstrip("/"), "user": (response.get("data") or {}).get("username", "?"),
             "lease_id": lease or "", "issued": when, "renewed": None, "ended": None,
         }  # fmt: skip
         self.held.append(one)
@@ -203,7 +211,11 @@ def was_held(one, at, longest):
 def answer(log, options):
     missing = list(log.missing)
     if log.first is None:
-        return {"held": [], "missing": [*missing, "There is no answer of a server in {}.".format(", ".join(options.log))], "ask": []}
+        return {
+            "held": [],
+            "missing": [*missing, "There is no answer of a server in {}.".format(", ".join(options.log))],
+            "ask": [],
+        }
     at = None
     if options.at:
         day = written(log.last)[:11] if re.fullmatch(r"\d\d:\d\d(:\d\d)?Z?", options.at) else ""
@@ -212,7 +224,9 @@ def answer(log, options):
         except ValueError:
             sys.exit(f"{options.at!r} is no moment: write 14:05, or 2026-03-01T14:05:00Z, in UTC.")
         if not log.first <= at <= log.last:
-            missing.append(f"The log goes from {written(log.first)} to {written(log.last)} and cannot tell all about {written(at)}.")
+            missing.append(
+                f"The log goes from {written(log.first)} to {written(log.last)} and cannot tell all about {written(at)}."
+            )
     users = [user for user in (options.user, options.user_hash) if user]
     chosen = [
         one for one in log.held
@@ -235,7 +249,9 @@ def answer(log, options):
     since = min((one["issued"] for one in open_ends), default=float("inf"))
     hashed = [[lease, what, written(when)] for lease, what, when in log.hashed if when >= since]
     return {
-        "held": [{**one, **{time: written(one[time]) if one[time] is not None else None for time in times}} for one in chosen],
+        "held": [
+            {**one, **{time: written(one[time]) if one[time] is not None else None for time in times}} for one in chosen
+        ],
         "missing": missing,
         "at": None if at is None else written(at),
         "hashed": hashed,
@@ -258,7 +274,10 @@ def finish(told):
         ends = sum(what == "ended" for _lease, what, _when in answer["hashed"])
         missing.append(
             f"{ends} revocation(s) name their lease as a hash only: a lease without an end may have ended earlier than it could have at most. "
-            + (told.get("problem") or f"Vault is asked for the hashes of {MOST_HASHES} leases at the most: ask about fewer.")
+            + (
+                told.get("problem")
+                or f"Vault is asked for the hashes of {MOST_HASHES} leases at the most: ask about fewer."
+            )
         )
     return {"held": held, "missing": missing}
 

@@ -25,6 +25,7 @@ class Client:
     """Answers probes in the order given: True and False are the database's word, anything else is raised."""
 
     url = "https://vault"
+    plugin = "v2.7.2+builtin.bao"
 
     def now(self):
         return datetime.datetime.now(datetime.timezone.utc)
@@ -34,6 +35,8 @@ class Client:
         self.locked_out = locked_out  # Vault, until it is given a password
 
     def read(self, path):
+        if path.startswith("sys/internal/ui/mounts/"):
+            return {"running_plugin_version": self.plugin}
         return self.held
 
     def write(self, path, body):
@@ -164,6 +167,40 @@ def test_a_run_that_was_killed_when_the_password_got_lost_is_told_by_the_next():
     with pytest.raises(Problem, match=r"^The database refuses the password that Vault holds") as caught:
         rotate(Client(False, held=held, locked_out=True))
     assert caught.value.result == {"lost": True}
+
+
+@pytest.mark.parametrize("plugin", ["v1.20.0+builtin.vault", "v1.13.0+builtin.vault", ""])
+@pytest.mark.parametrize("how", ["once", "always"])
+def test_rotation_cut_off_on_server_that_rolls_back_says_to_run_again(how, plugin):
+    client = Client(True, False)
+    client.plugin = plugin
+
+    def cut_off(*_what, **_more):
+        client.locked_out = True
+        raise VaultError("no", 500, "conn closed")
+
+    client.ask = cut_off
+    with pytest.raises(
+        Problem, match=r"rolls such a rotation back by itself.* run this again in two minutes"
+    ) as caught:
+        rotate(client, rotate=how)
+    assert "nobody knows" not in str(caught.value)
+    assert caught.value.result == {"lost": True, "rollback_pending": True}
+
+
+@pytest.mark.parametrize(("age", "pending"), [(30, True), (3600, False)])
+@pytest.mark.parametrize("how", ["once", "always"])
+def test_next_run_waits_for_rollback_only_shortly_after_rotation_began(how, age, pending):
+    begun = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=age)
+    noted = f"begun {begun.isoformat(timespec='seconds')}"
+    held = {**HELD, "connection_details": {**HELD["connection_details"], _rotation.ROTATED_AT: noted}}
+    client = Client(False, held=held, locked_out=True)
+    client.plugin = "v1.20.0+builtin.vault"
+    with pytest.raises(Problem) as caught:
+        rotate(client, rotate=how)
+    assert caught.value.result == {"lost": True, **({"rollback_pending": True} if pending else {})}
+    assert ("As the DBA" in str(caught.value)) is not pending
+    assert client.rotations == []
 
 
 def test_vault_is_given_the_password_that_opens_the_database_before_it_rotates_it():
