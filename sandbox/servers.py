@@ -237,7 +237,9 @@ class Server:
         """End the process and remove everything it had."""
         self._end(self.gentle)
         if self._watchdog is not None and not self.waits_for_removal:
-            t.cast("t.IO[bytes]", self._watchdog.stdin).close()  # as if the owner had died: it removes the directory by itself
+            t.cast(
+                "t.IO[bytes]", self._watchdog.stdin
+            ).close()  # as if the owner had died: it removes the directory by itself
             self._watchdog = self._directory = None
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)

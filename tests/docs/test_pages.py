@@ -200,6 +200,7 @@ def test_the_example_sets_up_a_database_deploys_and_verifies(
     assert changed(run("ansible-playbook by_hand.yml")) == 0
 
 
+@pytest.mark.full
 def test_the_application_can_log_in_and_read_its_credentials_and_its_agent_is_ready(
     run: t.Callable[[str], str], shell: pages.Shell, bao: servers.OpenBao
 ) -> None:

@@ -44,6 +44,8 @@ class Command:
     """Its output is its result, and is printed on success too."""
     cores: int = 1
     """How many cores it keeps busy."""
+    by_file: bool = False
+    """Its result on a file depends on that file alone: what passed is not looked at again before it changes."""
     uses: str = ""
     """Something that only one command at a time may use."""
 
@@ -57,7 +59,7 @@ class Command:
     def narrowed(self, files: Sequence[str]) -> Command | None:
         """The same for these files only, or as it is if it has to see everything; None, if it checks none of them."""
         chosen = [file for file in files if any(fnmatch.fnmatch(file, pattern) for pattern in self.about)]
-        return replace(self, on=None if self.on is None else chosen) if chosen else None
+        return replace(self, on=None if self.on is None else chosen, by_file=False) if chosen else None
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,9 @@ def covered(data: str, *arguments: str) -> list[Command]:
     return [Command([*coverage, "erase", file], name=f"erase-{data}"), replace(run, words=watched, name=data)]
 
 
+SANITY = ("ansible-test", "sanity", "--local", "--python", PYTHON, "--color", "no")
+SLOW_SANITY = ("import", "pylint")
+"""Two thirds of the time: `lint` has another linter, and every other test imports what it tests."""
 SHELL = ("demo", "test", ".ci/run", "sandbox/bootstrap.sh", "benchmarks/run")
 TYPED = ("sandbox", "docs/site/build.py", TOOLS, "tests/conftest.py", "migrate")
 YAML = ("*.yml", "*.yaml")
@@ -126,7 +131,7 @@ PARTS = [
         "lint",
         "style, types, Ansible's own rules",
         [
-            Command(["ansible-lint", "--offline", "--profile", "production"], on=[], about=YAML),
+            Command(["ansible-lint", "--offline", "--profile", "production"], on=[], about=YAML, by_file=True),
             Command(["mypy", "--config-file", f"{OURS}/.mypy.ini", f"{OURS}/plugins"], TREE, about=["plugins/*.py"]),
             Command(
                 ["mypy", "--config-file", ".mypy.ini", *TYPED],
@@ -150,7 +155,19 @@ PARTS = [
         [pytest("tests/unit", "-m", "not real", dist="worksteal")],
         "tests/unit",
     ),
-    Part("stories", "the same stories on real servers", [pytest("tests/unit", "-m", "real")], "tests/unit"),
+    Part(
+        "scripts",
+        "`./test` and `./demo` themselves: what they install, choose, keep and say",
+        [alone("tests/scripts")],
+        "tests/scripts",
+    ),
+    Part(
+        "stories",
+        "the same stories on real servers",
+        [pytest("tests/unit", "-m", "real")],
+        "tests/unit",
+        default=[pytest("tests/unit", "-m", f"real and {DEFAULT}")],
+    ),
     Part(
         "integration",
         "playbooks, roles and lookups on real servers",
@@ -178,9 +195,13 @@ PARTS = [
         "ansible-test sanity, nothing ignored",
         [
             Command([sys.executable, f"{TOOLS}/get_pip.py"], name="get_pip"),
-            Command(["ansible-test", "sanity", "--local", "--python", PYTHON, "--color", "no"]),
+            Command(SANITY),
         ],
         needs="plugins",
+        default=[
+            Command([sys.executable, f"{TOOLS}/get_pip.py"], name="get_pip"),
+            Command([*SANITY, *(word for test in SLOW_SANITY for word in ("--skip-test", test))]),
+        ],
     ),
     Part(
         "molecule",

@@ -20,6 +20,7 @@ from collections import Counter
 
 import durations
 import parts
+import unchanged
 from parts import CACHE, CPUS, FEW, ROOT, TREE, Command, Part
 
 if t.TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Job:
         self.title = part.name if command.called() in ("pytest", part.name) else f"{part.name}:{command.called()}"
         self.began = self.seconds = 0.0
         self.passed: bool | None = None
+        self.note = ""
+        """What was left out, because it has passed before."""
         self.total = 0
         self.tests: dict[str, float] = {}
         """Seconds of each test that has run: set-up, the test itself and tear-down."""
@@ -61,11 +64,26 @@ class Job:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, environment: Mapping[str, str], seen: bool) -> None:
-        self._record.unlink(missing_ok=True)
         self.began = time.monotonic()
+        if not self.command.by_file:
+            self._run(environment, seen, self.command.on or ())
+            return
+        checked = unchanged.files(self.command)
+        changed = unchanged.to_check(self.command)
+        if changed == []:
+            self.passed, self.note = True, "no file has changed since it passed"
+            return
+        self._run(environment, seen, self.command.on or () if changed is None else changed)
+        if changed is not None:
+            self.note = f"{len(changed)} of {len(checked)} files, the others have not changed since they passed"
+        if self.passed:
+            unchanged.passed(self.command, checked)
+
+    def _run(self, environment: Mapping[str, str], seen: bool, files: Sequence[str]) -> None:
+        self._record.unlink(missing_ok=True)
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                [*self.command.words, *(self.command.on or ())],
+                [*self.command.words, *files],
                 cwd=self.command.directory,
                 env={
                     **environment,
@@ -227,7 +245,8 @@ class Run:
         result = "passed" if job.passed else "FAILED"
         job.read()
         tests = f", {len(job.tests)} tests" if job.tests else ""
-        lines.append(f"{self._clock()} {job.title}: {result}, {job.seconds:.1f} s{tests}")
+        note = f" ({job.note})" if job.note else ""
+        lines.append(f"{self._clock()} {job.title}: {result}, {job.seconds:.1f} s{tests}{note}")
         self._status("")
         print("\n".join(lines), flush=True)
 
@@ -300,7 +319,7 @@ class Run:
         if os.environ.get("PYTEST_ADDOPTS") or self.environment["LEASEHOLD_SHARD"] or self.verbose:
             return found
         for job in self.all_jobs:
-            if job.passed and job.part.name != "tests" and job.command.on in (None, self._whole(job)):
+            if job.passed and not job.note and job.part.name != "tests" and job.command.on in (None, self._whole(job)):
                 found["commands"][durations.key(job.part, job.command.called())] = job.seconds
                 for name, seconds in job.tests.items():
                     file = f"{job.part.name} {name.partition('::')[0]}"

@@ -18,6 +18,7 @@ import durations
 import parts
 import pytest
 import run
+import unchanged
 import yaml
 
 if t.TYPE_CHECKING:
@@ -50,7 +51,8 @@ def test_default_run_takes_only_tests_without_the_marker_full():
     for part in parts.chosen([]):
         whole = next(known for known in parts.PARTS if known.name == part.name)
         if part.commands != whole.commands:
-            assert all(parts.DEFAULT in command.words for command in part.commands)
+            tests = [command for command in part.commands if "pytest" in command.words]
+            assert all(parts.DEFAULT in command.words[command.words.index("-m", 3) + 1] for command in tests)
 
 
 def test_named_part_is_run_whole():
@@ -152,6 +154,52 @@ def test_commands_that_use_the_same_thing_do_not_run_side_by_side(here):
     command = parts.Command([sys.executable, "-c", script], here, name="script", uses="the place")
     one = run.Run([parts.Part("one", "", [command]), parts.Part("two", "", [command])], verbose=False, shard="")
     assert one.go() == 0
+
+
+# --------------------------------------------------------------------------------------------------- what has passed before
+
+
+@pytest.fixture
+def lint(here, monkeypatch):
+    """Run a linter that notes the files it is given and fails on the word `bad`; returns its exit code and those files."""
+    for name in ("one.yml", "two.yml", "other.py"):
+        (here / name).write_text("good")
+    subprocess.run(["git", "init", "--quiet", here], check=True)
+    monkeypatch.setattr(unchanged, "ROOT", here)
+    monkeypatch.setattr(unchanged, "PASSED", here / "passed.json")
+    script = (
+        "import pathlib, sys; names = sys.argv[1:] or ['one.yml', 'two.yml']; pathlib.Path('given').write_text(' '.join(names));"
+        "sys.exit(any('bad' in pathlib.Path(name).read_text() for name in names))"
+    )
+    command = parts.Command([sys.executable, "-c", script], here, name="lint", on=[], about=["*.yml"], by_file=True)
+
+    def go() -> tuple[int, list[str]]:
+        (here / "given").unlink(missing_ok=True)
+        code = run.Run([parts.Part("lint", "", [command])], verbose=False, shard="").go()
+        return code, (here / "given").read_text().split() if (here / "given").exists() else []
+
+    return go
+
+
+def test_linter_looks_again_only_at_files_that_have_changed(lint, here, capsys):
+    assert lint() == (0, ["one.yml", "two.yml"])
+    assert lint() == (0, [])
+    assert "no file has changed since it passed" in capsys.readouterr().out
+    (here / "two.yml").write_text("better")
+    assert lint() == (0, ["two.yml"])
+    assert lint() == (0, [])
+
+
+def test_linter_looks_again_at_a_file_that_failed(lint, here):
+    assert lint()[0] == 0
+    (here / "two.yml").write_text("bad")
+    assert lint() == lint() == (1, ["two.yml"])
+
+
+def test_linter_looks_at_everything_after_a_change_of_its_configuration(lint, here):
+    assert lint()[0] == 0
+    (here / ".ansible-lint").write_text("profile: other")
+    assert lint() == (0, ["one.yml", "two.yml"])
 
 
 # --------------------------------------------------------------------------------------------------------- how long it takes
