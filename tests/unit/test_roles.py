@@ -1,0 +1,149 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be said of every task of the roles and playbooks without running one."""
+
+from __future__ import annotations
+
+import functools
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+Values = dict[str, t.Any]
+ANSWERS_WITH_SECRETS = {"leasehold.vault.database_credentials", "leasehold.vault.approle_secret_id"}
+"""Modules whose result holds a secret."""
+HIDES_ITS_SECRETS = ("leasehold.vault.", "community.postgresql.")
+"""The secrets among the options of these modules are declared as such."""
+SHOWS_NOTHING = {"ansible.builtin.assert", "ansible.builtin.include_tasks", "ansible.builtin.include_role"}
+# Expressions whose value is a secret, or holds one.
+SECRET = re.compile(
+    r"\.password\b|_password\b|_replacement\b|_verifier\.stdout|wrap_info\.token|_token\b(?!_)|heartbeat_url\b|_config\.content|heartbeat\.env"
+)
+KEYWORDS = {
+    "name", "when", "loop", "loop_control", "register", "vars", "no_log", "changed_when", "failed_when", "check_mode", "delegate_to", "become",
+    "notify", "diff", "run_once", "until", "retries", "delay", "module_defaults", "block", "rescue", "always", "ignore_errors",
+}  # fmt: skip
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+_Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+
+
+def read(path: Path) -> t.Any:
+    return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
+
+
+def flat(tasks: t.Iterable[Values]) -> t.Iterator[Values]:
+    for task in tasks:
+        inside = [word for word in ("block", "rescue", "always") if word in task]
+        for word in inside:
+            yield from flat(task[word])
+        if not inside:
+            yield task
+
+
+@functools.cache
+def tasks() -> dict[str, Values]:
+    """All tasks, as `file: name`."""
+    found = {}
+    for path in sorted(ROOT.glob("roles/*/*/*.yml")):
+        if path.parent.name in ("tasks", "handlers"):
+            found.update({f"{path.relative_to(ROOT)}: {task['name']}": task for task in flat(read(path))})
+    for path in sorted(ROOT.glob("playbooks/*.yml")):
+        for play in read(path):
+            found.update({f"{path.relative_to(ROOT)}: {task['name']}": task for task in flat(play.get("tasks", ()))})
+    return found
+
+
+def module_of(task: Values) -> tuple[str, t.Any]:
+    ((module, arguments),) = ((word, value) for word, value in task.items() if word not in KEYWORDS)
+    return module, arguments
+
+
+def handles_secrets(task: Values) -> bool:
+    module, arguments = module_of(task)
+    if module == "leasehold.vault.approle_secret_id" and arguments.get("state") == "absent":
+        return False
+    if module in ANSWERS_WITH_SECRETS:
+        return True
+    if module in SHOWS_NOTHING or module.startswith(HIDES_ITS_SECRETS):
+        return False
+    # Whether something is there is not what it is.
+    text = re.sub(r"\S+_token\s*(?:==|\bif\b|\|\s*length)|'[^']*'(?=:)", "", str(arguments))
+    return bool(SECRET.search(text))
+
+
+def with_secrets() -> list[str]:
+    return [where for where, task in tasks().items() if handles_secrets(task)]
+
+
+def test_tasks_with_secrets_are_recognised() -> None:
+    """Those that everybody knows of: otherwise the next test would look at nothing."""
+    assert set(with_secrets()) >= {
+        "roles/app_access/tasks/present.yml: Issue a secret id, unless the one there is still good",
+        "roles/app_access/tasks/present.yml: Unwrap it on the host",
+        "roles/database_secrets/tasks/login_test.yml: Let Vault log in and make a user",
+        "roles/database_secrets/tasks/lost.yml: Think of a password",
+        "roles/database_secrets/tasks/orphans.yml: Issue a user that looks",
+        "roles/database_secrets/tasks/verify_role.yml: Issue a user",
+        "roles/lease_monitoring/tasks/beat.yml: Issue a user",
+        "roles/lease_monitoring/tasks/beat.yml: Report",
+        "roles/lease_monitoring/tasks/collector.yml: Give the collector its tokens",
+        "roles/lease_monitoring/tasks/prometheus.yml: Give Prometheus its token",
+    }
+
+
+@pytest.mark.parametrize("where", with_secrets())
+def test_task_with_secret_is_no_log(where: str) -> None:
+    task = tasks()[where]
+    emptied = task.get("ansible.builtin.set_fact", {}).values()
+    assert task.get("no_log") is True or set(emptied) == {""}, where
+
+
+def written_in_secret() -> list[str]:
+    writers = ("ansible.builtin.copy", "ansible.builtin.template")
+    return [where for where, task in tasks().items() if task.get("no_log") and module_of(task)[0] in writers]
+
+
+@pytest.mark.parametrize("where", written_in_secret())
+def test_file_with_secret_is_for_its_owner_only(where: str) -> None:
+    _module, arguments = module_of(tasks()[where])
+    assert arguments["mode"] in ("0400", "0600")
+    assert arguments["owner"]
+
+
+@pytest.mark.parametrize(
+    ("path", "roles"),
+    [
+        ("playbooks/drift.yml", ["leasehold.vault.postgresql_access", "leasehold.vault.database_secrets"]),
+        ("roles/lease_report/tasks/main.yml", ["leasehold.vault.database_secrets"]),
+    ],
+)
+def test_what_compares_with_the_document_only_looks(path: str, roles: list[str]) -> None:
+    included = [
+        task
+        for where, task in tasks().items()
+        if where.startswith(f"{path}: ") and "ansible.builtin.include_role" in task
+    ]
+    included = [task["ansible.builtin.include_role"] for task in included]
+    whole = [role for role in included if "tasks_from" not in role]
+    assert [role["name"] for role in whole] == roles
+    assert all(role["apply"].get("check_mode") is True for role in whole)
+
+
+def test_drift_notes_what_differs_in_postgresql() -> None:
+    """A role's own tasks tell of no result; the handler does."""
+    (play,) = read(ROOT / "playbooks" / "drift.yml")
+    apply = play["tasks"][0]["ansible.builtin.include_role"]["apply"]
+    (handler,) = play["handlers"]
+    assert apply["notify"] == handler["name"]
+    assert list(handler["ansible.builtin.set_fact"]) == ["leasehold_drift_found"]
+    assert play["tasks"][1] == {"name": "Run the handlers now", "ansible.builtin.meta": "flush_handlers"}
