@@ -282,12 +282,17 @@ def used_in(*texts: str) -> set[str]:
     return used_in(*texts, *inside) if inside else names
 
 
-@functools.cache
-def unblank() -> Path:
-    """A directory without a blank in its name: Ansible starts modules through a shell and does not always quote."""
+def short_directory() -> Path:
+    """A temporary directory for TMPDIR: ansible-core 2.21 has a socket below it, whose path is limited to 107 characters."""
     directory = Path(tempfile.mkdtemp(prefix="leasehold-", dir="/tmp"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return directory
+
+
+@functools.cache
+def unblank() -> Path:
+    """A directory without a blank in its name: Ansible starts modules through a shell and does not always quote."""
+    return short_directory()
 
 
 @functools.cache

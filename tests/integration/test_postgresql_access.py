@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHECKOUT = Path(__file__).parents[2]
-FIRST_PASSWORD = "First 'one' \"%s\" äß\u00a0¼"
+FIRST_PASSWORD = "First 'one' \"%s\" äß\u00a0x"
 IN_AN_HOUR = time.strftime("%Y-%m-%d %H:%M:%S+0000", time.gmtime(time.time() + 3600))
 
 REVOCATION = """

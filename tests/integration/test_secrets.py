@@ -15,16 +15,14 @@ import pathlib
 import re
 import resource
 import secrets
-import shutil
 import stat
-import tempfile
 import time
 import typing as t
 
 import policies
 import pytest
 
-from .conftest import CALLBACK, Unsafe, as_yaml, forms, leaks
+from .conftest import CALLBACK, Unsafe, as_yaml, forms, leaks, short_directory
 from .test_site import Site
 
 if t.TYPE_CHECKING:
@@ -152,8 +150,7 @@ class Places:
     def __init__(self, play: Play) -> None:
         self.play, self.directory = play, play.directory
         self.inputs = {"secrets.yml", "seen", "document.yml"}
-        # Short: from 2.21 on, Ansible has a socket below it, and the path of a socket is limited to 107 characters.
-        self.temporary = pathlib.Path(tempfile.mkdtemp(prefix="leasehold-", dir="/tmp"))
+        self.temporary = short_directory()
         play.environment |= {
             "ANSIBLE_KEEP_REMOTE_FILES": "1",
             "ANSIBLE_LOG_PATH": str(self.directory / "log"),
@@ -214,10 +211,8 @@ class Places:
 
 
 @pytest.fixture
-def places(play: Play) -> Iterator[Places]:
-    found = Places(play)
-    yield found
-    shutil.rmtree(found.temporary)
+def places(play: Play) -> Places:
+    return Places(play)
 
 
 def writes_cores() -> bool:

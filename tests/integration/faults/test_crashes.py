@@ -21,7 +21,7 @@ from gate import Gate
 from link import Link
 from servers import wait_for
 
-from ..conftest import Ground, Play, Unsafe, as_yaml, leaks
+from ..conftest import Ground, Play, Unsafe, as_yaml, leaks, short_directory
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,8 +65,8 @@ class Site(Ground):
         self.bao, self.server, self.gate, self.link, self.play = bao, server, gate, link, play
         self.mount, self.database, self.admin = name, f"{name}_app", f"{name}_admin"
         self.group, self.application = f"{name}_rw", f"{name}-application"
-        self.ids, self.temporary = play.directory / "ids", play.directory / "tmp"
-        self.temporary.mkdir()
+        self.ids, self.temporary = play.directory / "ids", short_directory()
+        self.temporary.chmod(0o755)  # nothing below it is private because it is
         rights = {"tables": ["select", "insert"]}
         lifetime = {"in_role": self.group, "default_ttl": "1h", "max_ttl": "24h"}
         ids = {"role_id_file": str(self.ids / "role_id"), "secret_id_file": str(self.ids / "secret_id")}
@@ -129,10 +129,11 @@ class Site(Ground):
         return [file for file in files if leaks(file.read_text(errors="replace"), self.play.secrets)]
 
     def is_private(self, file: Path) -> bool:
-        """Itself, or a directory below the one of the test."""
+        """Itself, or a directory below those of the test."""
+        tops = {self.play.directory, self.temporary}
         inside = [
             file,
-            *(folder for folder in file.parents if self.play.directory in folder.parents and folder.name != "home"),
+            *(folder for folder in file.parents if tops.intersection(folder.parents) and folder.name != "home"),
         ]
         return any(not path.stat().st_mode & 0o077 for path in inside)
 
