@@ -38,15 +38,28 @@ options:
 options:
   validate:
     description:
-      - Whether to ask the server, before a change, for what it would only find wrong later, and, before a deletion, for live leases.
-      - Each check is one read. Turn it off for a token without the rights to read; deletions then do not look for leases.
+      - Whether to ask the server, before a change, for what it would only find wrong later, and, before a deletion or a change that they
+        rely on, for live leases and for objects that name this one.
+      - The server is asked only before a change. Turn it off for a token without the rights to read; then nobody looks for leases.
     type: bool
     default: true
   revoke_leases:
     description:
-      - With O(state=absent), revoke the live leases that depend on the object before it is deleted. Needs C(sudo) on
-        C(sys/leases/revoke-prefix).
-      - Otherwise the deletion is refused while there are any, because their database users could not be removed afterwards.
+      - Revoke the live leases that depend on the object before it is deleted, or before a change that they rely on is made. Needs C(sudo)
+        on C(sys/leases/revoke-prefix).
+      - Otherwise the deletion or the change is refused while there are any, because their database users could not be removed afterwards.
     type: bool
     default: false
+"""
+
+    # Beside it, for what can change under live leases.
+    KEPT = r"""
+options:
+  keep_leases:
+    description:
+      - Make a change that live leases or static roles rely on although there are any, and let them go on. It says that their users can be
+        revoked afterwards just as well, such as after a fail-over to another address of the same server.
+    type: bool
+    default: false
+    version_added: 1.1.0
 """

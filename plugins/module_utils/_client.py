@@ -44,7 +44,7 @@ _UNDECIDED = (
 _DOUBT = " It is unknown whether it did what was asked."
 _ALWAYS_LATER = str(2**63 - 1)
 # There is nothing: by these words where it is not a bare 404.
-_NO_SUCH_MOUNT = ("No secret engine mount at", "No auth engine at")
+_NO_SUCH_MOUNT = ("No secret engine mount at", "No auth engine at", "cannot fetch sysview for path")
 _NO_SUCH_POLICY = "policy does not exist"
 _DATABASE_AWAY = re.compile(r"SQLSTATE (?:53300|57P03|08\w{3})")
 _SQLSTATE = re.compile(r"SQLSTATE (\w{5})")

@@ -93,6 +93,7 @@ STATE = {
     "validate": {"type": "bool", "default": True},
     "revoke_leases": {"type": "bool", "default": False},
 }
+KEEP_LEASES: Values = {"keep_leases": {"type": "bool", "default": False}}
 
 
 def state(resource: Resource) -> Task:
@@ -103,9 +104,10 @@ def state(resource: Resource) -> Task:
         return told(resource.kind, [(resource, outcome)])
 
     # Without an inquiry there is nothing to validate, and without leases none to revoke.
-    asks = resource.inquiries or resource.inspections or resource.leases
+    asks = resource.inquiries or resource.inspections or resource.safeguards or resource.leases
     useful = {"state": True, "validate": bool(asks), "revoke_leases": resource.leases is not None}
     options = {option: spec for option, spec in STATE.items() if useful[option]}
+    options |= KEEP_LEASES if resource.endangers else {}
     return Task({**resource.argument_spec(), **options}, run, dict(resource.constraints))
 
 
@@ -115,6 +117,7 @@ def manner_of(wanted: Values, check_mode: bool) -> Manner:
         secrets=wanted.get("update_password") or "on_create",
         validate=wanted.get("validate", True),
         revoke_leases=wanted.get("revoke_leases", False),
+        keep_leases=wanted.get("keep_leases", False),
         dry_run=check_mode,
     )
 

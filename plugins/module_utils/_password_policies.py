@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.leasehold.vault.plugins.module_utils import _policies
+from ansible_collections.leasehold.vault.plugins.module_utils import _dependents, _policies
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import name, text
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
@@ -43,4 +43,5 @@ PASSWORD_POLICY = Resource(
     identity=(Field("name", same=name, spec={"required": True}),),
     fields=(text("policy", counts=str.strip),),
     rules=(_as_meant,),
+    safeguards=(_dependents.policy_is_unused,),
 )

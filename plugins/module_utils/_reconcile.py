@@ -17,6 +17,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import (
+    Forbidden,
     MountMissing,
     NotConverged,
     Problem,
@@ -122,6 +123,7 @@ class Finding:
 Findings = t.Iterable[Finding]
 Rule = t.Callable[[Values, "Plan"], Findings]
 Inquiry = t.Callable[["Server", Values, "Plan"], Findings]
+Safeguard = t.Callable[["Server", Values, "Plan", "Manner"], Findings]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +150,8 @@ class Resource:
     """Refuse (or warn) after asking the server; asked only before a change, and not with ``validate: false``."""
     inspections: tuple[Inquiry, ...] = ()
     """The same, asked of an existing object in every run."""
+    safeguards: tuple[Safeguard, ...] = ()
+    """Refuse (or warn) for other objects that rely on this one; asked before an update or a deletion, not with ``validate: false``."""
     afterwards: tuple[Inquiry, ...] = ()
     """What is tried on the server after a change was made."""
     beside: t.Callable[[Values], Values] = lambda wanted: {}
@@ -156,6 +160,8 @@ class Resource:
     """The prefixes of the leases that depend on the object."""
     stranded: str = "their database users could not be removed afterwards"
     """What would become of them if it were deleted."""
+    endangers: t.Callable[[Server, Values, Plan], str] | None = None
+    """What an update would do to them, in words; empty if it leaves them alone."""
 
     def at(self, wanted: Values, template: str = "") -> str:
         return (template or self.path).format(**{f.option: f.said_in(wanted) for f in self.identity})
@@ -235,6 +241,8 @@ class Manner:
     """``on_create`` sends secrets only when the object is made, ``always`` in every run."""
     validate: bool = True
     revoke_leases: bool = False
+    keep_leases: bool = False
+    """Update although live leases and static roles rely on what changes; they go on."""
     dry_run: bool = False
 
 
@@ -302,8 +310,14 @@ def plan(resource: Resource, wanted: Values, answer: Values | None, manner: Mann
     return Plan("update" if exists else "create", before, after, body)
 
 
-def reconcile(server: Server, resource: Resource, wanted: Values, manner: Manner) -> Outcome:
-    """Read, plan, ask, act, read again: a write that did not stick is an error, never a quiet change."""
+def reconcile(
+    server: Server, resource: Resource, wanted: Values, manner: Manner, view: Server | None = None
+) -> Outcome:
+    """Read, plan, ask, act, read again: a write that did not stick is an error, never a quiet change.
+
+    ``view`` is the server as the checks before a change see it, when that is not as it is: with what else the same run is about to make.
+    """
+    view = view or server
     wanted = resource.derive(wanted)
     path = resource.at(wanted)
     findings: list[Finding] = []
@@ -319,8 +333,11 @@ def reconcile(server: Server, resource: Resource, wanted: Values, manner: Manner
         asked = resource.inspections if answer is not None else ()
         asked += resource.inquiries if step.action in ("create", "update") else ()
         for inquiry in asked:
-            findings.extend(inquiry(server, wanted, step))
-    stranded = _stranded(server, resource, wanted, manner) if step.action == "delete" else {}
+            findings.extend(inquiry(view, wanted, step))
+    stranded = _stranded(view, resource, wanted, step, manner) if step.action in ("update", "delete") else {}
+    if manner.validate and step.action in ("update", "delete"):
+        for safeguard in resource.safeguards:
+            findings.extend(safeguard(view, wanted, step, manner))
     warnings = tuple(finding.text for finding in findings)
     revoked = sum(stranded.values())
 
@@ -350,9 +367,9 @@ def _apply(
     server: Server, resource: Resource, wanted: Values, manner: Manner, foreseen: Outcome, stranded: t.Iterable[str]
 ) -> Outcome:
     path, step, warnings = resource.at(wanted), foreseen.plan, foreseen.warnings
+    for prefix in stranded:
+        server.revoke_prefix(prefix)
     if step.action == "delete":
-        for prefix in stranded:
-            server.revoke_prefix(prefix)
         server.delete(path)
     else:
         updating = step.action == "update" and resource.update_path
@@ -393,18 +410,33 @@ def _stopped(findings: t.Iterable[Finding]) -> bool:
     return any(finding.kind == "missing" for finding in findings)
 
 
-def _stranded(server: Server, resource: Resource, wanted: Values, manner: Manner) -> dict[str, int]:
-    """The live leases a deletion would strand, counted by prefix; refused unless the task wants them revoked."""
+def _stranded(server: Server, resource: Resource, wanted: Values, step: Plan, manner: Manner) -> dict[str, int]:
+    """The live leases that a deletion or an update would strand, by prefix; refused unless the task wants them revoked."""
     if resource.leases is None or not (manner.validate or manner.revoke_leases):
         return {}
-    counted = {prefix: len(server.leases(prefix)) for prefix in resource.leases(server, wanted)}
+    deleting = step.action == "delete"
+    if deleting:
+        danger = resource.stranded
+    elif resource.endangers is None or manner.keep_leases:
+        danger = ""
+    else:
+        danger = resource.endangers(server, wanted, step)
+    if not danger:
+        return {}
+    not_done = f"Not {'deleted' if deleting else 'changed'}: {resource.kind} {resource.at(wanted)}"
+    try:
+        counted = {prefix: len(server.leases(prefix)) for prefix in resource.leases(server, wanted)}
+    except Forbidden as error:
+        raise Forbidden(
+            f"{not_done}, because whether live leases depend on it could not be seen. {error} With validate: false nobody looks."
+        ) from None
     live = {prefix: count for prefix, count in counted.items() if count}
     if live and not manner.revoke_leases:
         listed = ", ".join(f"{count} under {prefix}" for prefix, count in sorted(live.items()))
+        keep = "" if deleting else "set keep_leases: true if they can be ended all the same afterwards, "
         raise Refused(
-            f"Not deleted: {resource.kind} {resource.at(wanted)} still has {sum(live.values())} live lease(s) ({listed}), and "
-            f"{resource.stranded}. Set revoke_leases: true to revoke them first, or wait for "
-            "them to end."
+            f"{not_done} still has {sum(live.values())} live lease(s) ({listed}), and {danger}. Set revoke_leases: true to revoke "
+            f"them first, {keep}or wait for them to end."
         )
     return live
 

@@ -12,7 +12,7 @@ import re
 import typing as t
 from urllib.parse import parse_qsl
 
-from ansible_collections.leasehold.vault.plugins.module_utils import _statements, _verification
+from ansible_collections.leasehold.vault.plugins.module_utils import _dependents, _statements, _verification
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
     MOUNT,
@@ -41,7 +41,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
 )
 
 ROTATED_AT = "leasehold_root_rotated_at"  # our key in a connection; Vault keeps it through updates and rotations
-PLUGIN = "postgresql-database-plugin"
+PLUGIN = _dependents.PLUGIN
 UPDATE_PASSWORD: Values = {"type": "str", "choices": ["on_create", "always"], "default": "on_create", "no_log": False}
 
 
@@ -241,15 +241,6 @@ def _tls_options_work(server: Server, wanted: Values, plan: Plan) -> Findings:
     return ()
 
 
-def _dependents(server: Server, wanted: Values) -> list[str]:
-    mount, connection = MOUNT.said_in(wanted), wanted["name"]
-    return [
-        role
-        for role in server.list(f"{mount}/roles")
-        if (server.read(f"{mount}/roles/{role}") or {}).get("db_name") == connection
-    ]
-
-
 def _usable(server: Server, wanted: Values, plan: Plan) -> Findings:
     """What was written without being verified is tried all the same, and reported."""
     if wanted.get("verify_connection") is False:
@@ -297,9 +288,17 @@ CONNECTION = Resource(
         Field("root_rotated_at", send=(ROTATED_AT,), read=("connection_details", ROTATED_AT), internal=True),
     ),
     rules=(_safe_url, _password_kept, _unverified),
-    inquiries=(_tls_options_work,),
+    inquiries=(
+        _tls_options_work,
+        _dependents.connection_keeps_alone,
+        _dependents.policy_exists(lambda side: side.get("password_policy")),
+    ),
+    safeguards=(_dependents.static_roles_keep_connection, _dependents.roles_keep_connection),
     afterwards=(_usable,),
-    leases=lambda server, wanted: [f"{MOUNT.said_in(wanted)}/creds/{role}" for role in _dependents(server, wanted)],
+    leases=lambda server, wanted: [
+        f"{MOUNT.said_in(wanted)}/creds/{role}" for role in _dependents.roles_of(server, wanted)
+    ],
+    endangers=_dependents.connection_endangers_leases,
 )
 
 
@@ -312,6 +311,10 @@ CREDENTIAL = (
     Field("credential_config", type="dict", default={}),
 )
 """What roles of both kinds have."""
+
+_credential_policy = _dependents.policy_exists(
+    lambda side: (side.get("credential_config") or {}).get("password_policy")
+)
 
 _USER = re.compile(r"\{\{(name|username)\}\}")
 
@@ -418,9 +421,10 @@ ROLE = Resource(
         *CREDENTIAL,
     ),
     rules=(ordered_ttls("default_ttl", "max_ttl"), _can_issue, _can_revoke, _outlives_revocation, _keeps_the_functions),
-    inquiries=(_allowed_by_connection,),
+    inquiries=(_allowed_by_connection, _dependents.ttls_within_limit, _credential_policy),
     afterwards=(_verification.verify,),
     leases=lambda server, wanted: [f"{MOUNT.said_in(wanted)}/creds/{wanted['name']}"],
+    endangers=_dependents.role_endangers_leases,
 )
 
 
@@ -476,6 +480,9 @@ STATIC_ROLE = Resource(
     inquiries=(
         known_to_server(lambda wanted: f"{MOUNT.said_in(wanted)}/static-roles/{wanted['name']}", _NEWER),
         _allowed_by_connection,
+        _dependents.static_role_keeps_alone,
+        _credential_policy,
     ),
+    safeguards=(_dependents.static_role_keeps_server,),
     beside=lambda wanted: {} if wanted.get("skip_import_rotation") else {"password": "(rotated at once)"},
 )

@@ -20,6 +20,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._dependents import PROBE
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, password
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
@@ -33,7 +34,6 @@ BEGUN = "begun "  # before the time: a rotation that may not have come to its en
 PASSWORD = password("password")
 AGAIN = "run this again when it can be tried"
 PENDING = 300  # seconds after its begin in which a rotation that was cut off may be rolled back; 30 to 60 were seen
-PROBE = "leasehold-probe-"  # a policy may allow the probe alone: <mount>/config/leasehold-probe-*
 
 
 def rotate_root(session: Session, wanted: Values, check_mode: bool) -> Values:

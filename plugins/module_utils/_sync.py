@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import threading
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
-from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task, as_text
+from ansible_collections.leasehold.vault.plugins.module_utils._module import KEEP_LEASES, STATE, Task, as_text
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     Manner,
     Outcome,
@@ -33,7 +34,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ENGINE, ROLE, STATIC_ROLE
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    import builtins
+    from collections.abc import Sequence
 
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
     from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
@@ -51,6 +53,11 @@ class Object:
     manner: Manner
 
     @property
+    def path(self) -> str:
+        """Where it is, unless its name cannot stand in a path, which reconciling it says."""
+        return self.resource.path.format(mount=self.wanted["mount"], name=self.wanted.get("name", ""))
+
+    @property
     def label(self) -> str:
         return f"{self.kind}/{self.wanted['name']}" if "name" in self.wanted else self.kind
 
@@ -66,11 +73,69 @@ class Result:
         return self.outcome.plan.action if self.outcome else "failed"
 
 
+class View:
+    """The server as checks before a change see it: each path is read once, and what this run makes, changes or deletes counts already.
+
+    ``overlay`` has by path what an object will show, which is laid over what it shows now; None for one that will be gone.
+    """
+
+    def __init__(self, server: Client, mount: str, is_mounted: bool, overlay: t.Mapping[str, Values | None]) -> None:
+        self._server, self._mount, self._is_mounted, self._overlay = server, mount, is_mounted, overlay
+        self._seen: dict[tuple[str, str], t.Any] = {}
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._server, name)
+
+    def read(self, path: str) -> Values | None:
+        if path in self._overlay and self._overlay[path] is None:
+            return None
+        held = self._once("read", path)
+        made = self._overlay.get(path)
+        if made is None:
+            return t.cast("Values | None", held)
+        return {
+            key: {**_part(held, key), **value} if isinstance(value, dict) else value
+            for key, value in {**(held or {}), **made}.items()
+        }
+
+    def list(self, path: str) -> builtins.list[str]:
+        below = {
+            each.rpartition("/")[2]: made for each, made in self._overlay.items() if each.rpartition("/")[0] == path
+        }
+        gone = {name for name, made in below.items() if made is None}
+        return sorted({*self._once("list", path), *below} - gone)
+
+    def _once(self, method: str, path: str) -> t.Any:
+        if not self._is_mounted and path.startswith((f"{self._mount}/", f"sys/mounts/{self._mount}/")):
+            return [] if method == "list" else None
+        with self._lock:
+            if (method, path) not in self._seen:
+                try:
+                    self._seen[method, path] = getattr(self._server, method)(path)
+                except Problem as problem:
+                    self._seen[method, path] = problem
+        seen = self._seen[method, path]
+        if isinstance(seen, Problem):
+            raise seen
+        return seen
+
+
+def _part(held: Values | None, key: str) -> Values:
+    value = (held or {}).get(key)
+    return value if isinstance(value, dict) else {}
+
+
 def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
     """The module ``database_sync``."""
     client, mount = session.client, MOUNT.said_in(wanted)
-    keep = Manner(validate=wanted["validate"], dry_run=check_mode)
-    go = dataclasses.replace(keep, state="absent", revoke_leases=wanted["revoke_leases"])
+    keep = Manner(
+        validate=wanted["validate"],
+        revoke_leases=wanted["revoke_leases"],
+        keep_leases=wanted["keep_leases"],
+        dry_run=check_mode,
+    )
+    go = dataclasses.replace(keep, state="absent")
 
     def declared(kind: str) -> list[Object]:
         entries = wanted.get(kind) or []
@@ -80,32 +145,68 @@ def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
     connections, roles = declared("connections"), declared("roles") + declared("static_roles")
     _refuse_doubles(connections, roles)
     surplus = {kind: _undeclared(client, mount, kind, wanted, go) for kind in wanted.get("prune") or []}
+    going = [each for objects in surplus.values() for each in objects]
 
     several = Several(wanted["concurrency"])
     results = several.reconciled([engine], client)
     if results[0].error:
         results += [Result(each, error="not tried, because the engine failed") for each in connections + roles]
     else:
-        mounted = client.read(ENGINE.at(engine.wanted)) is not None
-        made: dict[str, Values] = {}  # by this run; by a check run, in thought
+        is_mounted = client.read(ENGINE.at(engine.wanted)) is not None
+        overlay: dict[str, Values | None] = _limits_of(results[0])
 
-        def read(path: str) -> Values | None:
-            return made[path] if path in made else client.read(path) if mounted else None
+        def reconciled(objects: Sequence[Object], plans: t.Mapping[str, Values | None]) -> list[Result]:
+            """``plans``: what the document says of objects of the same kind that are not reconciled yet."""
+            view = t.cast("Server", View(client, mount, is_mounted, {**overlay, **plans}))
+            done = several.reconciled(objects, client if is_mounted else _unmounted(client), view)
+            for result in done:
+                if result.outcome:
+                    overlay[result.object.path] = (
+                        _shown(result.outcome.object) if result.outcome.plan.action != "delete" else None
+                    )
+            return done
 
-        server = reading(client, read)
-        results += several.reconciled(connections, server)
-        failed = _note_connections(made, results[1:])
-        results += several.reconciled(
-            [each for kind in ("roles", "static_roles") for each in surplus.get(kind, ())], client
-        )
+        plans = {
+            **{each.path: _shown({**each.wanted, **(each.wanted.get("plugin_options") or {})}) for each in connections},
+            **{each.path: _shown(each.wanted) for each in roles if each.kind == "static_roles"},
+            **dict.fromkeys(each.path for each in going),
+        }
+        results += reconciled(connections, plans)
+        failed = {result.object.wanted["name"] for result in results[1:] if result.outcome is None}
+        results += reconciled([each for kind in ("roles", "static_roles") for each in surplus.get(kind, ())], {})
         results += [
             Result(each, error=f"not tried, because its connection {each.wanted['db_name']} failed")
             for each in roles
             if each.wanted.get("db_name") in failed
         ]
-        results += several.reconciled([each for each in roles if each.wanted.get("db_name") not in failed], server)
-        results += several.reconciled(surplus.get("connections", []), client)
+        left = [each for each in roles if each.wanted.get("db_name") not in failed]
+        results += reconciled(left, {each.path: _shown(each.wanted) for each in left if each.kind == "static_roles"})
+        results += reconciled(surplus.get("connections", []), {})
     return _told(results)
+
+
+def _unmounted(client: Client) -> Server:
+    """In a check run whose engine is not there yet, nothing below it is."""
+    return reading(client, lambda path: None)
+
+
+_COUNTING = ("plugin_name", "allowed_roles", "password_policy", "db_name", "username", "connection_url")
+
+
+def _shown(values: Values) -> Values:
+    """Options of a module as the server shows them, as far as checks read them; what is not given stays as it is."""
+    given = {key: values[key] for key in _COUNTING if values.get(key) is not None}
+    details = {key: given[key] for key in ("connection_url", "username") if key in given}
+    return {**given, "connection_details": details}
+
+
+def _limits_of(engine: Result) -> dict[str, Values | None]:
+    """The TTL limit that the mount is given; None in it if an update leaves it to the server, whose own limit is not foreseen."""
+    step = engine.outcome.plan if engine.outcome else None
+    limit = (engine.outcome.object if engine.outcome else {}).get("max_lease_ttl")
+    if not limit and not (step and step.action == "update" and step.before.get("max_lease_ttl")):
+        return {}
+    return {f"sys/mounts/{engine.object.wanted['mount']}/tune": {"max_lease_ttl": limit or None}}
 
 
 def _manner(entry: Values, manner: Manner) -> Manner:
@@ -142,37 +243,26 @@ class Several:
         self._concurrency = concurrency
         self._away = False
 
-    def reconciled(self, objects: Sequence[Object], server: Server) -> list[Result]:
+    def reconciled(self, objects: Sequence[Object], server: Server, view: Server | None = None) -> list[Result]:
         if len(objects) < 2 or self._concurrency < 2:
-            return [self._one(each, server) for each in objects]
+            return [self._one(each, server, view) for each in objects]
         with concurrent.futures.ThreadPoolExecutor(self._concurrency) as pool:
-            return list(pool.map(lambda each: self._one(each, server), objects))
+            return list(pool.map(lambda each: self._one(each, server, view), objects))
 
-    def _one(self, each: Object, server: Server) -> Result:
+    def _one(self, each: Object, server: Server, view: Server | None) -> Result:
         if self._away:
             return Result(each, error=NOT_TRIED)
         try:
             try:
-                return Result(each, reconcile(server, each.resource, each.wanted, each.manner))
+                return Result(each, reconcile(server, each.resource, each.wanted, each.manner, view))
             except VaultError as error:
                 # Another controller may have made it between our look and our write.
                 if "already in use" not in error.said:
                     raise
-                return Result(each, reconcile(server, each.resource, each.wanted, each.manner))
+                return Result(each, reconcile(server, each.resource, each.wanted, each.manner, view))
         except Problem as problem:
             self._away = self._away or (isinstance(problem, VaultError) and problem.away)
             return Result(each, error=str(problem))
-
-
-def _note_connections(made: dict[str, Values], results: Iterable[Result]) -> set[str]:
-    """Spare each role the question for its connection; return the names of connections that failed."""
-    failed = set()
-    for result in results:
-        if result.outcome is None:
-            failed.add(result.object.wanted["name"])
-        else:
-            made[result.object.resource.at(result.object.wanted)] = result.outcome.object
-    return failed
 
 
 def _told(results: Sequence[Result]) -> Values:
@@ -233,6 +323,7 @@ def synchronisation() -> Task:
         **kinds,
         "prune": {"type": "list", "elements": "str", "choices": list(KINDS), "default": []},
         "revoke_leases": STATE["revoke_leases"],
+        **KEEP_LEASES,
         "validate": STATE["validate"],
         "concurrency": {"type": "int", "default": 8},
     }

@@ -15,7 +15,14 @@ description:
   - Makes sure that a connection (C(<mount>/config/<name>)) is as asked, or absent.
   - It is written only when something differs, and then only what differs is sent. Every write makes Vault rebuild its pool and log in.
   - No run ever puts a first password back after root rotation, see O(update_password).
-  - Deleting a connection with live leases is refused, unless O(revoke_leases=true).
+  - Deleting a connection with live leases is refused, unless O(revoke_leases=true). So is deleting one that static roles name, or
+    dynamic roles; with O(revoke_leases=true) the latter stay behind, and a warning names them.
+  - A change of the host, port or database in O(connection_url), or of O(username), is refused while live leases depend on it, because Vault
+    revokes with what the connection says then, and while static roles name it. O(revoke_leases=true) ends the leases first;
+    O(keep_leases=true) says that the connection leads to the same server afterwards. A host that both URLs name is the same server.
+  - Refused is a connection whose PostgreSQL user is that of another connection or static role of the mount on the same server, since the
+    first rotation through one of them locks the other out. Compared are user, host and port as they are written, all names of the
+    loopback interface as one; no name is looked up.
 author:
   - The leasehold.vault authors (@leasehold)
 version_added: 1.0.0
@@ -74,7 +81,7 @@ options:
   password_policy:
     description:
       - Name of the policy by which Vault makes passwords (M(leasehold.vault.password_policy)); empty for its default (20 characters). The
-        server does not ask whether there is one.
+        server does not ask whether there is one; this module does.
     type: str
   username_template:
     description:
@@ -124,6 +131,7 @@ extends_documentation_fragment:
   - leasehold.vault.mount
   - leasehold.vault.state
   - leasehold.vault.state.leases
+  - leasehold.vault.state.kept
   - leasehold.vault.attributes
 seealso:
   - module: leasehold.vault.database_root_rotation

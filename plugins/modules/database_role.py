@@ -15,6 +15,9 @@ description:
   - Makes sure that a dynamic role (C(<mount>/roles/<name>)) is as asked, or absent.
   - O(in_role) is the short and safe way; your own statements are accepted as they are, and checked for what strands leases.
   - Deleting a role with live leases is refused, unless O(revoke_leases=true).
+  - So is a change of O(db_name), O(in_role) or O(functions). Vault revokes with what the role says then, and the users that are there stay
+    members of the group they were made in. O(revoke_leases=true) ends them first; O(keep_leases=true) lets them go on until they end.
+  - Refused is a TTL longer than the mount allows (C(max_lease_ttl), or the server's own limit), to which Vault would silently cut each lease.
 author:
   - The leasehold.vault authors (@leasehold)
 version_added: 1.0.0
@@ -104,6 +107,7 @@ extends_documentation_fragment:
   - leasehold.vault.mount
   - leasehold.vault.state
   - leasehold.vault.state.leases
+  - leasehold.vault.state.kept
   - leasehold.vault.attributes
 seealso:
   - module: leasehold.vault.database_credentials

@@ -16,7 +16,9 @@ description:
     M(leasehold.vault.database_engine), M(leasehold.vault.database_connection), M(leasehold.vault.database_role) and
     M(leasehold.vault.database_static_role).
   - Objects that are not declared are left alone, unless O(prune) names their kind. Removals are shown in the diff, and are refused while
-    leases depend on them, unless O(revoke_leases=true).
+    leases depend on them, unless O(revoke_leases=true). A connection is not removed while roles or static roles that stay name it.
+  - Changes that live leases or static roles rely on (address, database and user of a connection, connection and group of a role) are
+    refused while there are any, unless O(revoke_leases=true) or O(keep_leases=true).
   - When an object fails, what does not depend on it is finished; then the task fails with all errors. Interrupted at any point, the next run
     finishes the job.
 author:
@@ -322,9 +324,16 @@ options:
     choices: [connections, roles, static_roles]
     default: []
   revoke_leases:
-    description: Revoke the live leases that depend on what O(prune) removes.
+    description: Revoke the live leases that depend on what O(prune) removes, or on what is changed under them, first.
     type: bool
     default: false
+  keep_leases:
+    description:
+      - Make changes that live leases or static roles rely on although there are any, and let them go on. It says that their users can be
+        revoked afterwards just as well, such as after a fail-over to another address of the same server. Removals are not concerned.
+    type: bool
+    default: false
+    version_added: 1.1.0
   validate:
     description: Whether to ask the server, before a change, for what it would only find wrong later.
     type: bool

@@ -19,7 +19,8 @@ description:
   - What the server takes without a word is a warning, also in a check run; words it ignores, such as C(min_chars), and a C(') among the
     characters, which breaks the SQL of connections with C(password_authentication=password).
   - The server does not refuse to delete a policy that is in use. It then makes no password for those who name it (C(no password policy
-    found)); no user is issued, nothing is rotated.
+    found)); no user is issued, nothing is rotated. This module refuses it if a connection, role or static role of a database secrets
+    engine names it, and warns where the token may not look. Other engines are not looked at.
 author:
   - The leasehold.vault authors (@leasehold)
 version_added: 1.0.0
@@ -37,6 +38,7 @@ extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
   - leasehold.vault.state
+  - leasehold.vault.state.validated
   - leasehold.vault.attributes
 seealso:
   - module: leasehold.vault.database_connection

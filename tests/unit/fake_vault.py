@@ -60,8 +60,8 @@ class FakeDatabase:
     def let_in_again(self) -> None:
         self.name = "app"
 
-    def opens(self, password: str) -> bool:
-        return self.passwords[self.admin] == password
+    def opens(self, password: str, user: str = "") -> bool:
+        return self.passwords.get(user or self.admin) == password
 
     def try_login(self, url: str, user: str, password: str) -> str:
         parts = urlsplit(url.replace("{{username}}:{{password}}@", ""))
@@ -135,7 +135,8 @@ class FakeVault:
         if self.access.owns(path):
             return self.access.answer(method, path, body, headers)
         if path.startswith("sys/internal/ui/mounts/"):
-            return 200, {"data": {"running_plugin_version": "v2.7.2+builtin.bao"}}
+            held = self.mounts.get(path[len("sys/internal/ui/mounts/") :], {})
+            return 200, {"data": {**copy.deepcopy(held), "running_plugin_version": "v2.7.2+builtin.bao"}}
         mount = next((m for m in sorted(self.mounts, key=len, reverse=True) if path.startswith(f"{m}/")), None)
         if mount is None:
             raise RefusalError(404, f'no handler for route "{path}". route entry not found.')
@@ -154,6 +155,12 @@ class FakeVault:
             held["description"] = body.pop("description", held["description"])
             held["config"].update(_mount_config(body))
             return 204, {}
+        if method == "GET" and path.endswith("/tune"):
+            held = self.mounts.get(path.removesuffix("/tune"))
+            if held is None:
+                raise RefusalError(400, f'cannot fetch sysview for path "{path.removesuffix("/tune")}"')
+            effective = {key: held["config"][key] or 2764800 for key in ("default_lease_ttl", "max_lease_ttl")}
+            return 200, {"data": {**held["config"], **effective}}
         if method == "GET":
             if path not in self.mounts:
                 raise RefusalError(400, f"No secret engine mount at {path}/")

@@ -95,11 +95,14 @@ def auth_role_info(do, world):
 
 
 def database_connection(do, world):
-    world.add_mount()
-    do(name="db", **world.connection())
-    do(name="db", max_open_connections=3, verify_connection=False)
-    world.add_role().issue("app")
-    do(name="db", state="absent", revoke_leases=True)
+    with_static_role(world).add_role("elsewhere")
+    admin = f"{world.mount}-second"
+    world.database.sql(f"CREATE ROLE \"{admin}\" LOGIN CREATEROLE PASSWORD 'second-password'")
+    second = {**world.connection(), "username": admin, "password": "second-password"}
+    do(name="second", **second, password_policy=own_password_policy(world))
+    do(name="second", max_open_connections=3, verify_connection=False)
+    world.add_role(db_name="second").issue("app")
+    do(name="second", state="absent", revoke_leases=True)
 
 
 def database_connection_info(do, world):
@@ -137,7 +140,8 @@ def database_orphans_info(do, world):
 
 def database_role(do, world):
     world.add_mount().add_connection()
-    do(name="app", db_name="db", in_role=world.database.group, verify="issue")
+    own = {"password_policy": own_password_policy(world)}
+    do(name="app", db_name="db", in_role=world.database.group, verify="issue", credential_config=own)
     do(name="app", default_ttl="1h")
     world.issue("app")
     do(name="app", state="absent", revoke_leases=True)
@@ -156,7 +160,8 @@ def database_root_rotation(do, world):
 
 def database_static_role(do, world):
     user = with_static_role(world)
-    do(name="made", db_name="db", username=user.spare, rotation_period="24h")
+    own = {"password_policy": own_password_policy(world)}
+    do(name="made", db_name="db", username=user.spare, rotation_period="24h", credential_config=own)
     do(name="made", rotation_period="48h")
     do(name="made", state="absent")
 
@@ -176,7 +181,7 @@ def database_sync(do, world):
     fixed = static_user(world)
     role = {"name": "app", "db_name": "db", "in_role": world.database.group}
     static = {"name": "fixed", "db_name": "db", "username": fixed, "rotation_period": "24h"}
-    connection = {"name": "db", **world.connection()}
+    connection = {"name": "db", **world.connection(), "password_policy": own_password_policy(world)}
     kinds = ["connections", "roles", "static_roles"]
     do(engine={}, connections=[connection], roles=[role], static_roles=[static])
     world.issue("app")
@@ -202,6 +207,7 @@ def lease_info(do, world):
 
 
 def password_policy(do, world):
+    with_static_role(world).add_role()
     do(name=f"{world.mount}-made", policy=PASSWORDS)
     do(name=f"{world.mount}-made", policy=PASSWORDS.replace("abc", "abcd"))
     do(name=f"{world.mount}-made", state="absent")
@@ -224,6 +230,12 @@ def cluster(world):
 def app_role(world):
     world.client.write(f"sys/auth/{world.mount}", {"type": "approle"})
     world.client.write(f"auth/{world.mount}/role/app", {"token_ttl": "1h"})
+
+
+def own_password_policy(world):
+    name = f"{world.mount}-own"
+    world.client.write(f"sys/policies/password/{name}", {"policy": PASSWORDS})
+    return name
 
 
 def static_user(world):

@@ -75,7 +75,7 @@ def test_pruning_with_live_leases_refuses_or_revokes_first(vault, run, document)
 def test_what_does_not_depend_on_a_failure_is_finished_and_the_next_run_does_the_rest(vault, run, document):
     wrong = {
         **document,
-        "connections": [*document["connections"], {"name": "odd", **vault.connection(), "password": "wrong"}],
+        "connections": [*document["connections"], {"name": "odd", **vault.connection(), "username": "nobody"}],
     }
     wrong["roles"] = [*document["roles"], {"name": "other", "db_name": "odd", "in_role": "g"}]
     with pytest.raises(Problem, match="28P01"):
