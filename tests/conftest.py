@@ -84,11 +84,11 @@ def _reason(report: pytest.TestReport) -> str:
 @pytest.hookimpl(trylast=True)  # after -m has chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest files first where workers share them; only one share of them where that is asked for."""
+    seconds = _seconds()
+    if of := os.environ.get("LEASEHOLD_SHARD"):
+        items[:] = _shard(items, seconds, of)
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
-        seconds = _seconds()
         items.sort(key=lambda item: -seconds.get(_file(item), 1.0))
-        if of := os.environ.get("LEASEHOLD_SHARD"):
-            items[:] = _shard(items, seconds, of)
 
 
 class Recorder:

@@ -178,9 +178,10 @@ PARTS = [
     Part(
         "faults",
         "the same with faults: killed, cut off, overloaded",
-        [pytest(FAULTS)],
+        # Most of their time they wait for a leader, a timeout, an end: beside them there is room for another part.
+        [alone(FAULTS)],
         FAULTS,
-        default=[pytest(FAULTS, "-m", DEFAULT)],
+        default=[alone(FAULTS, "-m", DEFAULT)],
     ),
     Part(
         "examples",

@@ -217,6 +217,7 @@ def session(node: servers.OpenBao) -> t.Any:
     return log_in({"url": node.url, "token": node.token, "retries": 0}).client
 
 
+@pytest.mark.full
 def test_what_was_written_is_read_through_a_standby_200_times_of_200(engine: Ground, cluster: Cluster) -> None:
     path = f"{engine.mount}/roles/{engine.role('seen')}"
     role = engine.read("roles/seen")
