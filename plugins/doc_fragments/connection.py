@@ -20,10 +20,21 @@ options:
   namespace:
     description:
       - 'Namespace to work in. V(root) is the same as leaving it out.'
+      - 'Refused, before anything is sent, for a server without namespaces (the Community edition of HashiCorp Vault): it would ignore the namespace and do
+        everything in its root. C(sys/health) tells, without a token.'
       - 'Environment: E(VAULT_NAMESPACE), E(BAO_NAMESPACE).'
       - 'Variable: C(leasehold_namespace), C(ansible_hashi_vault_namespace).'
     type: str
     aliases: [vault_namespace]
+  namespace_check:
+    description:
+      - 'V(false) sends O(namespace) also to a server of which it cannot be found out whether it has namespaces, because something on the way hides
+        C(sys/health). A server that says that it has none is refused all the same.'
+      - 'Environment: E(LEASEHOLD_NAMESPACE_CHECK).'
+      - 'Variable: C(leasehold_namespace_check).'
+    type: bool
+    default: true
+    version_added: 1.1.0
   validate_certs:
     description:
       - 'Whether the server''s certificate must verify. Left out, it must, unless O(tls_skip_verify) is set.'
@@ -115,6 +126,14 @@ options:
     vars:
       - name: ansible_hashi_vault_namespace
       - name: leasehold_namespace
+  namespace_check:
+    env:
+      - name: LEASEHOLD_NAMESPACE_CHECK
+    ini:
+      - section: leasehold_vault
+        key: namespace_check
+    vars:
+      - name: leasehold_namespace_check
   validate_certs:
     ini:
       - section: leasehold_vault

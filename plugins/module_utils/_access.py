@@ -48,10 +48,10 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import (
     TUNED,
     UPDATE_PASSWORD,
-    known_to_server,
     ordered_ttls,
     tuned,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._servers import known_to_server
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
@@ -215,6 +215,7 @@ KUBERNETES = Resource(
         fact("token_reviewer_jwt_set", same=bool),
     ),
     rules=(_reviewer_kept,),
+    requirements=(known_to_server("auth_mount", lambda wanted: f"auth/{PATH.said_in(wanted)}/config"),),
 )
 
 SOURCES = ("jwks_url", "jwt_validation_pubkeys", "oidc_discovery_url")
@@ -393,7 +394,6 @@ _TOKEN = (
     cidrs("token_bound_cidrs"),
     flag("token_strictly_bind_ip", default=False, spec={"no_log": False}),
 )
-_NEWER = {"token_strictly_bind_ip": "OpenBao"}
 
 
 def _one_life(wanted: Values, plan: Plan) -> Findings:
@@ -476,10 +476,10 @@ def _role(*fields: Field) -> Resource:
         derive=_at_its_type,
         fields=(*fields, *_TOKEN),
         rules=(_one_life, _somebody_in_particular),
-        inquiries=(
-            _mounted_as_said,
-            known_to_server(lambda wanted: f"auth/{PATH.said_in(wanted)}/role/{wanted['name']}", _NEWER),
+        requirements=(
+            known_to_server("auth_role", lambda wanted: f"auth/{PATH.said_in(wanted)}/role/{wanted['name']}"),
         ),
+        inquiries=(_mounted_as_said,),
     )
 
 

@@ -125,10 +125,12 @@ def _log_in(client: Client, options: Values, warnings: list[str]) -> Session:
             response.status_code,
             said,
         )
-    auth = client.content_of(f"auth/{mount}", response).get("auth") or {}
+    answer = client.content_of(f"auth/{mount}", response)
+    auth = answer.get("auth") or {}
     if not auth.get("client_token"):
         raise Problem(f"{client.url} answered the login by {method} at auth/{mount} without a token.")
     client.token = auth["client_token"]
+    warnings += [f"auth/{mount}: {warning}" for warning in answer.get("warnings") or []]
     # A batch token cannot be revoked, and needs not be: it is not stored.
     return Session(client, auth.get("token_type") != "batch", warnings)
 

@@ -17,7 +17,14 @@ import time
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _wire
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, MountMissing, Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import (
+    Forbidden,
+    MountMissing,
+    NotConverged,
+    Problem,
+    Refused,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._servers import Identity, identify, is_health
 from ansible_collections.leasehold.vault.plugins.module_utils._times import now
 
 if t.TYPE_CHECKING:
@@ -42,10 +49,16 @@ _UNDECIDED = (
     _NOT_BEGUN,
 )
 _DOUBT = " It is unknown whether it did what was asked."
+_GATEWAY = (429, 502, 503, 504)  # by a proxy that has no server behind it at the moment
 _ALWAYS_LATER = str(2**63 - 1)
 # There is nothing: by these words where it is not a bare 404.
 _NO_SUCH_MOUNT = ("No secret engine mount at", "No auth engine at", "cannot fetch sysview for path")
 _NO_SUCH_POLICY = "policy does not exist"
+# 200, and something in the request had no effect.
+_IGNORED = re.compile(r"Endpoint ignored these unrecognized parameters: \[(.*)\]")
+# What the endpoint of a connection does not know itself it hands on to the database plugin, and lists as ignored.
+_HANDS_ON = re.compile(r"(?!auth/|sys/).+/config/[^/]+")
+_UNCLEAN = re.compile(r"//|/\.{1,2}(?:/|$)|[\x00-\x1f\x7f]")
 _DATABASE_AWAY = re.compile(r"SQLSTATE (?:53300|57P03|08\w{3})")
 _SQLSTATE = re.compile(r"SQLSTATE (\w{5})")
 # Vault before 1.11, whose driver was lib/pq, names the wrong password without a code.
@@ -110,6 +123,7 @@ class Client:
         timeout: float = TIMEOUT,
         retries: int = RETRIES,
         server_name: str = "",
+        namespace_check: bool = True,
     ) -> None:
         self.url = url.rstrip("/")
         self.namespace = namespace.strip("/")
@@ -117,6 +131,10 @@ class Client:
         self._masked: list[str] = []
         self._has_met = False
         self._dated: tuple[str, float] = ("", 0.0)
+        self._namespace_check = namespace_check
+        self._notices: list[str] = []
+        self.identity = Identity()
+        """Which server it is, once it has been asked for anything."""
         self.reissued = False
         """Whether something was issued again although it is unknown whether that had been done."""
         if not _wire.is_address(self.url):
@@ -160,6 +178,11 @@ class Client:
         return [
             f"The cluster lost its leader while it issued, and was asked again: it is unknown whether it had made another {thing} before."
         ]
+
+    def notices(self) -> builtins.list[str]:
+        """What the server said in ``warnings`` of its answers since this was last asked."""
+        taken, self._notices = self._notices, []
+        return list(dict.fromkeys(taken))
 
     # -- what the engine needs --------------------------------------------------------------------------------------------
 
@@ -219,11 +242,29 @@ class Client:
         """Send one request; the decoded answer, None for an absent object, or a sentence raised as :class:`VaultError`."""
         response = self.send(method, f"/v1/{path}", body, kind, params, headers)
         if response.ok:
-            return self.content_of(path, response)
+            answer = self.content_of(path, response)
+            if kind != "issue":  # whoever issues hands them out with what was issued
+                self._heed(path, body or {}, answer.get("warnings") or [])
+            return answer
         errors = _errors_of(response)
         if absent_ok and _means_absent(response.status_code, errors):
             return None
         raise self._sentence(method, path, response.status_code, errors, kind)
+
+    def _heed(self, path: str, body: Values, warnings: t.Sequence[str]) -> None:
+        """Fail when the server took a request and ignored a part of it; keep everything else that it warns about."""
+        for warning in warnings:
+            found = _IGNORED.search(warning)
+            if not found:
+                self._notices.append(f"{path}: {self._clean(warning)}")
+            elif not _HANDS_ON.fullmatch(path):
+                # To ignore what is empty or false is what asks for it; parameters of the query page a list, where there are pages.
+                lost = sorted(name for name in found[1].split() if body.get(name))
+                if lost:
+                    raise NotConverged(
+                        f"Vault took the write of {path} and ignored {', '.join(lost)}: {self.identity} does not know it. Leave it out, or "
+                        "use a server that knows it."
+                    )
 
     def content_of(self, path: str, response: t.Any) -> Values:
         """What a good answer holds; a page of something else that answered 200 is said to be one."""
@@ -251,6 +292,10 @@ class Client:
         headers: Values | None = None,
     ) -> t.Any:
         """One request, repeated while that is safe, worth it, and within ``retries``; hvac's logins come this way, too."""
+        if _UNCLEAN.search(path):
+            raise Refused(
+                f"Not sent: {path!r} is not a path in Vault, which takes no //, /./, /../ or control characters in one."
+            )
         if kind == "issue":
             self.reissued = False
         for attempt in range(self._retries + 1):
@@ -276,6 +321,11 @@ class Client:
                 if last or not (error.never_sent or kind == "repeat"):
                     what = "could not be reached" if error.never_sent else "did not answer"
                     doubt = _DOUBT if self._in_doubt(kind, in_doubt or not error.never_sent) else ""
+                    if error.target:
+                        raise VaultError(
+                            f"Vault at {self.url} redirects to {error.target}, which {what}: {_reason(error)}. The cluster has no leader at "
+                            f"the moment, or that address (its api_addr) cannot be reached from here.{doubt}"
+                        ) from None
                     raise VaultError(f"Vault at {self.url} {what}: {_reason(error)}.{doubt}") from None
             else:
                 said = " ".join(_errors_of(response))
@@ -315,14 +365,40 @@ class Client:
         if self._has_met:
             return
         try:
-            health = self.wire.send("GET", "/v1/sys/health", {"X-Vault-Request": "true"}).json()
+            answer = self.wire.send("GET", "/v1/sys/health", {"X-Vault-Request": "true"})
         except _wire.WireError as error:
-            raise _wire.WireError(error, error.untrusted, never_sent=True) from None
+            raise _wire.WireError(error, error.untrusted, True, target=error.target) from None
+        try:
+            health = answer.json()
         except ValueError:
             health = None
+        self.identity = identify(health)
+        if self.namespace:
+            self._require_namespaces(answer.status_code, is_health(health))
         self._has_met = True
         if isinstance(health, dict) and health.get("standby") and "performance_standby" not in health:
             self._go_along(_beyond({"cluster": health.get("cluster_id")}))
+
+    def _require_namespaces(self, status: int, answered: bool) -> None:
+        """Nothing may reach a server that would ignore the namespace, not even a login."""
+        has = self.identity.has_namespaces
+        if has is False:
+            raise Refused(
+                f"Not sent: {self.url} is {self.identity}, which has no namespaces: it would ignore the namespace {self.namespace!r} and do "
+                "everything in its root. Leave namespace out (also VAULT_NAMESPACE, BAO_NAMESPACE and the variable leasehold_namespace), or "
+                "correct url."
+            )
+        if has or not self._namespace_check:
+            return
+        if not answered and status in _GATEWAY:
+            raise _wire.WireError(
+                Problem(f"sys/health was answered {status}, and not by Vault"), False, never_sent=True
+            )
+        raise Refused(
+            f"Not sent: whether {self.url} has namespaces could not be found out, because sys/health was answered {status} without a "
+            f"version. A server without them ignores the namespace {self.namespace!r} and does everything in its root. Let sys/health "
+            "through (it needs no token), or, if you know that this server has namespaces, set namespace_check: false."
+        )
 
     def _go_along(self, index: str) -> None:
         self._headers = {**self._headers, "X-Vault-Index": index, "X-Vault-Inconsistent": "forward-active-node"}

@@ -30,8 +30,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
     Server,
     Values,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._servers import POSTGRESQL as PLUGIN
 
-PLUGIN = "postgresql-database-plugin"
 PROBE = "leasehold-probe-"
 """Root rotation makes a connection of this prefix for a moment, with the user of the connection that it tries; a policy may allow
 ``<mount>/config/leasehold-probe-*`` alone."""

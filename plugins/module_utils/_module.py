@@ -56,10 +56,10 @@ class Task:
             result = self.run(session, options, check_mode)
         except Problem as problem:
             session.log_out()
-            problem.add_warnings(session.warnings)
+            problem.add_warnings([*session.warnings, *session.client.notices()])
             raise
         left = [] if self.keeps_token and result["credentials"]["lease_id"] else session.log_out()
-        result["warnings"] = [*session.warnings, *result.get("warnings", ()), *left]
+        result["warnings"] = [*session.warnings, *result.get("warnings", ()), *session.client.notices(), *left]
         return result
 
     def as_module(self) -> None:

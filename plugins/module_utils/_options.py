@@ -62,6 +62,7 @@ class Option:
 OPTIONS = (
     Option("url", env=("VAULT_ADDR", "BAO_ADDR"), peers=("url", "addr"), aliases=("vault_address",)),
     Option("namespace", env=("VAULT_NAMESPACE", "BAO_NAMESPACE"), peers=("namespace",), aliases=("vault_namespace",)),
+    Option("namespace_check", type="bool", env=("LEASEHOLD_NAMESPACE_CHECK",), default=True),
     Option("validate_certs", type="bool", peers=("validate_certs",)),
     Option("tls_skip_verify", type="bool", env=("VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY")),
     Option(
@@ -139,6 +140,7 @@ def client_arguments(options: Values) -> tuple[Values, list[str]]:
     arguments = {
         "url": address(str(url)),
         "namespace": "" if namespace == "root" else namespace,
+        "namespace_check": options.get("namespace_check") is not False,
         "verify": verify,
         "certificate": (certificate, key or certificate) if certificate else None,
         "proxies": _proxies(options.get("proxies")),

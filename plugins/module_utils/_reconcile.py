@@ -146,6 +146,8 @@ class Resource:
     """Turns a module's shorthand options into fields."""
     rules: tuple[Rule, ...] = ()
     """Refuse (or warn) from what was asked and planned alone."""
+    requirements: tuple[Inquiry, ...] = ()
+    """Refuse (or warn about) what this server cannot do; asked in every run, with ``validate: false``, too."""
     inquiries: tuple[Inquiry, ...] = ()
     """Refuse (or warn) after asking the server; asked only before a change, and not with ``validate: false``."""
     inspections: tuple[Inquiry, ...] = ()
@@ -188,6 +190,9 @@ class Resource:
 
 class Server(t.Protocol):
     """What the engine needs of a client."""
+
+    identity: t.Any
+    """Which server it is: an ``Identity`` of ``_servers``."""
 
     def read(self, path: str) -> Values | None:
         """What is at this path; nothing, if there is nothing."""
@@ -334,6 +339,9 @@ def reconcile(
         asked += resource.inquiries if step.action in ("create", "update") else ()
         for inquiry in asked:
             findings.extend(inquiry(view, wanted, step))
+    if manner.state == "present" and not _stopped(findings):
+        for requirement in resource.requirements:
+            findings.extend(requirement(view, wanted, step))
     stranded = _stranded(view, resource, wanted, step, manner) if step.action in ("update", "delete") else {}
     if manner.validate and step.action in ("update", "delete"):
         for safeguard in resource.safeguards:

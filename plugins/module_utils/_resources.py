@@ -33,15 +33,15 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
     Field,
     Finding,
     Findings,
-    Inquiry,
     Plan,
     Resource,
     Server,
     Values,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._servers import POSTGRESQL as PLUGIN
+from ansible_collections.leasehold.vault.plugins.module_utils._servers import known_to_server
 
 ROTATED_AT = "leasehold_root_rotated_at"  # our key in a connection; Vault keeps it through updates and rotations
-PLUGIN = _dependents.PLUGIN
 UPDATE_PASSWORD: Values = {"type": "str", "choices": ["on_create", "always"], "default": "on_create", "no_log": False}
 
 
@@ -62,27 +62,6 @@ def ordered_ttls(shorter: str, longer: str) -> t.Callable[[Values, Plan], Findin
         return ()
 
     return rule
-
-
-def known_to_server(path: t.Callable[[Values], str], options: t.Mapping[str, str]) -> Inquiry:
-    """Every server takes what it does not know without a word.  ``options`` has those that not all know, and who does."""
-
-    def inquiry(server: Server, wanted: Values, plan: Plan) -> Findings:
-        asked = [
-            option for option in options if wanted.get(option) not in (None, False)
-        ]  # false is what every server does
-        if not asked:
-            return ()
-        answer = server.ask("get", path(wanted), params={"help": "1"})
-        schemas = answer["openapi"]["components"]["schemas"].values()
-        known = {key for schema in schemas for key in schema.get("properties", {})}
-        unknown = [option for option in asked if option not in known]
-        if unknown:
-            needs = "; ".join(dict.fromkeys(options[option] for option in unknown))
-            raise Refused(f"This server does not know {', '.join(unknown)} and would ignore it. Needed is {needs}.")
-        return ()
-
-    return inquiry
 
 
 # -- the mount ------------------------------------------------------------------------------------------------------------
@@ -227,20 +206,6 @@ def _unverified(wanted: Values, plan: Plan) -> Findings:
         )
 
 
-def _tls_options_work(server: Server, wanted: Values, plan: Plan) -> Findings:
-    asked = [option for option in ("tls_ca", "tls_certificate", "private_key") if wanted.get(option) is not None]
-    if not asked:
-        return ()
-    mount = MOUNT.said_in(wanted)
-    version = (server.read(f"sys/internal/ui/mounts/{mount}") or {}).get("running_plugin_version", "")
-    if "bao" in version:
-        raise Refused(
-            f"OpenBao ignores {', '.join(asked)} for PostgreSQL and the connection would not be protected as asked; put "
-            "sslmode=verify-full&sslrootcert=/path/on/the/server into connection_url."
-        )
-    return ()
-
-
 def _usable(server: Server, wanted: Values, plan: Plan) -> Findings:
     """What was written without being verified is tried all the same, and reported."""
     if wanted.get("verify_connection") is False:
@@ -289,10 +254,10 @@ CONNECTION = Resource(
     ),
     rules=(_safe_url, _password_kept, _unverified),
     inquiries=(
-        _tls_options_work,
         _dependents.connection_keeps_alone,
         _dependents.policy_exists(lambda side: side.get("password_policy")),
     ),
+    requirements=(known_to_server("connection", lambda wanted: f"{MOUNT.said_in(wanted)}/config/{wanted['name']}"),),
     safeguards=(_dependents.static_roles_keep_connection, _dependents.roles_keep_connection),
     afterwards=(_usable,),
     leases=lambda server, wanted: [
@@ -421,6 +386,7 @@ ROLE = Resource(
         *CREDENTIAL,
     ),
     rules=(ordered_ttls("default_ttl", "max_ttl"), _can_issue, _can_revoke, _outlives_revocation, _keeps_the_functions),
+    requirements=(known_to_server("role", lambda wanted: f"{MOUNT.said_in(wanted)}/roles/{wanted['name']}"),),
     inquiries=(_allowed_by_connection, _dependents.ttls_within_limit, _credential_policy),
     afterwards=(_verification.verify,),
     leases=lambda server, wanted: [f"{MOUNT.said_in(wanted)}/creds/{wanted['name']}"],
@@ -429,12 +395,6 @@ ROLE = Resource(
 
 
 # -- static roles -----------------------------------------------------------------------------------------------------------
-
-_ENTERPRISE = "HashiCorp Vault's Enterprise edition, 1.18 or newer"
-_NEWER = {
-    **dict.fromkeys(("rotation_schedule", "rotation_window"), "HashiCorp Vault 1.15; use rotation_period instead"),
-    **dict.fromkeys(("skip_import_rotation", "self_managed_password", "password"), _ENTERPRISE),
-}
 
 
 def _can_rotate(wanted: Values, plan: Plan) -> Findings:
@@ -477,12 +437,10 @@ STATIC_ROLE = Resource(
         fact("last_vault_rotation"),
     ),
     rules=(_can_rotate,),
-    inquiries=(
-        known_to_server(lambda wanted: f"{MOUNT.said_in(wanted)}/static-roles/{wanted['name']}", _NEWER),
-        _allowed_by_connection,
-        _dependents.static_role_keeps_alone,
-        _credential_policy,
+    requirements=(
+        known_to_server("static_role", lambda wanted: f"{MOUNT.said_in(wanted)}/static-roles/{wanted['name']}"),
     ),
+    inquiries=(_allowed_by_connection, _dependents.static_role_keeps_alone, _credential_policy),
     safeguards=(_dependents.static_role_keeps_server,),
     beside=lambda wanted: {} if wanted.get("skip_import_rotation") else {"password": "(rotated at once)"},
 )

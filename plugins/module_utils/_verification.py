@@ -13,9 +13,10 @@ import typing as t
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Finding
 
 if t.TYPE_CHECKING:
-    from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Finding, Plan, Server, Values
+    from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Plan, Server, Values
 
 OPTIONS: Values = {
     "verify": {"type": "str", "choices": ["none", "issue", "login"], "default": "none"},
@@ -58,7 +59,7 @@ def verify(server: Server, wanted: Values, plan: Plan) -> t.Iterable[Finding]:
         ) from None
     if trouble:
         raise Problem(f"The role {role} was not kept, because verify found that its users cannot work: {trouble}")
-    return ()
+    return [Finding(warning) for warning in answer.get("warnings") or []]
 
 
 def _login_trouble(server: Server, wanted: Values, plan: Plan, user: Values) -> str:

@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
     import ssl
 
 CONNECTIONS = 64  # kept alive at the most; more threads than that open and close theirs
+TO_LEADER = 5  # seconds to connect to where a standby redirects: a leader that has died may not even refuse
 HOPS = 2  # a standby names the leader; more redirects are a cluster without one
 REDIRECTS = (301, 302, 303, 307, 308)
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # as OpenSSL names the certificates of a directory
@@ -33,10 +34,13 @@ BY_STANDBY = 307  # what else redirects, such as a balancer to its own name, has
 
 
 class WireError(Exception):
-    """No answer; ``by_standby`` as of an :class:`Answer`."""
+    """No answer; ``by_standby`` as of an :class:`Answer`; ``target`` is where a redirect led, if one did."""
 
-    def __init__(self, error: Exception, untrusted: bool, never_sent: bool, by_standby: bool = False) -> None:
+    def __init__(
+        self, error: Exception, untrusted: bool, never_sent: bool, by_standby: bool = False, target: str = ""
+    ) -> None:
         super().__init__(str(error))
+        self.target = target
         self.untrusted = untrusted
         self.never_sent = never_sent
         self.by_standby = by_standby
@@ -111,6 +115,7 @@ class Wire:
             ) from None
         self._errors = urllib3.exceptions
         self._url = url
+        self._to_leader = urllib3.Timeout(connect=min(TO_LEADER, timeout), read=timeout)
         options: dict[str, t.Any] = {"timeout": timeout, "retries": False}
         if url.startswith("https:"):
             options["ssl_context"] = _trust(verify, certificate)
@@ -134,12 +139,13 @@ class Wire:
     ) -> Answer:
         url = self._url + quote(path) + (f"?{urlencode(params)}" if params else "")
         content = None if body is None else json.dumps(body).encode()
-        by_standby = False
+        by_standby, target = False, None
+        patience: dict[str, t.Any] = {}
         for _hop in range(HOPS + 1):
             try:
-                got = self._pool.request(method, url, body=content, headers=headers, redirect=False)
+                got = self._pool.request(method, url, body=content, headers=headers, redirect=False, **patience)
             except self._errors.HTTPError as error:
-                raise self._failure(error, by_standby) from None
+                raise self._failure(error, by_standby, target or "") from None
             target = got.headers.get("Location") if got.status in REDIRECTS else None
             if target is None:
                 return Answer(got.status, got.headers, got.data, by_standby)
@@ -147,13 +153,15 @@ class Wire:
             target = urljoin(url, target)
             if url.startswith("https:") and not target.startswith("https:"):
                 raise DowngradeError(target)
-            url = target
+            url, patience = target, {"timeout": self._to_leader}
         raise LeaderlessError
 
-    def _failure(self, error: Exception, by_standby: bool) -> WireError:
+    def _failure(self, error: Exception, by_standby: bool, target: str) -> WireError:
         original = getattr(error, "original_error", error)  # a proxy's error wraps the real one
         never_sent = isinstance(original, (self._errors.NewConnectionError, self._errors.ConnectTimeoutError))
-        return WireError(error, isinstance(error, self._errors.SSLError), never_sent, by_standby)
+        parts = urlsplit(target)
+        where = f"{parts.scheme}://{parts.netloc}" if target else ""
+        return WireError(error, isinstance(error, self._errors.SSLError), never_sent, by_standby, where)
 
 
 def warm_up() -> None:

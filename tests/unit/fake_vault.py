@@ -127,7 +127,7 @@ class FakeVault:
         if path.startswith("sys/leases/"):
             return self._leases(method, path[len("sys/leases/") :], body)
         if path == "sys/health":
-            return 200, {"standby": False}
+            return 200, {"standby": False, "version": "2.7.2"}
         if path == "auth/token/lookup-self":
             return 200, {"data": {"expire_time": None, "ttl": 0}}
         if path == "auth/token/revoke-self":

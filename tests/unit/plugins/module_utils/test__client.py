@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import ssl
 import threading
@@ -12,11 +13,20 @@ import threading
 import pytest
 import servers
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError, worth_repeating
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, MountMissing, Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import (
+    Forbidden,
+    MountMissing,
+    NotConverged,
+    Problem,
+    Refused,
+)
 
 KINDS = ("repeat", "issue", "rotate")
 NOT_ACTIVE = "local node not active but active cluster node not found"
 NO_START = "unable to start transaction: failed to connect: FATAL: password authentication failed (SQLSTATE 28P01)"
+
+ENTERPRISE = {"version": "1.20.1+ent", "enterprise": True}
+IGNORED = "Endpoint ignored these unrecognized parameters: [{}]"
 
 
 def errors(*texts):
@@ -132,7 +142,7 @@ def test_a_standby_that_redirects_to_a_dead_leader_may_have_asked_it_before(clie
     stub.answers = [DEAD, (200, {}), DEAD, DEAD, DEAD]
     client.ask("get", "database/creds/app", kind="issue")
     assert client.reissued
-    with pytest.raises(VaultError, match=r"Connection refused\. It is unknown whether it did what was asked\.$"):
+    with pytest.raises(VaultError, match=r"Connection refused\. .* It is unknown whether it did what was asked\.$"):
         client.ask("get", "database/creds/app", kind="issue")
 
 
@@ -193,6 +203,17 @@ def test_redirects_in_a_circle_are_a_cluster_without_a_leader(client, stub):
     stub.answers = [(307, {}, {"Location": f"{stub.url}/v1/x"})] * 50
     with pytest.raises(VaultError, match="no leader"):
         client.read("x")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_redirect_to_dead_leader_fails_with_its_address(client, stub, kind):
+    stub.answers = [DEAD] * 9
+    with pytest.raises(
+        VaultError,
+        match=r"redirects to http://127\.0\.0\.1:9, which could not be reached: Connection refused\. .* no leader",
+    ):
+        client.ask("get", "x/y", kind=kind)
+    assert len(stub.asked) == 3
 
 
 def test_a_redirect_to_a_dead_leader_is_tried_again(client, stub):
@@ -268,8 +289,124 @@ def test_a_real_server_gives_an_index_and_takes_it_back(real_vault):
 
 
 def test_the_namespace_goes_along(stub):
+    stub.health = (200, ENTERPRISE)
     Client(stub.url, namespace="/team-a/").read("x")
     assert stub.asked[0][3]["X-Vault-Namespace"] == "team-a"
+
+
+@pytest.mark.parametrize(
+    "health",
+    [
+        {"version": "1.13.0"},
+        {"version": "1.16.0-beta1", "enterprise": False},
+        {"version": "", "enterprise": False},
+        {"version": "2.0.0", "enterprise": False},
+        {"version": "2.2.1"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("namespace_check", [True, False])
+def test_namespace_for_server_without_namespaces_is_refused_before_anything_is_sent(stub, health, namespace_check):
+    stub.health = (200, health)
+    client = Client(stub.url, namespace="team-a", namespace_check=namespace_check)
+    for asked in (lambda: client.read("x"), lambda: client.send("post", "/v1/auth/approle/login", {"role_id": "r"})):
+        with pytest.raises(Refused, match=r"has no namespaces: it would ignore the namespace 'team-a'.* in its root"):
+            asked()
+    assert stub.asked == []
+
+
+@pytest.mark.parametrize(
+    "health", [ENTERPRISE, {"version": "1.13.4+ent"}, {"version": "2.3.0"}, {"version": "2.7.2"}], ids=str
+)
+@pytest.mark.parametrize("status", [200, 429, 473, 503])
+def test_namespace_is_sent_to_server_with_namespaces(stub, status, health):
+    stub.health = (status, health)
+    Client(stub.url, namespace="team-a").read("x")
+    assert stub.asked[0][3]["X-Vault-Namespace"] == "team-a"
+
+
+@pytest.mark.parametrize("hidden", [(403, {}), (404, b"<html>"), (200, {"status": "up"})])
+def test_namespace_behind_hidden_health_is_refused_unless_told_otherwise(stub, hidden):
+    stub.health = hidden
+    with pytest.raises(
+        Refused, match=f"could not be found out, because sys/health was answered {hidden[0]}.*namespace_check: false"
+    ):
+        Client(stub.url, namespace="team-a").read("x")
+    assert stub.asked == []
+    Client(stub.url, namespace="team-a", namespace_check=False).read("x")
+    assert stub.asked[0][3]["X-Vault-Namespace"] == "team-a"
+
+
+def test_namespace_behind_gateway_without_server_is_tried_again(stub, no_waiting):
+    stub.health = (503, b"no backend")
+    with pytest.raises(VaultError, match="could not be reached: sys/health was answered 503, and not by Vault"):
+        Client(stub.url, namespace="team-a", retries=2).read("x")
+    assert len(no_waiting) == 2
+
+
+def test_no_namespace_needs_no_health(stub):
+    stub.health = (403, {})
+    Client(stub.url, namespace="").read("x")
+    assert "X-Vault-Namespace" not in stub.asked[0][3]
+
+
+# -- warnings ----------------------------------------------------------------------------------------------------------------
+
+
+def test_ignored_parameter_fails_the_write(client, stub):
+    stub.health = (200, {"version": "1.16.1", "enterprise": False})
+    stub.answers = [(200, {"data": None, "warnings": [IGNORED.format("other colour size")]})]
+    with pytest.raises(
+        NotConverged,
+        match=r"the write of x/y and ignored colour, size: HashiCorp Vault 1\.16\.1 \(Community edition\) does not",
+    ):
+        client.write("x/y", {"size": 1, "colour": "red", "name": "n"})
+
+
+def test_ignored_default_is_what_was_asked_for(client, stub):
+    stub.answers = [(200, {"warnings": [IGNORED.format("colour size names")]})]
+    client.write("x/y", {"size": 0, "colour": "", "names": []})
+    assert client.notices() == []
+
+
+def test_ignored_paging_of_a_list_is_no_warning(client, stub):
+    stub.answers = [(200, {"data": {"keys": ["a"]}, "warnings": [IGNORED.format("after limit")]})]
+    assert client.list("x") == ["a"]
+    assert client.notices() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "fails"),
+    [
+        ("database/config/db", False),
+        ("a/b/config/db", False),
+        ("auth/kubernetes/config", True),
+        ("auth/a/config/b", True),
+    ],
+)
+def test_what_a_connection_hands_on_to_its_plugin_is_not_ignored(client, stub, path, fails):
+    stub.answers = [(200, {"warnings": [IGNORED.format("connection_url")]})]
+    with pytest.raises(NotConverged) if fails else contextlib.nullcontext():
+        client.write(path, {"connection_url": "postgresql://"})
+
+
+def test_other_warnings_are_kept_once_each(client, stub):
+    client.mask("secret-word")
+    stub.answers = [(200, {"warnings": ["policy name was converted to p3", "with secret-word"]})] * 2
+    client.write("x", {})
+    client.write("x", {})
+    assert client.notices() == ["x: policy name was converted to p3", "x: with ********"]
+    assert client.notices() == []
+
+
+# -- paths -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["a//b", "a/../b", "a/./b", "a/..", "a/.", "a\nb", "a\x00"])
+def test_unclean_path_is_not_sent(client, stub, path):
+    with pytest.raises(Refused, match="is not a path in Vault"):
+        client.read(path)
+    assert stub.asked == []
 
 
 def test_one_connection_is_kept_for_all_requests(client, stub):

@@ -24,6 +24,13 @@ class Session:
     warnings: list = dataclasses.field(default_factory=lambda: ["of the session"])
     logged_out: int = 0
 
+    @property
+    def client(self):
+        return self
+
+    def notices(self):
+        return ["of the server"]
+
     def log_out(self):
         self.logged_out += 1
         return ["of the log-out"]
@@ -39,7 +46,7 @@ def performed(run, session, **more):
 def test_a_task_logs_out_and_collects_all_warnings():
     session = Session()
     result = performed(lambda *dummy: {"changed": True, "warnings": ("of the task",)}, session)
-    assert result == {"changed": True, "warnings": ["of the session", "of the task", "of the log-out"]}
+    assert result == {"changed": True, "warnings": ["of the session", "of the task", "of the server", "of the log-out"]}
     assert session.logged_out == 1
 
 
@@ -49,8 +56,9 @@ def test_a_task_that_fails_logs_out_too():
     def fail(*dummy):
         raise Problem("a sentence")
 
-    with pytest.raises(Problem, match="a sentence"):
+    with pytest.raises(Problem, match="a sentence") as caught:
         performed(fail, session)
+    assert caught.value.result["warnings"] == ["of the session", "of the server"]
     assert session.logged_out == 1
 
 

@@ -88,7 +88,7 @@ def test_what_a_server_would_ignore_is_refused(fake_vault, run, monkeypatch):
     fake_vault.client.write(f"sys/auth/{fake_vault.mount}", {"type": "approle"})
     wanted = {"type": "approle", "name": "app"}
     sentence = run.refused("auth_role", **wanted, token_strictly_bind_ip=True)
-    assert sentence == "This server does not know token_strictly_bind_ip and would ignore it. Needed is OpenBao."
+    assert sentence == "OpenBao 2.7.2 does not know token_strictly_bind_ip and would ignore it. Needed is OpenBao."
     run.changes("auth_role", **wanted, token_strictly_bind_ip=False)
 
 
