@@ -185,15 +185,17 @@ def _keys(option: str, **more: t.Any) -> Field:
 
 
 def _reviewer_kept(wanted: Values, plan: Plan) -> Findings:
-    """The server shows no secret, so this write could not repeat it."""
-    if (
-        plan.action == "update"
-        and plan.before.get("token_reviewer_jwt_set")
-        and wanted.get("token_reviewer_jwt") is None
-    ):
+    """The server shows no secret, so this write could not repeat it; HashiCorp Vault does not even show whether there is one."""
+    held = plan.before.get("token_reviewer_jwt_set")
+    if plan.action == "update" and held is not False and wanted.get("token_reviewer_jwt") is None:
+        what = (
+            "would lose the one it has."
+            if held
+            else "would lose the one it may have; this server does not show it. Give it, or an empty one if there is none."
+        )
         raise Refused(
             "token_reviewer_jwt is needed: the server replaces the whole configuration of a Kubernetes method with each write, and "
-            "would lose the one it has."
+            f"{what}"
         )
     return ()
 

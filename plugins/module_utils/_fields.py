@@ -62,6 +62,7 @@ def password(option: str, **more: t.Any) -> Field:
 
 
 def switch(option: str, **more: t.Any) -> Field:
+    """Of one request; ``sign`` is where some servers show the last one."""
     return Field(option, type="bool", kept="not", **more)
 
 

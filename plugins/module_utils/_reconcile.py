@@ -64,7 +64,8 @@ class Field:
     always: bool = False
     """Repeated in every update, as it was if the task is silent: the server would drop it, or insists."""
     sign: tuple[str, ...] = ()
-    """Of a secret: where the answer says whether there is one."""
+    """Of a secret: where the answer says whether there is one.  Of a switch: where it says how the last write left it, on servers
+    that keep it; left at false it is set back to true.  Not every server has either."""
     spec: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     """The rest of the Ansible option: ``aliases``, ``choices``, ``elements``, ``no_log``, ``required``, ``default``."""
 
@@ -286,10 +287,16 @@ def plan(resource: Resource, wanted: Values, answer: Values | None, manner: Mann
         said = {**_present({f.option: _initial(f, wanted) for f in resource.fields}), **said}
     new: list[Field] = []
     for field in resource.fields:
-        if field.option not in said or field.kept == "not":
+        if field.option not in said:
+            continue
+        shown = _at(answer, field.sign) if field.sign else None
+        if field.kept == "not":
+            if said[field.option] is True and shown is False:
+                before = {**before, field.option: shown}
+                new.append(field)
             continue
         if field.kept == "hidden":
-            differs = manner.secrets == "always" or (bool(field.sign) and _at(answer, field.sign) is False)
+            differs = manner.secrets == "always" or (shown is not None and shown != bool(said[field.option]))
         else:
             held = before.get(field.option)
             differs = held is None or field.counts(said[field.option]) != field.counts(held)

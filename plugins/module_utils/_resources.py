@@ -151,7 +151,7 @@ def _unfold(wanted: Values) -> Values:
             raise Refused(f"{key} is given twice, beside plugin_options and in it; give it once.")
         unfolded[key] = value
     if unfolded.get("verify_connection") is None:
-        # Vault (not OpenBao) remembers the last value, so silence would mean whatever somebody said before.
+        # HashiCorp Vault keeps the last value since 1.19, so silence would mean whatever somebody said before.
         unfolded["verify_connection"] = True
     if unfolded.get("password") is not None and unfolded.get("update_password") == "always":
         unfolded["root_rotated_at"] = ""
@@ -207,10 +207,13 @@ def _unverified(wanted: Values, plan: Plan) -> Findings:
 
 
 def _usable(server: Server, wanted: Values, plan: Plan) -> Findings:
-    """What was written without being verified is tried all the same, and reported."""
+    """What was written without being verified is tried all the same, and reported.
+
+    Not by ``reset``: HashiCorp Vault 1.19 and newer does not log in for it where it keeps ``verify_connection: false``.
+    """
     if wanted.get("verify_connection") is False:
         try:
-            server.ask("put", f"{MOUNT.said_in(wanted)}/reset/{wanted['name']}")
+            server.write(CONNECTION.at(wanted), {"verify_connection": True})
         except Problem as error:
             yield Finding(f"The connection was written unverified, and Vault cannot use it: {error}")
 
@@ -249,7 +252,7 @@ CONNECTION = Resource(
         _detail(text, "tls_ca"),
         _detail(text, "tls_certificate"),
         secret("private_key"),
-        switch("verify_connection"),
+        switch("verify_connection", sign=("verify_connection",)),
         Field("root_rotated_at", send=(ROTATED_AT,), read=("connection_details", ROTATED_AT), internal=True),
     ),
     rules=(_safe_url, _password_kept, _unverified),

@@ -77,6 +77,8 @@ options:
         one that logs in.
       - The server never shows it. It is sent when the method is configured, when the server says that it has none, and whenever
         something else of the configuration changes, which the server would otherwise do without it.
+      - HashiCorp Vault does not even say whether it has one, so that it is needed there for each change of the configuration. Empty means that
+        there is none.
     type: str
   disable_local_ca_jwt:
     description: Do not fall back on the certificate and the token of the pod Vault runs in.
@@ -92,7 +94,7 @@ options:
     description: Leave the issuer to the review of the cluster, which is the server's default.
     type: bool
   use_annotations_as_alias_metadata:
-    description: Take over C(vault.hashicorp.com/alias-metadata-*) annotations of the service account.
+    description: Take over C(vault.hashicorp.com/alias-metadata-*) annotations of the service account. OpenBao and HashiCorp Vault 1.16 or newer.
     type: bool
   update_password:
     description: Whether O(token_reviewer_jwt) is sent when it may be needed (see there), or in every run.

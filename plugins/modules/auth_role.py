@@ -95,10 +95,14 @@ options:
     type: list
     elements: str
   bound_service_account_namespace_selector:
-    description: For O(type=kubernetes), a label selector for namespaces, as JSON or YAML text.
+    description:
+      - For O(type=kubernetes), a label selector for namespaces, as JSON or YAML text. OpenBao and HashiCorp Vault 1.16 or newer; refused where it would be
+        ignored.
     type: str
   audience:
-    description: For O(type=kubernetes), the audience the service account's token must have.
+    description:
+      - For O(type=kubernetes), the audience the service account's token must have. Give one to every role - HashiCorp Vault 1.20 and newer warns where it is
+        missing, and means to require it.
     type: str
   alias_name_source:
     description: For O(type=kubernetes), what identifies the one who logs in.

@@ -55,7 +55,8 @@ options:
     description: Configuration of the credential type, for instance C(password_policy).
     type: dict
   skip_import_rotation:
-    description: Do not rotate when the role is made. HashiCorp Vault Enterprise 1.18.5 or newer; refused where it would be ignored.
+    description: Do not rotate when the role is made. HashiCorp Vault Enterprise 1.18.5 or newer; refused where it
+      would be ignored, which would rotate it at once.
     type: bool
   self_managed_password:
     description: The user's present password, with which it changes its own. HashiCorp Vault Enterprise 1.18 or newer.

@@ -142,6 +142,7 @@ options:
           description:
             - V(scram-sha-256) sends PostgreSQL a verifier, V(password) the password itself, which then reaches its log. V(scram-sha-256) on creation
               of a PostgreSQL connection if left out.
+            - OpenBao and HashiCorp Vault 1.14 or newer. An older one ignores it, so it is refused there, and comes with a warning if left out.
           type: str
           choices: [password, scram-sha-256]
         disable_escaping:
@@ -157,10 +158,10 @@ options:
           description: Age at which a pooled connection is closed. Seconds or V(1h30m); V(0) is never.
           type: str
         tls_ca:
-          description: Certificates to trust, as text. HashiCorp Vault 1.18 or newer; refused on OpenBao, which would ignore it.
+          description: Certificates to trust, as text. HashiCorp Vault 1.18 or newer; refused where it would be ignored.
           type: str
         tls_certificate:
-          description: Client certificate, as text. HashiCorp Vault 1.18 or newer; refused on OpenBao, which would ignore it.
+          description: Client certificate, as text. HashiCorp Vault 1.18 or newer; refused where it would be ignored.
           type: str
         private_key:
           description: Key of O(connections[].tls_certificate), as text. Sent like O(connections[].password).
@@ -170,6 +171,8 @@ options:
             - Whether Vault logs in to the database before it accepts a write. It does, if left out.
             - With V(false) the connection is tried after the write and a failure is reported as a warning; when nothing differs, a warning says that
               nothing was tried.
+            - HashiCorp Vault 1.19 and newer keeps the last value, for writes that do not say it and for C(reset). A V(false) that was left there by somebody
+              else is set back to V(true); where the connection works, one of this option is, too.
           type: bool
         plugin_options:
           description:

@@ -620,3 +620,36 @@ def test_the_program_is_found_and_never_installed_by_surprise(host: Host) -> Non
     predicted = host.run(check=True)
     assert "Install the wheel" in predicted.changed
     assert not (host.here / "venv").exists()
+
+
+@pytest.mark.full
+def test_namespace_is_refused_unless_the_server_has_namespaces(host: Host) -> None:
+    health: dict[str, t.Any] = {}
+
+    class Server(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(health).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: t.Any) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host.variables |= {"vault_agent_url": f"http://127.0.0.1:{server.server_port}", "vault_agent_namespace": "team-a"}
+    try:
+        assert "could not be found out" in host.run(ok=False, check=True).output
+        health |= {"version": "1.16.0", "enterprise": False}
+        host.variables["vault_agent_namespace_check"] = False
+        refused = host.run(ok=False).output
+        assert "is HashiCorp Vault 1.16.0 (Community edition), which has no namespaces" in refused
+        assert not list(host.etc.iterdir())
+        health["enterprise"] = True
+        host.run(check=True)
+    finally:
+        server.shutdown()
+        server.server_close()

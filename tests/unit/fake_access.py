@@ -71,6 +71,7 @@ class FakeAccess:
         self.held: dict[str, Body] = {}
         self.secret_ids: dict[str, Body] = {}
         self.devices: dict[str, Body] = {}
+        self.shows_reviewer = True
         self._serial = itertools.count(1)
 
     def owns(self, path: str) -> bool:
@@ -205,7 +206,7 @@ class FakeAccess:
         if kind == "jwt" and sum(bool(body.get(source)) for source in SOURCES) != 1:
             raise RefusalError(400, f"exactly one of {SOURCES} must be set")
         self.held[path] = {**known, **{key: value for key, value in body.items() if key in known}}
-        if kind == "kubernetes":
+        if kind == "kubernetes" and self.shows_reviewer:
             self.held[path]["token_reviewer_jwt_set"] = bool(body.get("token_reviewer_jwt"))
         return 204, {}
 

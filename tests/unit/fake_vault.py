@@ -87,7 +87,17 @@ class FakeVault:
         self.writes: list[tuple[str, str, t.Any]] = []
         self.database = FakeDatabase()
         self.access = FakeAccess()
+        self.health = {"standby": False, "version": "2.7.2"}
         self._serial = itertools.count(1)
+
+    def play_vault(self, version: str) -> None:
+        """Be HashiCorp Vault of this version, Community edition, as far as it differs here."""
+        self.health = {"standby": False, "version": version, "enterprise": False}
+        self.access.shows_reviewer = False
+
+    @property
+    def _keeps_verification(self) -> bool:
+        return "enterprise" in self.health and tuple(map(int, str(self.health["version"]).split("."))) >= (1, 19)
 
     @contextlib.contextmanager
     def freeze(self) -> Iterator[None]:
@@ -127,7 +137,7 @@ class FakeVault:
         if path.startswith("sys/leases/"):
             return self._leases(method, path[len("sys/leases/") :], body)
         if path == "sys/health":
-            return 200, {"standby": False, "version": "2.7.2"}
+            return 200, self.health
         if path == "auth/token/lookup-self":
             return 200, {"data": {"expire_time": None, "ttl": 0}}
         if path == "auth/token/revoke-self":
@@ -204,8 +214,10 @@ class FakeVault:
             "plugin_version": "",
             "root_credentials_rotate_statements": [],
         }
-        body, verify = dict(body), body.get("verify_connection", True)
+        body, verify = dict(body), body.get("verify_connection", held.get("verify_connection", True))
         body.pop("verify_connection", None)
+        if self._keeps_verification:
+            held["verify_connection"] = verify
         body.pop("private_key", None)
         password = body.pop("password", self.passwords.get(path, ""))
         if "root_rotation_statements" in body:
@@ -283,10 +295,6 @@ class FakeVault:
         details = self._log_in(mount, name, 500)
         new = f"rotated-password-{next(self._serial)}"
         self.passwords[f"{mount}/config/{name}"] = self.database.passwords[details["username"]] = new
-        return 204, {}
-
-    def _reset(self, _method: str, mount: str, name: str, _body: dict[str, t.Any]) -> Answer:
-        self._log_in(mount, name, 500)
         return 204, {}
 
     def _log_in(self, mount: str, name: str, status: int) -> dict[str, t.Any]:

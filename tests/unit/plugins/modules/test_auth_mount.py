@@ -85,6 +85,27 @@ def test_a_write_that_would_lose_the_reviewers_token_is_refused(vault, run, clus
     assert "token_reviewer_jwt is needed" in run.refused("auth_mount", type="kubernetes", issuer="me", check=True)
 
 
+def test_reviewers_token_that_is_not_shown_is_asked_for_before_a_write(fake_vault, run):
+    fake_vault.server.play_vault("1.20.0")
+    cluster = {"type": "kubernetes", "kubernetes_host": "https://cluster", "token_reviewer_jwt": REVIEWER}
+    run.changes("auth_mount", **cluster)
+    run.nothing("auth_mount", type="kubernetes", kubernetes_host="https://cluster")
+    for check in (True, False):
+        sentence = run.refused("auth_mount", type="kubernetes", issuer="me", check=check)
+        assert sentence.endswith("this server does not show it. Give it, or an empty one if there is none.")
+    run.changes("auth_mount", **cluster, issuer="me")
+    assert fake_vault.server.writes[-1][2]["token_reviewer_jwt"] == REVIEWER
+    run.changes("auth_mount", type="kubernetes", issuer="you", token_reviewer_jwt="")
+
+
+def test_empty_reviewers_token_is_none(vault, run, cluster):
+    without = {**cluster, "token_reviewer_jwt": ""}
+    made = run.changes("auth_mount", **without)
+    assert made["auth_mount"]["token_reviewer_jwt_set"] is False
+    run.changes("auth_mount", **cluster)
+    assert run.changes("auth_mount", **without)["auth_mount"]["token_reviewer_jwt_set"] is False
+
+
 def test_a_reviewers_token_that_somebody_lost_is_sent_again(vault, run, cluster):
     run("auth_mount", **cluster)
     kept = {key: cluster[key] for key in ("kubernetes_host", "kubernetes_ca_cert")}

@@ -220,6 +220,39 @@ def test_a_working_connection_written_unverified_has_no_warning(mounted, run):
     assert run("database_connection", name="db", **mounted.connection(), verify_connection=False)["warnings"] == []
 
 
+def test_verify_connection_that_the_server_keeps_at_false_is_set_back(fake_vault, run):
+    fake_vault.server.play_vault("1.20.0")
+    fake_vault.add_mount().add_connection(password_authentication="scram-sha-256", verify_connection=False)
+    wanted = {"name": "db", **fake_vault.connection()}
+    changed = run.changes("database_connection", **wanted)
+    assert yaml.safe_load(changed["diff"]["before"])["verify_connection"] is False
+    assert fake_vault.read("config/db")["verify_connection"] is True
+
+
+def test_unverified_connection_is_tried_where_the_server_keeps_that(fake_vault, run):
+    fake_vault.server.play_vault("1.20.0")
+    fake_vault.add_mount()
+    dead = {**fake_vault.connection(), "connection_url": fake_vault.database.url.replace(":5432/", ":9/")}
+    (warning,) = run("database_connection", name="db", **dead, verify_connection=False)["warnings"]
+    assert "Vault cannot use it" in warning
+    alive = {**fake_vault.connection(), "verify_connection": False}
+    run.changes("database_connection", name="db", **alive)
+    assert fake_vault.read("config/db")["verify_connection"] is True, "it was tried, and works"
+
+
+def test_scram_by_default_is_said_where_it_has_no_effect(fake_vault, run):
+    fake_vault.server.play_vault("1.13.0")
+    fake_vault.add_mount()
+    wanted = {"name": "db", **fake_vault.connection()}
+    made = run.changes("database_connection", **wanted)
+    for result in (made, run("database_connection", **wanted), run("database_connection", check=True, **wanted)):
+        (warning,) = result["warnings"]
+        assert "does not know password_authentication: passwords reach PostgreSQL" in warning
+    assert "password_authentication: scram-sha-256 and would" in run.refused(
+        "database_connection", **wanted, password_authentication="scram-sha-256"
+    )
+
+
 @pytest.mark.parametrize("check", [True, False])
 def test_a_password_is_never_sent_unverified_to_a_connection_that_exists(mounted, run, check):
     mounted.add_connection()
