@@ -24,13 +24,15 @@ from ansible_collections.leasehold.vault.plugins.filter.postgresql import (
     postgresql_url,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils import _fields, _statements, _wire
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ENGINE, ROLE, STATIC_ROLE
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from .conftest import FakeWorld, Runner
+from .conftest import FakeWorld, Runner, Values, module_named, specification_of, validated
+from .plugins.modules.test_no_answer_is_ok import ALLOWED, TASKS, UNCHECKED
 
 CASES = settings(
     max_examples=int(os.environ.get("LEASEHOLD_CASES", "200")),
@@ -68,6 +70,90 @@ def test_no_name_leads_to_another_path(mount: str, name: str) -> None:
         assert quote(path) == path
         assert not {"", ".", ".."} & set(path.split("/"))
         assert path.split("/")[0] not in ("sys", "auth", "identity", "cubbyhole")
+
+
+class Recorder:
+    """A server in the place of a wire: has nothing, takes everything, and remembers the paths it was asked for."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    def send(self, method: str, path: str, headers: t.Any, body: t.Any = None, params: t.Any = None) -> _wire.Answer:
+        if path == "/v1/sys/health":
+            return _wire.Answer(200, {}, b'{"version": "2.7.2"}')
+        self.paths.append(path)
+        if path.startswith("/v1/auth/") and "/login" in path:
+            return _wire.Answer(200, {}, b'{"auth": {"client_token": "a-token", "token_type": "batch"}}')
+        return _wire.Answer(404, {}, b'{"errors": []}') if method == "GET" else _wire.Answer(204, {}, b"")
+
+
+NAMES = (
+    "mount",
+    "name",
+    "prefix",
+    "lease_id",
+    "role",
+    "static_role",
+    "db_name",
+    "secret_id_accessor",
+    "auth_mount",
+    "auth_username",
+)
+"""The options that stand in a path, or may come to."""
+EACH_TASK = sorted({**TASKS, **UNCHECKED, **ALLOWED}.values(), key=str)
+
+
+@CASES
+@given(
+    task=st.sampled_from(EACH_TASK),
+    names=st.fixed_dictionaries(dict.fromkeys(NAMES, TEXTS)),
+    nasty=st.sets(st.sampled_from(NAMES)),
+)
+def test_every_path_that_is_sent_is_clean(task: tuple[str, Values], names: Values, nasty: set[str]) -> None:
+    """Newer Vaults reject paths with empty segments, dots and control characters; older ones clean them up to another path."""
+    module, options = task
+    known = specification_of(module)["argument_spec"]
+    wire, login = (
+        Recorder(),
+        {
+            "url": "http://127.0.0.1:8200",
+            "auth_method": "userpass",
+            "auth_username": "me",
+            "auth_password": "hush-hush",
+        },
+    )
+    given_names = {
+        name: names[name]
+        for name in nasty
+        if name in known and (name in options or name in ("mount", "auth_mount", "auth_username"))
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_wire, "kept", lambda *_arguments: wire)
+        patch.setattr("time.sleep", lambda _seconds: None)
+        try:
+            wanted = validated(module, {**login, **options, **given_names})
+            module_named(module).TASK.perform(wanted, False)
+        except Problem as problem:
+            assert_one_sentence(problem)
+    for path in wire.paths:
+        segments = path.removesuffix("/").split("/")[1:]
+        assert not {"", ".", ".."} & set(segments), path
+        assert not re.search(r"[\x00-\x1f\x7f]", path), path
+
+
+@pytest.mark.parametrize("user", ["../../sys/mounts/x", "a/../b", "..", "a//b"])
+def test_login_name_that_leads_to_another_path_is_not_sent(monkeypatch: pytest.MonkeyPatch, user: str) -> None:
+    wire = Recorder()
+    monkeypatch.setattr(_wire, "kept", lambda *_arguments: wire)
+    login = {
+        "url": "http://127.0.0.1:8200",
+        "auth_method": "userpass",
+        "auth_username": user,
+        "auth_password": "hush-hush",
+    }
+    with pytest.raises(Refused, match="is not a path in Vault"):
+        log_in(login)
+    assert wire.paths == []
 
 
 @CASES
