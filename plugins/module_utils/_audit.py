@@ -8,12 +8,16 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import flag, mount_path, text
 from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task, act, manner_of, told
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     Field,
+    Finding,
+    Findings,
+    Plan,
     Resource,
     Values,
     reading,
@@ -29,6 +33,14 @@ def _texts(value: t.Any) -> Values:
     return {str(key): str(held).lower() if isinstance(held, bool) else str(held) for key, held in value.items()}
 
 
+def _not_executable(wanted: Values, plan: Plan) -> Findings:
+    mode = str((plan.after.get("options") or {}).get("mode", ""))
+    if plan.action == "create" and re.fullmatch("[0-7]+", mode) and int(mode, 8) & 0o111:
+        yield Finding(
+            f"mode {mode} makes the log executable, which HashiCorp Vault 1.20.1 and newer refuses; use 0600."
+        )
+
+
 AUDIT_DEVICE = Resource(
     kind="audit_device",
     path="sys/audit/{name}",
@@ -39,6 +51,7 @@ AUDIT_DEVICE = Resource(
         Field("options", type="dict", same=_texts, default={}, fixed=True),
         flag("local", default=False, fixed=True),
     ),
+    rules=(_not_executable,),
 )
 
 

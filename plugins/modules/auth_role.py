@@ -170,6 +170,7 @@ EXAMPLES = r"""
     name: app
     bound_service_account_names: [app]
     bound_service_account_namespaces: [production]
+    audience: vault # as the pods' projected token has it
     token_policies: [app]
     token_period: 25h
 

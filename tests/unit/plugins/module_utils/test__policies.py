@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from ansible_collections.leasehold.vault.plugins.filter.access_document import access_document
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._policies import checked, normal, read, unknown_words
+
+from ...conftest import ROOT
 
 READ = 'path "a" { capabilities = ["read"] }'
 
@@ -193,3 +197,27 @@ def test_the_server_reads_it_as_we_do(real_vault, policy):
 
     path = f"sys/policies/acl/{real_vault.mount}"
     assert taken(lambda: checked(policy)) == taken(lambda: real_vault.client.write(path, {"policy": policy}))
+
+
+# -- what we write ourselves -------------------------------------------------------------------------------------------------
+
+HCL = re.compile(r"^```hcl\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def written():
+    """Every policy in the documentation, and a generated one."""
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("roles/*/README.md")]
+    for page in pages:
+        for number, found in enumerate(HCL.finditer(page.read_text())):
+            if found[1].lstrip().startswith('path "'):
+                yield pytest.param(found[1], id=f"{page.relative_to(ROOT)}-{number}")
+    entry = {"name": "app", "roles": ["app", "other"], "static_roles": ["reports"], "auth": {"approle": {}}}
+    (application,) = access_document([entry])
+    yield pytest.param(application["policy"]["policy"], id="app_access")
+
+
+@pytest.mark.parametrize("text", list(written()))
+def test_own_policy_has_no_duplicates_and_no_template(text):
+    """Vault 2.1 refuses duplicate attributes; newer ones refuse wildcards in what a template renders to."""
+    policy = checked(text)  # an attribute that is given twice is refused here
+    assert not [path for path, _rules in read(policy) if "{{" in path]

@@ -41,6 +41,13 @@ def test_the_life_of_an_audit_device(vault, run, tmp_path):
     assert run.changes("audit_device", mount=None, name="second", state="absent")["audit_device"] == {}
 
 
+@pytest.mark.parametrize(("mode", "warned"), [("0755", True), ("0641", True), ("0660", False), ("", False)])
+def test_executable_log_is_warned_about(fake_vault, run, mode, warned):
+    options = {"file_path": "/var/log/audit.log", **({"mode": mode} if mode else {})}
+    result = run("audit_device", mount=None, name="main", options=options)
+    assert any("executable" in warning for warning in result["warnings"]) is warned
+
+
 @pytest.mark.needs("audit_in_files")
 def test_openbao_takes_devices_from_its_files_only(bao, tmp_path):
     import servers
