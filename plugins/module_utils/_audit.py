@@ -29,7 +29,9 @@ if t.TYPE_CHECKING:
 
 
 def _texts(value: t.Any) -> Values:
-    """The server keeps every option as text."""
+    """The server keeps every option as text, and reads a mode as octal: of 0640, YAML makes 416, which would let everybody write."""
+    if isinstance(value.get("mode"), int):
+        raise ValueError("mode must be a string of octal digits: write it in quotes, '0600'")
     return {str(key): str(held).lower() if isinstance(held, bool) else str(held) for key, held in value.items()}
 
 

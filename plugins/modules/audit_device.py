@@ -32,7 +32,9 @@ options:
     description: What people read about it.
     type: str
   options:
-    description: Options of its type, for instance C(file_path) and C(mode) of a V(file).
+    description:
+      - Options of its type, for instance C(file_path) and C(mode) of a V(file).
+      - C(mode) is written in quotes. Vault 1.20.1 and newer refuse one that makes the file executable.
     type: dict
   local:
     description: Do not replicate.

@@ -31,6 +31,13 @@ HERE = Path(__file__).parent
 CREATE = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"
 
 
+class _Dumper(yaml.SafeDumper):
+    """With the items of a list indented, as everywhere here."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
 class Recorder:
     """A server with a database, and a listener on which it shows its metrics whatever happens to its audit devices."""
 
@@ -154,7 +161,7 @@ listener "tcp" {{
         "server": program.product.lower(), "version": program.version, "recorded": True, "counted": recorder.counted,
         "series": sorted(recorder.seen),
     }  # fmt: skip
-    file.write_text(head + "---\n" + yaml.safe_dump(content, sort_keys=False))
+    file.write_text(head + "---\n" + yaml.dump(content, Dumper=_Dumper, sort_keys=False))
     print(file)
 
 

@@ -38,6 +38,10 @@ def test_the_life_of_an_audit_device(vault, run, tmp_path):
     sentence = run.refused("audit_device", mount=None, name="second", options={**file, "log_raw": True})
     assert "Delete the audit_device and create it again" in sentence
 
+    # YAML reads 0640 without quotes as 416.
+    sentence = run.refused("audit_device", mount=None, name="third", options={**file, "mode": 416})
+    assert "in quotes" in sentence
+
     assert run.changes("audit_device", mount=None, name="second", state="absent")["audit_device"] == {}
 
 
