@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import re
 import typing as t
 from pathlib import Path
@@ -147,3 +148,48 @@ def test_drift_notes_what_differs_in_postgresql() -> None:
     assert apply["notify"] == handler["name"]
     assert list(handler["ansible.builtin.set_fact"]) == ["leasehold_drift_found"]
     assert play["tasks"][1] == {"name": "Run the handlers now", "ansible.builtin.meta": "flush_handlers"}
+
+
+# ------------------------------------------------------------------------------------------------- what is handed on
+
+
+@pytest.mark.parametrize("kind", ["auth_mount", "auth_role"])
+def test_options_are_handed_on_whole_and_under_their_own_name(kind: str) -> None:
+    """An option that the document has and the task does not is dropped without a word."""
+    module = importlib.import_module(f"ansible_collections.leasehold.vault.plugins.modules.{kind}")
+    options = set(module.TASK.options) - {"state", "validate", "revoke_leases"}
+    (task,) = (
+        task
+        for where, task in tasks().items()
+        if where.startswith("roles/app_access/") and f"leasehold.vault.{kind}" in task
+    )
+    handed = task[f"leasehold.vault.{kind}"]
+    # Which roles there are is said by the document alone: what is absent has no options, and no user depends on an auth role.
+    assert options <= set(handed), options - set(handed)
+    for option, text in handed.items():
+        found = re.fullmatch(r"\{\{ (?:item|__app_access_auth_mount)\.(\w+)(?: \| default\(omit\))? \}\}", text)
+        assert found, f"{option}: {text}"
+        assert found[1] == option
+
+
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_variable_of_a_role_is_used(role: str) -> None:
+    spec = read(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
+    declared = {name for entry in spec.values() for name in entry.get("options", ())}
+    files = [
+        path for path in (ROOT / "roles" / role).rglob("*") if path.is_file() and path.parent.name not in ("meta", role)
+    ]
+    # In defaults the variable itself is declared, and the ones behind it are used.
+    text = "\n".join(re.sub(r"^\w+:", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE) for path in files)
+    assert {name for name in declared if not re.search(rf"\b{name}\b", text)} == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_handler_of_a_role_is_notified(role: str) -> None:
+    here = {where: task for where, task in tasks().items() if where.startswith(f"roles/{role}/")}
+    handlers = {task["name"] for where, task in here.items() if where.startswith(f"roles/{role}/handlers/")}
+    notified = {task["notify"] for task in here.values() if "notify" in task}
+    assert handlers == notified
