@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import re
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _statements, _verification
@@ -127,18 +128,24 @@ def role_endangers_leases(server: Server, wanted: Values, plan: Plan) -> str:
             f"on the server of {old}"
         )
     creation = [side.get("creation_statements") or [] for side in (before, after)]
-    groups, new_groups = (set(_statements.groups_in(each)) for each in creation)
+    groups, new_groups = (_groups_of(each) for each in creation)
     if groups and groups != new_groups:
         return (
             f"their users are members of {_listed(groups)} and would stay so, while the role would issue and revoke for "
             f"{_listed(new_groups) or 'no group'}"
         )
-    functions, new_functions = ("leasehold." in " ".join(each) for each in creation)
+    functions, new_functions = ("leasehold.issue(" in " ".join(each) for each in creation)
     if functions != new_functions:
         maker, reviser = "the functions in the database", "the admin role"
         maker, reviser = (maker, reviser) if functions else (reviser, maker)
         return f"their users were made by {maker}, and would be revoked by {reviser}, which may not be able to"
     return ""
+
+
+def _groups_of(creation: t.Sequence[str]) -> set[str]:
+    """The groups that a user is made in: by statements of this collection, or by ``IN ROLE`` of others."""
+    unquoted = re.findall(r"\bIN\s+(?:ROLE|GROUP)\s+([a-z_]\w*)", _statements.bare(" ".join(creation)), re.IGNORECASE)
+    return {*_statements.groups_in(creation), *(name.lower() for name in unquoted)}
 
 
 def _same_place(server: Server, mount: str, old: str, new: str) -> bool:

@@ -97,10 +97,10 @@ def document(here: Ground, note: str, modules: tuple[str, ...]) -> str:
     tasks = [
         task("database_engine", mount="secret", description="secrets"),
         task("database_connection", **connection),
-        task("database_connection", **{**connection, "name": "bad", "password": "{{ wrong }}"}, goes_wrong=True),
+        task("database_connection", **{**connection, "name": "bad", "password": "{{ wrong }}", "validate": False}, goes_wrong=True),
         task("database_connection", name="literal", connection_url=literal, username="u", password="{{ wrong }}", goes_wrong=True),
         task("database_connection", **{**connection, "update_password": "always", "password": "{{ wrong }}"}, goes_wrong=True),
-        task("database_connection", **{**connection, "name": "keyed", "private_key": "{{ private_key }}"}, goes_wrong=True),
+        task("database_connection", **{**connection, "name": "keyed", "private_key": "{{ private_key }}", "validate": False}, goes_wrong=True),
         task("database_connection", name="boot", plugin_options={"password": "{{ first_password }}", "nonsense": 1}, goes_wrong=True),
         task("database_root_rotation", name="boot", password="{{ first_password }}"),
         task("database_root_rotation", name="nowhere", password="{{ first_password }}", goes_wrong=True),

@@ -71,7 +71,7 @@ def story(place: Ground) -> str:
       leasehold.vault.database_connection:
         name: wrong
         connection_url: !unsafe "postgresql://{{{{username}}}}:{{{{password}}}}@{place.server.host}:{place.server.port}/{place.database}"
-        username: {place.admin}
+        username: {place.admin}_of_nobody
         password: sesame-0pen
       ignore_errors: true
     - name: quiet

@@ -132,6 +132,16 @@ def test_role_group_with_live_leases_is_refused_or_revokes_them_first(mounted, r
     assert mounted.leases() == []
 
 
+def test_role_that_takes_own_statements_for_same_group_is_changed_under_leases(fake_vault, run):
+    fake_vault.add_mount().add_connection()
+    run("database_role", name="app", db_name="db", in_role="app_rw")
+    fake_vault.issue("app")
+    creation = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE app_rw"
+    own = {"creation_statements": creation, "revocation_statements": 'DROP ROLE IF EXISTS "{{name}}"'}
+    run.changes("database_role", name="app", **own)
+    assert "are members of app_rw" in refused(run, "database_role", name="app", db_name="db", in_role="app_ro")
+
+
 def test_role_functions_with_live_leases_are_refused(fake_vault, run):
     fake_vault.add_mount().add_connection()
     wanted = {"name": "app", "db_name": "db", "in_role": "app_rw"}
