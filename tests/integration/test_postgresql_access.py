@@ -93,7 +93,7 @@ class Access:
             "database": f"access_{name}", "owner": f"{name}_owner", "functions": functions,
             "admin": {"username": f"{name}_admin", "password": FIRST_PASSWORD},
             "groups": groups,
-            "roles": {"belongs": "to others"},
+            "roles": {f"{name}-role": {"default_ttl": "1h"}},
         }  # fmt: skip
 
     def run(self, *arguments: str, playbook: str = "leasehold.vault.postgresql") -> Run:
@@ -351,6 +351,20 @@ def test_again_what_others_changed_is_mended_and_nothing_else(access: Access) ->
     assert access.run_well("--check").changed == []
 
 
+@pytest.mark.full
+def test_admin_role_of_same_server_under_another_name_is_refused(access: Access) -> None:
+    """The server is asked which one it is: 127.1 is 127.0.0.1, as a second name in DNS would be."""
+    documented = access.document
+    first = documented["vault_databases"][0]
+    second = {**first, "name": "second", "host": "127.1", "roles": {}}
+    access.document = {**documented, "vault_databases": [first, second]}
+    run = access.run()
+    access.document = documented
+    assert not run.ok
+    assert "second: its server is that of plain, whatever host says" in run.output
+    assert run.changed == []
+
+
 # --------------------------------------------------------------------------------------------------------- bad input
 
 
@@ -369,11 +383,16 @@ def test_bad_input_is_refused_in_one_sentence(postgres: t.Any, tmp_path: Path) -
         ],
         'plain: "pg_monitor" cannot be used': [{**good, "owner": "pg_monitor"}],
         "plain: postgres cannot be two things at once": [{**good, "admin": {"username": "postgres", "password": "x"}}],
-        "the unknown word table;": [{**good, "groups": {"g": {**group, "table": ["select"], "sequences": []}}}],
-        "sequences without a list": [{**good, "groups": {"g": {**group, "table": ["select"], "sequences": []}}}],
+        "vault_databases[0].groups.g: unknown key table; did you mean tables?; vault_databases[0]: unknown key sslmod": [
+            {**good, "groups": {"g": {**group, "table": ["select"]}}, "sslmod": "require"}
+        ],
+        "sequences without a list": [{**good, "groups": {"g": {**group, "sequences": []}}}],
         "the table privilege selekt.": [{**good, "groups": {"g": {**group, "tables": ["selekt"]}}}],
-        "functions is leasehold": [{**good, "functions": "mine"}],
-        "share an admin role": [good, {**good, "name": "second"}],
+        "vault_databases[0].functions: must be one of leasehold, none, not 'mine'": [{**good, "functions": "mine"}],
+        "'plain_admin' is the admin role of vault_databases[0], too": [
+            good,
+            {**good, "name": "second", "roles": {}, "host": "localhost"},
+        ],
         "creators and connect name nobody_here,": [{**good, "creators": ["nobody_here"]}],
         "bad_admin does not exist yet. Give it its first password": [{**good, "admin": {"username": "bad_admin"}}],
     }

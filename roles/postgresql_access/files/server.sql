@@ -3,7 +3,10 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
 -- What is there before the role begins: of the roles the document names, and of the databases.
+-- Which server it is says the moment at which it started: one for all its names and addresses, and readable by everybody. The
+-- system identifier is not, where a server was restored from a copy of another one.
 SELECT current_setting('server_version_num')::int AS version,
+       pg_postmaster_start_time()::text || ' ' || current_setting('port') AS server,
        (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
          WHERE rolname IN (SELECT json_array_elements_text(%(roles)s))) AS roles,
        (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
