@@ -54,6 +54,7 @@ if t.TYPE_CHECKING:
     import psycopg2.extensions
 
 HOST = "127.0.0.1"
+ADDRESSES = (HOST, "::1")  # of the loopback interface
 UNPRIVILEGED_USER = "nobody"  # PostgreSQL refuses to run as root
 
 # Reads one line: an answer means "all is well, go home"; end of file means that the owner has died.
@@ -335,7 +336,7 @@ class Authority:
         from cryptography.hazmat.primitives.asymmetric import ec
 
         key = ec.generate_private_key(ec.SECP256R1())
-        given = [x509.IPAddress(ipaddress.ip_address(name)) if name == HOST else x509.DNSName(name) for name in names]
+        given = [x509.IPAddress(ipaddress.ip_address(name)) if name in ADDRESSES else x509.DNSName(name) for name in names]
         certificate = self._sign(names[0], key.public_key(), given, is_authority=False, begins=begins, ends=ends)
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -697,11 +698,21 @@ class PostgreSQL(Server):
     user = "postgres"
 
     def __init__(
-        self, bindir: str | Path | None = None, *, major: int = 18, settings: Mapping[str, str | int] | None = None
+        self,
+        bindir: str | Path | None = None,
+        *,
+        major: int = 18,
+        tls: bool = False,
+        settings: Mapping[str, str | int] | None = None,
     ) -> None:
+        """With `tls` it takes nothing else over the network, and the role `by_certificate` only with one that `issue_to()` made.
+
+        The PostgreSQL 18 of the sandbox is built without TLS; 14 to 17 have it.
+        """
         super().__init__()
         self.bindir = Path(bindir or postgres_bindir(major))
         self.settings = dict(settings or {})
+        self.authority = Authority("leasehold sandbox database CA") if tls else None
         self.port = free_port()
         self.password = secrets.token_urlsafe(16)
 
@@ -712,6 +723,17 @@ class PostgreSQL(Server):
     @property
     def password_path(self) -> Path:
         return self.directory / "password"
+
+    @property
+    def ca_cert(self) -> Path:
+        """With `tls`: the certificate of the authority that signed the server's; no store of the system has it."""
+        return self.directory / "ca.pem"
+
+    def issue_to(self, role: str, directory: Path) -> tuple[Path, Path]:
+        """With `tls`: files with a certificate by which this role may log in, and its key."""
+        assert self.authority is not None
+        certificate, key = self.authority.issue(names=[role])
+        return write_private(directory / f"{role}.pem", certificate), write_private(directory / f"{role}.key", key)
 
     @property
     def major(self) -> int:
@@ -741,6 +763,20 @@ class PostgreSQL(Server):
         ])  # fmt: skip
         with (self.data_directory / "postgresql.conf").open("a") as config:
             config.writelines(f"{name} = '{value}'\n" for name, value in self._settings().items())
+        if self.authority is not None:
+            self._prepare_tls(self.authority)
+
+    def _prepare_tls(self, authority: Authority) -> None:
+        certificate, key = authority.issue(names=("localhost", *ADDRESSES))
+        self.ca_cert.write_bytes(authority.certificate)
+        user = self._run_as()
+        for name, content in (("server.crt", certificate), ("server.key", key)):
+            path = write_private(self.data_directory / name, content)
+            if user:
+                os.chown(path, user.pw_uid, user.pw_gid)
+        (self.data_directory / "pg_hba.conf").write_text(
+            "local all all scram-sha-256\nhostssl all by_certificate all cert\nhostssl all all all scram-sha-256\n"
+        )
 
     def command(self) -> Sequence[str | Path]:
         return [self.bindir / "postgres", "-D", self.data_directory]
@@ -760,6 +796,7 @@ class PostgreSQL(Server):
             "port": self.port,
             "unix_socket_directories": str(self.directory),
             "fsync": "off",  # nothing here has to survive the loss of the machine
+            **({"ssl": "on", "ssl_ca_file": str(self.ca_cert)} if self.authority else {}),
             **self.settings,
         }
 

@@ -21,7 +21,7 @@ import servers
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-REAL_SERVERS = {"bao", "postgres", "postgres15"}
+REAL_SERVERS = {"bao", "postgres", "postgres15", "postgres_tls"}
 LACKED = pytest.StashKey[str]()
 """The capability for whose want a test is skipped."""
 
@@ -156,4 +156,11 @@ def postgres15() -> Iterator[servers.PostgreSQL]:
     """PostgreSQL 15: the last major in which CREATEROLE alone may change any user."""
     with servers.PostgreSQL(major=15) as server:
         server.waits_for_removal = False
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_tls() -> Iterator[servers.PostgreSQL]:
+    """PostgreSQL 17 with TLS under an authority of its own (`ca_cert`); over the network it takes nothing else. Also on ``::1``."""
+    with servers.PostgreSQL(major=17, tls=True, settings={"listen_addresses": f"{servers.HOST},::1"}) as server:
         yield server

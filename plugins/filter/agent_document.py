@@ -9,16 +9,25 @@ from __future__ import annotations
 import json
 import re
 import typing as t
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.module_utils._addresses import (
+    Address,
+    join_parameters,
+    libpq_words,
+    parse_addresses,
+    pgpass_places,
+    url_parts,
+)
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import name as vault_name
+from ansible_collections.leasehold.vault.plugins.plugin_utils._databases import Target, target
 
 Values = dict[str, t.Any]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ENTRY = {"user", "group", "login", "files", "exec", "reload", "service", "state"}
-WHERE = {"role", "static_role", "host", "port", "database", "sslmode"}
+WHERE = {"role", "static_role", "host", "port", "database", "sslmode", "ca_cert"}
 FILE = {"path", "format", "owner", "group", "mode", "keys", "section", "template", *WHERE}
 EXEC = {"command", "environment", "stop_signal", *WHERE}
 LOGIN: dict[str, dict[str, str]] = {  # our word: the agent's
@@ -27,13 +36,15 @@ LOGIN: dict[str, dict[str, str]] = {  # our word: the agent's
     "token_file": {"path": "token_file_path"},
 }
 
-PLAIN = {word: word for word in ("host", "port", "database", "sslmode", "username", "password")}
+OF_SERVER = ("host", "port", "database", "sslmode", "sslrootcert", "target_session_attrs")
+PLAIN = {word: word for word in (*OF_SERVER, "username", "password")}
 LIBPQ = {
-    "PGHOST": "host", "PGPORT": "port", "PGDATABASE": "database", "PGSSLMODE": "sslmode",
-    "PGUSER": "username", "PGPASSWORD": "password",
+    "PGHOST": "host", "PGPORT": "port", "PGDATABASE": "database", "PGSSLMODE": "sslmode", "PGSSLROOTCERT": "sslrootcert",
+    "PGTARGETSESSIONATTRS": "target_session_attrs", "PGUSER": "username", "PGPASSWORD": "password",
 }  # fmt: skip
 SERVICE = {
-    "host": "host", "port": "port", "dbname": "database", "sslmode": "sslmode", "user": "username", "password": "password",
+    "host": "host", "port": "port", "dbname": "database", "sslmode": "sslmode", "sslrootcert": "sslrootcert",
+    "target_session_attrs": "target_session_attrs", "user": "username", "password": "password",
 }  # fmt: skip
 
 # How each format writes one value: what is piped behind it in the agent's template language.
@@ -162,7 +173,7 @@ def _file(entry: Values, application: Values, databases: list[Values], mount: st
     if entry.get("keys") and form not in ("env", "properties", "json", "yaml"):
         raise AnsibleFilterError(f"{where}: keys go with env, properties, json and yaml; {form} has its own.")
     secret = _secret(entry, application, mount, where)
-    known = _known(entry, secret, databases)
+    known = _known(entry, secret, databases, where)
     section = str(entry.get("section") or application["name"])
     text = entry["template"] if form == "template" else _text(form, known, entry.get("keys"), section, secret, where)
     return {
@@ -183,7 +194,7 @@ def _exec(answer: Values, entry: Values, application: Values, databases: list[Va
     if not command or isinstance(command, str):
         raise AnsibleFilterError(f"{where}: command is a list of words, the first one the path of the program.")
     secret = _secret(entry, application, mount, where)
-    fields = _fields(_known(entry, secret, databases), entry.get("environment"), LIBPQ, where)
+    fields = _fields(_known(entry, secret, databases, where), entry.get("environment"), LIBPQ, where)
     answer["secrets"] = [secret]
     answer["templates"] = [
         {
@@ -199,14 +210,11 @@ def _exec(answer: Values, entry: Values, application: Values, databases: list[Va
 def _text(form: str, known: Values, keys: Values | None, section: str, secret: Values, where: str) -> str:
     """The agent's template for a format."""
     if form == "pgpass":
-        known = {"host": '"*"', "port": '"*"', "database": '"*"', **known}
-        line = [known[field] for field in ("host", "port", "database", "username", "password")]
-        # What stands for anything must stay as it is.
-        return _with(secret["path"], ":".join("*" if value == '"*"' else _piped(value, form) for value in line))
+        return _with(secret["path"], "\n".join(_pgpass(known)))
     if form == "pg_service":
         lines = [f"{key}={_piped(value, form)}" for key, value in _fields(known, None, SERVICE, where).items()]
         return _with(secret["path"], "\n".join([BLANK_AT_THE_END + f"[{section}]", *lines]))
-    if form in ("json", "yaml") and "port" in known:
+    if form in ("json", "yaml") and known.get("port", "").strip('"').isdigit():
         known = {**known, "port": known["port"].strip('"')}  # a number
     fields = _fields(known, keys, LIBPQ if form == "env" else PLAIN, where)
     values = {key: _piped(value, form) for key, value in fields.items()}
@@ -224,6 +232,14 @@ def _text(form: str, known: Values, keys: Values | None, section: str, secret: V
     return _with(secret["path"], "\n".join(lines))
 
 
+def _pgpass(known: Values) -> list[str]:
+    """A line for each server, as the filter postgresql_pgpass writes them."""
+    host, port, database = (json.loads(known.get(key, '"*"')) for key in ("host", "port", "database"))
+    who = ":".join(_piped(known[field], "pgpass") for field in ("username", "password"))
+    places = pgpass_places(parse_addresses(host, port, default_port="*"), database)
+    return [f"{{{{ {_literal(place)} }}}}:{who}" for place in places]
+
+
 def _fields(known: Values, keys: Values | None, default: Values, where: str) -> Values:
     """For each key of the result, the expression of its value."""
     if not keys:
@@ -232,26 +248,41 @@ def _fields(known: Values, keys: Values | None, default: Values, where: str) -> 
         if field not in known:
             raise AnsibleFilterError(
                 f"{where}: {field!r} is not known; known are {', '.join(known)}"
-                " (host, port, database and sslmode come from the file's entry, or from vault_databases)."
+                " (those of the server come from the file's entry, or from vault_databases)."
             )
     return {str(key): known[field] for key, field in keys.items()}
 
 
-def _known(entry: Values, secret: Values, databases: list[Values]) -> Values:
+def _known(entry: Values, secret: Values, databases: list[Values], where: str) -> Values:
     """For each field its expression in the agent's template language."""
-    database = next((one for one in databases if secret["name"] in (one.get(secret["kind"]) or {})), {})
-    told = {**({"port": 5432, "sslmode": "verify-full"} if database.get("host") else {}), **database}
-    fixed = {key: entry.get(key) or told.get(key) for key in ("host", "port", "database", "sslmode")}
-    known = {key: _literal(str(value)) for key, value in fixed.items() if value}
+    try:
+        found = _target(entry, secret, databases)
+    except ValueError as error:
+        raise AnsibleFilterError(f"{where}: {error}.") from None
+    words = {**libpq_words(found.addresses), "database": found.database, **found.parameters}
+    known = {key: _literal(words[key]) for key in OF_SERVER if words.get(key)}
     known |= {"username": ".Data.username", "password": ".Data.password"}
-    if fixed["host"] and fixed["database"]:
-        host = f"[{fixed['host']}]" if ":" in fixed["host"] else quote(fixed["host"], safe=",")
-        tail = f"@{host}:{fixed['port'] or 5432}/{quote(fixed['database'], safe='')}"
-        tail += f"?sslmode={fixed['sslmode']}" if fixed["sslmode"] else ""
+    if "host" in known and found.database:
+        authority, hosts = url_parts(found.addresses)
+        query = join_parameters(hosts, urlencode(found.parameters, quote_via=quote, safe="/"))
+        tail = f"@{authority}/{quote(found.database, safe='')}{query}"
         # A blank is %20 in every part of a URL, "+" in its query only.
         user, password = (f'({known[key]} | urlquery | replaceAll "+" "%20")' for key in ("username", "password"))
-        known["url"] = f'(printf "postgresql://%s:%s%s" {user} {password} {_literal(tail)})'
+        known["url"] = f'(printf "%s%s:%s%s" "postgresql://" {user} {password} {_literal(tail)})'
     return known
+
+
+def _target(entry: Values, secret: Values, databases: list[Values]) -> Target:
+    """What the file's own entry says of the server, and for the rest what the document says of the role's database."""
+    database = next((one for one in databases if secret["name"] in (one.get(secret["kind"]) or {})), {})
+    said = {**database, **{key: entry[key] for key in WHERE if entry.get(key)}}
+    if said.get("host") or said.get("connection_url"):
+        return target(said, "verify-full" if database else "")
+    return Target(
+        [Address("", str(said.get("port") or ""))],
+        str(said.get("database") or ""),
+        {key: str(said[word]) for key, word in (("sslmode", "sslmode"), ("sslrootcert", "ca_cert")) if said.get(word)},
+    )
 
 
 def _secret(entry: Values, application: Values, mount: str, where: str) -> Values:

@@ -10,7 +10,9 @@ import typing as t
 from urllib.parse import quote, urlencode
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.module_utils._addresses import join_parameters, url_parts
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import postgresql_password
+from ansible_collections.leasehold.vault.plugins.plugin_utils._databases import target_for_vault
 
 Values = dict[str, t.Any]
 
@@ -68,16 +70,19 @@ def _password(admin: Values, name: str) -> str | None:
 
 def _url(database: Values, name: str) -> str:
     """The names in braces are Vault's to fill in."""
-    parameters = {"sslmode": database.get("sslmode", "verify-full"), **(database.get("url_parameters") or {})}
-    return (
-        f"postgresql://{{{{username}}}}:{{{{password}}}}@{_of(database, 'host', name)}:{database.get('port', 5432)}"
-        f"/{quote(_of(database, 'database', name), safe='')}?{urlencode(parameters, quote_via=quote, safe='/')}"
-    )
+    _of(database, "host", name)
+    try:
+        addresses, dbname, parameters = target_for_vault({**database, "database": _of(database, "database", name)})
+    except ValueError as error:
+        raise AnsibleFilterError(f"{name}: {error}.") from None
+    authority, hosts = url_parts(addresses)
+    query = join_parameters(hosts, urlencode(parameters, quote_via=quote, safe="/"))
+    return f"postgresql://{{{{username}}}}:{{{{password}}}}@{authority}/{quote(dbname, safe='')}{query}"
 
 
 def _login(database: Values) -> Values:
     """Where the database is as seen from here, for trying roles."""
-    login = database.get("login") or {}
+    login = {"ca_cert": database.get("ca_cert"), **(database.get("login") or {})}
     return {f"login_{key}": login[key] for key in ("host", "port", "ca_cert") if login.get(key)}
 
 

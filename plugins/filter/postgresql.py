@@ -7,40 +7,72 @@
 from __future__ import annotations
 
 import typing as t
+from collections import ChainMap
 from urllib.parse import quote, urlencode
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.module_utils._addresses import (
+    DEFAULT_PORT,
+    escape_pgpass,
+    join_parameters,
+    libpq_words,
+    parse_addresses,
+    pgpass_places,
+    url_parts,
+)
+from ansible_collections.leasehold.vault.plugins.plugin_utils._databases import Target, target
 
 Credentials = t.Mapping[str, t.Any]
+Host = t.Union[str, t.Mapping[str, t.Any]]  # or an entry of vault_databases
 
 
 def postgresql_url(
     credentials: Credentials,
-    host: str,
+    host: Host,
     database: str = "",
-    port: int = 5432,
+    port: t.Any = None,
     scheme: str = "postgresql",
     **parameters: t.Any,
 ) -> str:
     """``postgresql://user:password@host:5432/database?sslmode=…``"""
     user, password = _who(credentials)
-    address = f"[{host}]" if ":" in host else quote(host, safe=",")
-    query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
-    return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{address}:{port}/{quote(database, safe='')}{query}"
+    addresses, dbname, given = _target(host, database, port, parameters)
+    authority, hosts = url_parts(addresses)
+    query = join_parameters(hosts, urlencode(given, quote_via=quote))
+    return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{authority}/{quote(dbname, safe='')}{query}"
 
 
 def postgresql_conninfo(
-    credentials: Credentials, host: str, database: str = "", port: int = 5432, **parameters: t.Any
+    credentials: Credentials, host: Host, database: str = "", port: t.Any = None, **parameters: t.Any
 ) -> str:
     """``host='…' port='5432' dbname='…' user='…' password='…'``, the keyword form of libpq."""
     user, password = _who(credentials)
-    words = {"host": host, "port": port, "dbname": database, "user": user, "password": password, **parameters}
+    addresses, dbname, given = _target(host, database, port, parameters)
+    words = {**libpq_words(addresses), "dbname": dbname, "user": user, "password": password, **given}
     return " ".join(f"{word}={_conninfo_value(value)}" for word, value in words.items() if value != "")
 
 
-def postgresql_pgpass(credentials: Credentials, host: str = "*", database: str = "*", port: t.Any = "*") -> str:
-    """One line of ``.pgpass``: ``host:port:database:user:password``."""
-    return ":".join(_pgpass_value(value) for value in (host, port, database, *_who(credentials)))
+def postgresql_pgpass(credentials: Credentials, host: Host = "*", database: str = "*", port: t.Any = None) -> str:
+    """A line of ``.pgpass`` for each server: ``host:port:database:user:password``."""
+    user, password = map(_pgpass_value, _who(credentials))
+    addresses, dbname, _given = _target(host, "" if database == "*" else database, port, {}, default_port="*")
+    return "\n".join(f"{place}:{user}:{password}" for place in pgpass_places(addresses, dbname or "*"))
+
+
+def _target(
+    host: Host, database: str, port: t.Any, parameters: dict[str, t.Any], default_port: str = DEFAULT_PORT
+) -> Target:
+    """Where it is, with what was said beside the host, which wins over what an entry says."""
+    try:
+        if isinstance(host, str):
+            return Target(parse_addresses(host, port, default_port), database, parameters)
+        if not isinstance(host, t.Mapping):
+            raise ValueError("host is text, or an entry of vault_databases")
+        said = {key: value for key, value in {"database": database, "port": port}.items() if value}
+        addresses, dbname, known = target(ChainMap(said, t.cast("dict[str, t.Any]", host)))
+    except ValueError as error:
+        raise AnsibleFilterError(f"{error}.") from None
+    return Target(addresses, dbname, {**known, **parameters})
 
 
 def _who(credentials: Credentials) -> tuple[str, str]:
@@ -57,11 +89,11 @@ def _conninfo_value(value: t.Any) -> str:
     return f"'{escaped}'"
 
 
-def _pgpass_value(value: t.Any) -> str:
-    text = str(value)
-    if "\n" in text:
-        raise AnsibleFilterError("A line of .pgpass cannot hold a line break.")
-    return text.replace("\\", "\\\\").replace(":", "\\:")
+def _pgpass_value(text: str) -> str:
+    try:
+        return escape_pgpass(text)
+    except ValueError as error:
+        raise AnsibleFilterError(f"{error}.") from None
 
 
 class FilterModule:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 import typing as t
-from urllib.parse import parse_qsl
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _dependents, _statements, _verification
+from ansible_collections.leasehold.vault.plugins.module_utils._addresses import parse_url
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
     MOUNT,
@@ -167,15 +167,17 @@ def _safe_url(wanted: Values, plan: Plan) -> Findings:
             "connection_url must be a URL, postgresql://{{username}}:{{password}}@host:5432/database?sslmode=verify-full; Vault gives "
             "the keyword form back altered and with its password in clear."
         )
-    parts = _verification.parts_of(url)
-    user, _colon, password = parts.netloc.rpartition("@")[0].partition(":")
-    if password != "__password__" or user != "__username__":
+    try:
+        parts = parse_url(url)
+    except ValueError as error:  # whose words show no part of it, which may be a password
+        raise Refused(f"connection_url cannot be read as a URL: {error}.") from None
+    if parts.credentials != "{{username}}:{{password}}":
         raise Refused(
             "connection_url must begin with postgresql://{{username}}:{{password}}@, exactly so and without blanks inside the braces: a "
             "name or password written into it is stored and shown in clear. Give them as username and password, and mark the URL "
             "!unsafe so that Ansible leaves the braces alone."
         )
-    if any(key.lower() in ("password", "sslpassword") for key, dummy in parse_qsl(parts.query, keep_blank_values=True)):
+    if any(key.lower() in ("password", "sslpassword") for key in parts.parameters):
         raise Refused(
             "connection_url holds a password among its parameters, which Vault would show in clear; give it as password."
         )

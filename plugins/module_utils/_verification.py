@@ -10,9 +10,14 @@ from __future__ import annotations
 
 import re
 import typing as t
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._addresses import (
+    Address,
+    libpq_words,
+    parse_addresses,
+    parse_url,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Finding
 
 if t.TYPE_CHECKING:
@@ -86,36 +91,27 @@ def _login_trouble(server: Server, wanted: Values, plan: Plan, user: Values) -> 
     return ""
 
 
-def parts_of(connection_url: str) -> SplitResult:
-    """A connection's URL taken apart, with `__username__` and `__password__` in their places."""
-    try:
-        return urlsplit(re.sub(r"\{\{(username|password)\}\}", r"__\1__", connection_url))
-    except ValueError:  # whose words may show a password
-        raise Refused(
-            "connection_url cannot be read as a URL: its host is malformed, such as by a bracket that is not closed."
-        ) from None
-
-
 def where_to_log_in(connection_url: str, wanted: Values) -> Values:
     """libpq's words for the database of a connection, as seen from here: ``login_*`` options win over the URL."""
-    parts = parts_of(connection_url)
-    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    hosts, ports = _hosts_and_ports(parts.netloc.rpartition("@")[2])
+    try:
+        url = parse_url(connection_url)
+        addresses = url.addresses
+        if wanted.get("login_host"):
+            addresses = parse_addresses(wanted["login_host"], wanted.get("login_port") or addresses[0].port)
+        elif wanted.get("login_port"):
+            addresses = [Address(address.host, str(wanted["login_port"])) for address in addresses]
+    except ValueError as error:
+        raise Problem(f"Where to log in is not known: {error}.") from None
     where = {
-        "host": wanted.get("login_host") or ",".join(hosts),
-        "port": wanted.get("login_port") or ",".join(ports[:1] if wanted.get("login_host") else ports),
-        "dbname": unquote(parts.path.lstrip("/")) or "postgres",
-        "sslmode": query.get("sslmode", "prefer"),
-        "sslrootcert": wanted.get("login_ca_cert") or query.get("sslrootcert"),
+        **libpq_words(addresses),
+        "dbname": url.database or "postgres",
+        "sslmode": url.parameters.get("sslmode", "prefer"),
+        "sslrootcert": wanted.get("login_ca_cert") or url.parameters.get("sslrootcert"),
+        "sslcert": wanted.get("login_client_cert"),
+        "sslkey": wanted.get("login_client_key"),
+        "target_session_attrs": url.parameters.get("target_session_attrs"),
     }
     return {key: value for key, value in where.items() if value}
-
-
-def _hosts_and_ports(addresses: str) -> tuple[list[str], list[str]]:
-    """``[::1]:6432,db`` taken apart: a URL for PostgreSQL may name several hosts, and IPv6 in brackets."""
-    taken = [re.fullmatch(r"(\[[^]]*\]|[^:]*):?(\d*)", address) for address in addresses.split(",")]
-    found = [(match.group(1).strip("[]"), match.group(2)) for match in taken if match]
-    return [unquote(host) for host, _port in found], [port or "5432" for _host, port in found]
 
 
 def _missing_rights(cursor: t.Any, wanted: Values, plan: Plan) -> list[str]:

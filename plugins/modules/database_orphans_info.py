@@ -39,7 +39,9 @@ options:
     description: The password of O(login_user).
     type: str
   login_host:
-    description: Host of the database as seen from where the task runs, when it is not the one of the connection.
+    description:
+      - Host of the database as seen from where the task runs, when it is not the one of the connection.
+      - A name, an IPv4 or IPv6 address, the directory of a socket, or several of them with commas, each with a port or not.
     type: str
   login_port:
     description: Port of the database as seen from where the task runs.
@@ -47,6 +49,14 @@ options:
   login_ca_cert:
     description: File with the authority that signed the database's certificate, where the task runs.
     type: path
+  login_client_cert:
+    description: File with the certificate by which O(login_user) logs in, where the task runs.
+    type: path
+    version_added: 1.1.0
+  login_client_key:
+    description: File with the key of O(login_client_cert).
+    type: path
+    version_added: 1.1.0
   min_age:
     description: Users younger than this are not judged, because their leases may be on their way.
     type: str
@@ -133,6 +143,8 @@ TASK = act(
         text("login_host"),
         Field("login_port", type="int"),
         Field("login_ca_cert", type="path"),
+        Field("login_client_cert", type="path"),
+        Field("login_client_key", type="path", spec={"no_log": False}),
         text("min_age", spec={"default": "2m"}),
     ),
     read_orphans,

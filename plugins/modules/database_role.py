@@ -93,7 +93,9 @@ options:
     choices: [none, issue, login]
     default: none
   login_host:
-    description: With O(verify=login), the database's host as seen from here, when it is not the one in the connection's URL.
+    description:
+      - With O(verify=login), the database's host as seen from here, when it is not the one in the connection's URL.
+      - A name, an IPv4 or IPv6 address, the directory of a socket, or several of them with commas, each with a port or not.
     type: str
   login_port:
     description: With O(verify=login), the database's port as seen from here.

@@ -18,12 +18,14 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.filter.database_document import database_document
 from ansible_collections.leasehold.vault.plugins.filter.postgresql import (
     postgresql_conninfo,
     postgresql_pgpass,
     postgresql_url,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils import _fields, _statements, _wire
+from ansible_collections.leasehold.vault.plugins.module_utils._addresses import parse_addresses, parse_url
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
@@ -263,6 +265,56 @@ def test_a_line_of_pgpass_has_five_fields(user: str, password: str) -> None:
     line = postgresql_pgpass({"username": user, "password": password}, "h", "d", 5432)
     fields = [re.sub(r"\\(.)", r"\1", field) for field in re.findall(r"((?:[^\\:]|\\.)*)(?::|$)", line)][:5]
     assert fields == ["h", "5432", "d", user, password]
+
+
+NAMES = st.from_regex(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,20}[a-zA-Z0-9_])?", fullmatch=True)
+SOCKETS = st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters=",/"), min_size=1, max_size=12), min_size=1, max_size=3)  # fmt: skip
+PORTS = st.integers(1, 65535).map(str)
+HOSTS = st.one_of(
+    NAMES,
+    st.ip_addresses().map(str),
+    st.ip_addresses(v=6).map("[{}]".format),
+    SOCKETS.map(lambda parts: "/" + "/".join(parts)).filter(lambda path: path == path.strip()),
+)
+
+
+@CASES
+@given(servers=st.lists(st.tuples(HOSTS, PORTS, st.booleans()), min_size=1, max_size=4), user=PLAIN, password=PLAIN, database=PLAIN)  # fmt: skip
+@example(servers=[("::1", "5432", False), ("/var/run/postgresql", "1", False)], user="u", password="p", database="d")
+def test_what_is_read_back_are_the_hosts_and_ports_that_went_in(
+    servers: list[tuple[str, str, bool]], user: str, password: str, database: str
+) -> None:
+    """By libpq, in the two forms of the filters, and in the URL for Vault also as Vault's driver reads it."""
+    hosts = [host.strip("[]") for host, _port, _beside in servers]
+    ports = [port for _host, port, _beside in servers]
+    written = []
+    for host, port, beside in servers:
+        bare = ":" in host and not host.startswith(("[", "/"))
+        written.append((f"[{host}]:{port}" if bare else f"{host}:{port}") if beside and host[0] != "/" else host)
+    asked = {"host": ",".join(written), "port": ",".join(ports), "database": database}
+    credentials = {"username": user, "password": password}
+    for text in (postgresql_url(credentials, **asked), postgresql_conninfo(credentials, **asked)):
+        read = psycopg2.extensions.parse_dsn(text)
+        assert (read["host"].split(","), read["port"].split(",")) == (hosts, ports)
+        assert (read["user"], read["password"], read["dbname"]) == (user, password, database)
+    (connection,) = database_document([{"name": "db", **asked, "admin": {"username": "admin"}}])["connections"]
+    for_vault = parse_url(connection["connection_url"])
+    assert (for_vault.addresses, for_vault.database) == (list(zip(hosts, ports)), database)
+    read = psycopg2.extensions.parse_dsn(connection["connection_url"])
+    assert (read["host"].split(","), read["port"].split(",")) == (hosts, ports)
+
+
+@CASES
+@given(text=TEXTS, port=st.one_of(TEXTS, st.none(), st.integers()))
+def test_what_is_no_host_is_refused_and_what_is_one_means_itself(text: str, port: t.Any) -> None:
+    try:
+        addresses = parse_addresses(text, port)
+    except ValueError as error:
+        assert str(error).startswith(("host: ", "port: "))
+        return
+    words = psycopg2.extensions.parse_dsn(postgresql_url({"username": "u", "password": "p"}, text, port=port))
+    assert words.get("host", "").split(",") == [address.host for address in addresses]
+    assert words["port"].split(",") == [address.port for address in addresses]
 
 
 # -- answers of something that is no Vault ---------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ def test_each_format_has_its_lines() -> None:
     def lines(form: str, **more: t.Any) -> str:
         return str(document({"files": [{**FILE, "format": form, **more}]})["templates"][0]["template"])
 
-    assert '"pg.svc"' in lines("pgpass", section="app")
+    assert '{{ "pg.svc:5432:app db" }}:{{ .Data.username' in lines("pgpass", section="app")
     assert "[app]" in lines("pg_service", section="app")
     assert "dbname=" in lines("pg_service", section="app")
     assert "a\\ key=" in lines("properties", keys={"a key": "username"})

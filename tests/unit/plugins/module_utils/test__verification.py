@@ -66,7 +66,7 @@ URL = (
     ("url", "wanted", "where"),
     [
         (URL, {}, {"host": "db.example.com", "port": "6432", "dbname": "app", "sslmode": "verify-full", "sslrootcert": "/on/the/server.pem"}),
-        (URL, {"login_host": "localhost", "login_port": 7432, "login_ca_cert": "/ca"}, {"host": "localhost", "port": 7432, "sslrootcert": "/ca"}),
+        (URL, {"login_host": "localhost", "login_port": 7432, "login_ca_cert": "/ca"}, {"host": "localhost", "port": "7432", "sslrootcert": "/ca"}),
         ("postgres://{{username}}:{{password}}@db/app", {}, {"host": "db", "port": "5432", "sslmode": "prefer"}),
         ("postgres://{{username}}:{{password}}@db/odd%20name", {}, {"dbname": "odd name"}),
         ("postgres://{{username}}:{{password}}@db", {}, {"dbname": "postgres"}),
