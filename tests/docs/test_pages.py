@@ -37,6 +37,7 @@ GUIDES = [
 # Pages whose commands another test runs, in the circumstances that they are about, and by which words in it.
 ELSEWHERE = {
     "docs/monitoring.md": ("tests/integration/test_monitoring.py", "runbook in docs/monitoring.md are run"),
+    "docs/private_ca.md": ("tests/integration/test_private_ca.py", "the entry of docs/private_ca.md"),
     "docs/agent.md": ("tests/integration/test_vault_agent.py", 'self.script("health")'),
 }
 # Commands that are not for these servers, and who runs them.

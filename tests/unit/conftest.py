@@ -349,6 +349,12 @@ def real_vault(request: pytest.FixtureRequest, bao: t.Any, postgres: t.Any) -> I
     yield from _real(request, "postgres")
 
 
+@pytest.fixture
+def tls_vault(request: pytest.FixtureRequest, bao: t.Any, postgres_tls: t.Any) -> Iterator[World]:
+    """On a PostgreSQL with TLS under an authority of its own, which takes nothing else over the network."""
+    yield from _real(request, "postgres_tls")
+
+
 @pytest.fixture(params=["postgres", "postgres15"])
 def any_postgres(request: pytest.FixtureRequest, bao: t.Any) -> Iterator[World]:
     """The same on PostgreSQL 18 and 15."""
@@ -451,7 +457,7 @@ class Runner:
 def run(request: pytest.FixtureRequest) -> Runner:
     used = next(
         name
-        for name in ("vault", "real_vault", "any_postgres", "fake_vault", "reports")
+        for name in ("vault", "real_vault", "tls_vault", "any_postgres", "fake_vault", "reports")
         if name in request.fixturenames
     )
     return Runner(request.getfixturevalue(used))

@@ -6,10 +6,19 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 
 import psycopg2
+import psycopg2.extensions
 import pytest
+import servers
 import yaml
+from ansible_collections.leasehold.vault.plugins.filter.database_document import database_document
+from ansible_collections.leasehold.vault.plugins.filter.postgresql import (
+    postgresql_conninfo,
+    postgresql_pgpass,
+    postgresql_url,
+)
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 
 CREATION = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"
@@ -22,6 +31,16 @@ GRANTS = (
     GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO "{{name}}";
     GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{{name}}";"""
 )
+
+
+def has_ipv6():
+    """Whether this machine has a loopback interface with ``::1``."""
+    with socket.socket(socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET) as one:
+        try:
+            one.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
 
 
 @pytest.fixture
@@ -552,3 +571,49 @@ def test_an_articles_role_issues_a_user_that_works(real_vault, run, article):
         if article is FIRST_ARTICLE:
             sql("INSERT INTO items (name) VALUES ('one')")
         assert sql("SELECT session_user") == [(issued["username"],)]
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [
+        ("127.0.0.1", "{port}"),
+        ("localhost:{port}", None),
+        *([("::1", "{port}"), ("127.0.0.1:9,[::1]:{port}", None)] if has_ipv6() else []),
+        ("127.0.0.1:9,127.0.0.1:{port}", None),
+        ("127.0.0.1,127.0.0.1", "9,{port}"),
+        ("{socket}", "{port}"),
+    ],
+)
+def test_verify_login_with_private_ca_goes_where_vault_goes(tls_vault, run, tmp_path, host, port):
+    """Vault's driver, libpq by `verify: login`, by the filters' URL and by .pgpass: the same servers with the same authority."""
+    database = tls_vault.database
+    here = {"port": database.port, "socket": database.server.directory}
+    entry = {
+        "name": "db", "host": host.format(**here), "port": port and port.format(**here), "database": database.name,
+        "ca_cert": str(database.server.ca_cert), "admin": {"username": database.admin, "password": database.admin_password},
+        "roles": {"app": {"in_role": database.group, "verify": "login"}},
+    }  # fmt: skip
+    document = database_document([entry])
+    assert run("database_sync", engine={}, **document)["changed"]
+    user = tls_vault.issue("app")
+    psycopg2.connect(postgresql_url(user, entry)).close()
+    (tmp_path / "pgpass").write_text(postgresql_pgpass(user, entry) + "\n")
+    (tmp_path / "pgpass").chmod(0o600)
+    words = psycopg2.extensions.parse_dsn(postgresql_conninfo(user, entry))
+    del words["password"]
+    psycopg2.connect(passfile=str(tmp_path / "pgpass"), **words).close()
+
+
+def test_verify_login_without_the_private_ca_says_so(tls_vault, run, tmp_path):
+    """And a URL whose host and port are among its parameters is read."""
+    database = tls_vault.database
+    run("database_engine")
+    url = f"postgresql://{{{{username}}}}:{{{{password}}}}@/{database.name}?host=localhost&port={database.port}&sslmode=verify-full"
+    known = {**tls_vault.connection(), "connection_url": f"{url}&sslrootcert={database.server.ca_cert}"}
+    run("database_connection", name="db", **known)
+    role = {"name": "app", "db_name": "db", "in_role": database.group, "verify": "login"}
+    other = tmp_path / "other.pem"
+    other.write_bytes(servers.Authority("other").certificate)
+    with pytest.raises(Problem, match=r"logging in to localhost failed: .*certificate verify failed"):
+        run("database_role", **role, login_ca_cert=str(other))
+    run("database_role", **role)
