@@ -268,7 +268,7 @@ def _known(entry: Values, secret: Values, databases: list[Values], where: str) -
         tail = f"@{authority}/{quote(found.database, safe='')}{query}"
         # A blank is %20 in every part of a URL, "+" in its query only.
         user, password = (f'({known[key]} | urlquery | replaceAll "+" "%20")' for key in ("username", "password"))
-        known["url"] = f'(printf "%s%s:%s%s" "postgresql://" {user} {password} {_literal(tail)})'
+        known["url"] = f'(printf "postgresql://%s:%s%s" {user} {password} {_literal(tail)})'
     return known
 
 

@@ -88,6 +88,17 @@ def parse_url(url: str) -> ConnectionUrl:
     return ConnectionUrl(credentials, addresses, database, query)
 
 
+def holds_credentials(url: str) -> bool:
+    """Whether a URL for PostgreSQL has a name or a password of its own, in place of ``{{username}}`` and ``{{password}}``."""
+    if not re.match(r"postgres(ql)?://", url):
+        return False
+    try:
+        found = parse_url(url)
+    except ValueError:
+        return False
+    return found.credentials not in ("", "{{username}}:{{password}}") or "password" in found.parameters
+
+
 def libpq_words(addresses: t.Sequence[Address]) -> dict[str, str]:
     """``{"host": …, "port": …}``, keywords of libpq; nothing for a default host."""
     words = {

@@ -59,10 +59,14 @@ _IGNORED = re.compile(r"Endpoint ignored these unrecognized parameters: \[(.*)\]
 # What the endpoint of a connection does not know itself it hands on to the database plugin, and lists as ignored.
 _HANDS_ON = re.compile(r"(?!auth/|sys/).+/config/[^/]+")
 _UNCLEAN = re.compile(r"//|/\.{1,2}(?:/|$)|[\x00-\x1f\x7f]")
-_DATABASE_AWAY = re.compile(r"SQLSTATE (?:53300|57P03|08\w{3})")
+# Of class 08, which poolers use for all that they say themselves, only what is about the connection.
+_DATABASE_AWAY = re.compile(r"SQLSTATE (?:53300|57P03|0800[01346])")
 _SQLSTATE = re.compile(r"SQLSTATE (\w{5})")
-# Vault before 1.11, whose driver was lib/pq, names the wrong password without a code.
-_WRONG_PASSWORD = re.compile(r"SQLSTATE 28P01|pq: password authentication failed")
+# Vault before 1.11, whose driver was lib/pq, names the wrong password without a code; PgBouncer up to 1.18 with a code for protocol errors.
+_WRONG_PASSWORD = re.compile(
+    r"SQLSTATE 28P01|pq: password authentication failed"
+    r"|(?:(?:SASL|password) authentication failed|no such user)[^()]*\(SQLSTATE 08P01\)"
+)
 _SECRETS = ("password", "private_key", "secret_id", "token", "token_reviewer_jwt")
 PAGE = 1000  # keys asked for at once
 TIMEOUT = 60  # seconds

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.leasehold.vault.plugins.module_utils._addresses import holds_credentials
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._dependents import PROBE
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, Problem, Refused
@@ -60,6 +61,11 @@ def rotate_root(session: Session, wanted: Values, check_mode: bool) -> Values:
             raise Refused(
                 f"There is no connection {path} at {client.url}, so there is nothing to rotate. Make it first."
             )
+        if holds_credentials(held.get("connection_details", {}).get("connection_url") or ""):
+            raise Refused(
+                f"Nothing was rotated: the connection_url of {path} holds a name or a password itself, so Vault would go on logging in with "
+                "that one. Write it as postgresql://{{username}}:{{password}}@host:5432/database, with username and password beside it."
+            )
         return _rotate_once(client, wanted, held) if once else _rotate_always(client, wanted, noted)
 
     return carry_out(change, foreseen, check_mode)
@@ -90,16 +96,13 @@ def _rotate_once(client: Client, wanted: Values, held: Values) -> Values:
 def _found_rotated(client: Client, wanted: Values, noted: str) -> Values:
     if noted.startswith(BEGUN):  # by a run of ours that was killed before it could note the end
         return {"changed": True, "rotated": False, "warnings": _note(client, wanted, begun=noted)}
-    if noted:
+    if noted or wanted.get("assume_rotated"):
         return {"changed": False, "rotated": False}
-    return {
-        "changed": False,
-        "rotated": False,
-        "warnings": [
-            f"The database refuses the bootstrap password of {CONNECTION.at(wanted)}, and it was not this collection that rotated it. If "
-            "nobody else did, the password in the task is mistyped, and the real one still works."
-        ],
-    }
+    raise Problem(
+        f"The database refuses the bootstrap password of {CONNECTION.at(wanted)}, and it was not this collection that rotated it. If nobody else "
+        "did, the password in the task is mistyped, and the real one still works. If somebody did, say assume_rotated: true, or leave the password "
+        "out of the document."
+    )
 
 
 def _rotate_always(client: Client, wanted: Values, noted: str) -> Values:

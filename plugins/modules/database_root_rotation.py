@@ -14,8 +14,8 @@ short_description: Make the bootstrap password of a connection worthless
 description:
   - Lets Vault replace the password of the connection's PostgreSQL user by one that only Vault knows.
   - With O(rotate=once) it first finds out whether the bootstrap password still opens the database, through a short-lived second connection in
-    Vault; no way to the database is needed from where the task runs. Refused means rotated already, accepted means rotate now, and
-    anything else fails and rotates nothing.
+    Vault; no way to the database is needed from where the task runs. Accepted means rotate now. Refused means rotated already if this collection
+    noted that it did so, or with O(assume_rotated=true). Anything else fails and rotates nothing.
   - A rotation that is cut off between the database's commit and its answer can leave a password that nobody knows. That is found out, at once or by
     the next run, and the task fails with RV(ignore:lost) set. Once the DBA has given the PostgreSQL user a new password, a run with that one in
     O(password) hands it to Vault and rotates it away; the role C(leasehold.vault.database_secrets) does both by itself when it knows the DBA's
@@ -47,6 +47,13 @@ options:
     type: str
     choices: [once, always]
     default: once
+  assume_rotated:
+    description:
+      - With O(rotate=once), take a refused password for rotated also where nothing says that this collection rotated it.
+      - By default that is an error, because the password may as well be mistyped and the real one still work.
+    type: bool
+    default: false
+    version_added: 1.1.0
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
@@ -75,6 +82,7 @@ rotated:
 
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, text
 from ansible_collections.leasehold.vault.plugins.module_utils._module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import named
 from ansible_collections.leasehold.vault.plugins.module_utils._rotation import PASSWORD, rotate_root
 
@@ -85,6 +93,7 @@ TASK = act(
         PASSWORD,
         text("username"),
         text("rotate", spec={"choices": ["once", "always"], "default": "once"}),
+        Field("assume_rotated", type="bool", spec={"default": False}),
     ),
     rotate_root,
     required_if=[("rotate", "once", ["password"])],

@@ -139,3 +139,26 @@ def test_each_format_has_its_lines() -> None:
     assert '"a key": ' in lines("yaml", keys={"a key": "username"})
     with pytest.raises(AnsibleFilterError, match="'a key' cannot be the name of an environment variable"):
         lines("env", keys={"a key": "username"})
+
+
+def test_files_trust_the_authority_of_the_entry_and_name_each_host() -> None:
+    entry = {"name": "app", "roles": ["app-role"], "auth": {"approle": {}}}
+    database = {**DATABASES[0], "host": "db1,[::1]:5433", "sslmode": "verify-full", "ca_cert": "/ca.pem"}
+
+    def text(form: str, **more: t.Any) -> str:
+        agent = {"files": [{**FILE, "format": form, **more}]}
+        (answer,) = agent_document([{**entry, "agent": agent}], [database])
+        return str(answer["templates"][0]["template"])
+
+    env = text("env")
+    for line in ('PGHOST="{{ "db1,::1"', 'PGPORT="{{ "5432,5433"', 'PGSSLROOTCERT="{{ "/ca.pem"'):
+        assert line in env
+    assert 'PGTARGETSESSIONATTRS="{{ "read-write"' in env
+    assert 'sslrootcert={{ "/ca.pem" }}' in text("pg_service")
+    assert '"/own.pem"' in text("env", ca_cert="/own.pem")
+    url = text("env", keys={"URL": "url"})
+    assert "@/app%20db?host=db1,::1&port=5432,5433&sslmode=verify-full&sslrootcert=/ca.pem" in url
+    first, second = text("pgpass").split("\n")[:2]
+    assert '{{ "db1:5432:app db" }}:{{ .Data.username' in first
+    assert r'{{ "\\:\\:1:5433:app db" }}:{{ .Data.username' in second
+    assert '"port": {{ "5432,5433" | toJSON }}' in text("json")

@@ -10,6 +10,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.leasehold.vault.plugins.filter.adopted_databases import adopted_databases
 from ansible_collections.leasehold.vault.plugins.filter.database_document import database_document
+from ansible_collections.leasehold.vault.plugins.filter.postgresql_login import postgresql_login
 from ansible_collections.leasehold.vault.plugins.module_utils import _statements
 
 DATABASE = {
@@ -118,3 +119,36 @@ def test_sql_that_somebody_wrote_is_kept_as_it_is():
     (database,) = yaml.load(text, Loader)["vault_databases"]  # noqa: S506 (the same)
     assert database["roles"]["own"]["creation_statements"] == [sql]
     assert "!unsafe" in text
+
+
+@pytest.mark.parametrize(
+    ("said", "in_url", "here"),
+    [
+        ({"ca_cert": "/ca.pem"}, "?sslmode=verify-full&sslrootcert=/ca.pem", "/ca.pem"),
+        ({"ca_cert": "/ca.pem", "ca_cert_on_vault": "/v.pem"}, "?sslmode=verify-full&sslrootcert=/v.pem", "/ca.pem"),
+        ({"ca_cert": "/ca.pem", "ca_cert_on_vault": ""}, "?sslmode=verify-full", "/ca.pem"),
+        ({"ca_cert_on_vault": "/v.pem", "sslmode": "verify-ca"}, "?sslmode=verify-ca&sslrootcert=/v.pem", None),
+        # As it was written before there was ca_cert:
+        ({"url_parameters": {"sslrootcert": "/v.pem"}, "login": {"ca_cert": "/l.pem"}}, "?sslmode=verify-full&sslrootcert=/v.pem", "/l.pem"),
+        ({"ca_cert": "/ca.pem", "url_parameters": {"sslrootcert": "/v.pem"}, "login": {"ca_cert": "/l.pem"}},
+         "?sslmode=verify-full&sslrootcert=/v.pem", "/l.pem"),
+    ],
+)  # fmt: skip
+def test_one_ca_cert_serves_the_url_and_the_logins(said, in_url, here):
+    document = database_document([{**DATABASE, **said}])
+    assert document["connections"][0]["connection_url"].endswith(in_url)
+    assert all(role.get("login_ca_cert") == here for role in document["roles"])
+
+
+def test_login_of_the_dba_has_authority_certificate_and_every_host():
+    entry = {"host": "db1:5433,[::1]", "ca_cert": "/ca.pem", "client_cert": "/c.pem", "client_key": "/c.key"}
+    assert postgresql_login(entry) == {
+        "login_host": "db1,::1", "login_port": 5433, "ssl_mode": "verify-full", "ca_cert": "/ca.pem", "ssl_cert": "/c.pem",
+        "ssl_key": "/c.key", "connect_params": {"port": "5433,5432", "target_session_attrs": "read-write"},
+    }  # fmt: skip
+    plain = {"login_host": "", "login_port": 5432, "ssl_mode": "prefer", "ca_cert": ""}
+    assert postgresql_login({}, default_sslmode="prefer") == plain
+    assert postgresql_login({"host": "/run/pg", "port": "6432"})["login_host"] == "/run/pg"
+    for wrong in ("db", {"host": "a b"}):
+        with pytest.raises(AnsibleFilterError):
+            postgresql_login(wrong)

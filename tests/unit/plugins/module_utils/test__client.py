@@ -522,6 +522,11 @@ def test_no_token_at_all_is_said(stub):
         ('pq: password authentication failed for user "x"', "", True),
         ("FATAL: no such database (SQLSTATE 3D000)", "3D000", False),
         ("connect: connection refused", "", False),
+        ("failed SASL auth: FATAL: SASL authentication failed (SQLSTATE 08P01)", "08P01", True),
+        ("FATAL: no such user: app (SQLSTATE 08P01)", "08P01", True),
+        ("FATAL: query_wait_timeout (SQLSTATE 08P01)", "08P01", False),
+        ("FATAL: server login has been failing, try again later (SQLSTATE 08P01)", "08P01", False),
+        ('FATAL: no pg_hba.conf entry for host "::1" (SQLSTATE 28000)', "28000", False),
     ],
 )
 def test_the_sqlstate_is_found(said, sqlstate, wrong):

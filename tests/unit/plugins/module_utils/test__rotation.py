@@ -21,6 +21,10 @@ HELD = {
 PROBE = "database/config/leasehold-probe-db"
 
 
+def noted(held, when):
+    return {**held, "connection_details": {**held["connection_details"], _rotation.ROTATED_AT: when}}
+
+
 class Client:
     """Answers probes in the order given: True and False are the database's word, anything else is raised."""
 
@@ -80,7 +84,7 @@ def test_accepted_then_refused_is_a_rotation():
 
 def test_the_probe_is_the_connection_with_the_bootstrap_password_for_nobody():
     client = Client(False)
-    rotate(client)
+    rotate(client, assume_rotated=True)
     probe = next(body for method, path, *body in client.calls if (method, path) == ("write", PROBE))[0]
     assert probe == {
         **HELD["connection_details"],
@@ -92,7 +96,7 @@ def test_the_probe_is_the_connection_with_the_bootstrap_password_for_nobody():
 
 
 def test_refused_is_already_rotated():
-    client = Client(False)
+    client = Client(False, held=noted(HELD, "2026-01-31T12:00:00Z"))
     assert rotate(client)["rotated"] is False
     assert client.rotations == []
     assert client.probe_is_gone()
@@ -102,6 +106,7 @@ def test_refused_is_already_rotated():
     "trouble",
     [
         VaultError("too many", 400, "FATAL: too many connections (SQLSTATE 53300)"),
+        VaultError("PgBouncer", 400, "FATAL: query_wait_timeout (SQLSTATE 08P01)"),
         VaultError("no role", 400, "FATAL: role is not permitted to log in (SQLSTATE 28000)"),
         VaultError("refused", 400, "dial error: connect: connection refused"),
         VaultError("tls", 400, "tls error: server refused TLS connection"),

@@ -594,7 +594,9 @@ def test_verify_login_with_private_ca_goes_where_vault_goes(tls_vault, run, tmp_
         "roles": {"app": {"in_role": database.group, "verify": "login"}},
     }  # fmt: skip
     document = database_document([entry])
-    assert run("database_sync", engine={}, **document)["changed"]
+    run("database_engine")
+    run("database_connection", **document["connections"][0])
+    assert run("database_role", **document["roles"][0])["changed"]
     user = tls_vault.issue("app")
     psycopg2.connect(postgresql_url(user, entry)).close()
     (tmp_path / "pgpass").write_text(postgresql_pgpass(user, entry) + "\n")

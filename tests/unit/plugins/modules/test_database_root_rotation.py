@@ -110,16 +110,29 @@ def test_a_run_that_was_killed_after_the_rotation_is_recognised_and_noted_by_the
     assert_rotated(connected)
 
 
-def test_a_refused_password_that_nobody_is_known_to_have_rotated_is_ok_with_a_warning(connected, run):
+def test_refused_password_without_known_rotation_fails_unless_assumed(connected, run):
     """Rotated by other means, or mistyped: the server cannot tell, so it is never noted as rotated."""
     for _again in range(2):
+        sentence = run.refused("database_root_rotation", name="db", password="mistyped")
+        assert "mistyped" in sentence
+        assert "assume_rotated" in sentence
         with connected.same_afterwards():
-            result = run("database_root_rotation", name="db", password="mistyped")
-        assert (result["changed"], result["rotated"]) == (False, False)
-        assert "mistyped" in result["warnings"][0]
+            result = run("database_root_rotation", name="db", password="mistyped", assume_rotated=True)
+        assert (result["changed"], result["rotated"], result["warnings"]) == (False, False, [])
     assert_still_not_rotated(connected)
     assert rotate(run, connected)["rotated"]
     assert_rotated(connected)
+
+
+@pytest.mark.parametrize("how", [{"rotate": "once", "password": "first"}, {"rotate": "always"}], ids=str)
+def test_url_with_credentials_is_refused_before_any_rotation(vault, run, how):
+    database = vault.database
+    url = database.url.replace("{{username}}:{{password}}", f"{database.admin}:{database.admin_password}")
+    vault.add_mount().add_connection(connection_url=url)
+    sentence = run.refused("database_root_rotation", name="db", **how)
+    assert "holds a name or a password itself" in sentence
+    assert database.admin_password not in sentence
+    assert_still_not_rotated(vault)
 
 
 def test_an_answer_that_is_lost_does_not_rotate_again_nor_report_a_failure(connected, run, monkeypatch):
@@ -181,8 +194,7 @@ def test_a_database_that_is_down_is_unknown_and_nothing_is_rotated(connected, ru
 
 
 def test_a_wrong_bootstrap_password_rotates_nothing(connected, run):
-    result = run("database_root_rotation", name="db", password="a-password-of-nobody")
-    assert not result["rotated"]
+    run.refused("database_root_rotation", name="db", password="a-password-of-nobody")
     assert_still_not_rotated(connected)
 
 
@@ -210,7 +222,7 @@ def test_a_failed_rotation_keeps_the_password(real_vault, run):
 
 
 def test_the_user_may_be_another_than_the_connections(connected, run):
-    assert not rotate(run, connected, username="nobody_of_this_name")["rotated"]
+    assert not rotate(run, connected, username="nobody_of_this_name", assume_rotated=True)["rotated"]
     assert_still_not_rotated(connected)
     assert rotate(run, connected, username=connected.database.admin)["rotated"]
 
