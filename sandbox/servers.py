@@ -336,7 +336,9 @@ class Authority:
         from cryptography.hazmat.primitives.asymmetric import ec
 
         key = ec.generate_private_key(ec.SECP256R1())
-        given = [x509.IPAddress(ipaddress.ip_address(name)) if name in ADDRESSES else x509.DNSName(name) for name in names]
+        given = [
+            x509.IPAddress(ipaddress.ip_address(name)) if name in ADDRESSES else x509.DNSName(name) for name in names
+        ]
         certificate = self._sign(names[0], key.public_key(), given, is_authority=False, begins=begins, ends=ends)
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -170,7 +170,11 @@ def _address(text: str, port: str) -> Address:
     else:
         host, colon, own = text.partition(":")
         own = own if colon else None
-    if "/" in text or not text.isprintable() or not (_IPV6.fullmatch(host) if ":" in host else host and not _NO_HOST.search(host)):
+    if (
+        "/" in text
+        or not text.isprintable()
+        or not (_IPV6.fullmatch(host) if ":" in host else host and not _NO_HOST.search(host))
+    ):
         raise ValueError(
             f"host: {text!r} is neither a name, an IPv4 or IPv6 address, nor the directory of a socket, with a port behind it or not"
         )

@@ -33,7 +33,8 @@ def entry(postgres_tls: servers.PostgreSQL, tmp_path: Path) -> dict[str, t.Any]:
     with postgres_tls.connect() as session, session.cursor() as cursor:
         cursor.execute("DROP ROLE IF EXISTS by_certificate; CREATE ROLE by_certificate LOGIN SUPERUSER")
     session.close()
-    (printed,) = yaml.safe_load(re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)[0])["vault_databases"]
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    (printed,) = yaml.safe_load(blocks[0])["vault_databases"]
     return {
         **printed, "host": f"localhost:9,localhost:{postgres_tls.port}",
         "ca_cert": str(postgres_tls.ca_cert), "client_cert": str(certificate), "client_key": str(key),
