@@ -16,6 +16,7 @@ from __future__ import annotations
 import difflib
 import typing as t
 
+from ansible_collections.leasehold.vault.plugins.module_utils._addresses import parse_addresses
 from ansible_collections.leasehold.vault.plugins.module_utils._dependents import Place, canonical
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import name as vault_name
@@ -182,6 +183,8 @@ DATABASE = keys(
         "sslmode": choice(*SSL_MODES),
         "ca_cert": text,
         "ca_cert_on_vault": text,
+        "client_cert": text,
+        "client_key": text,
         "url_parameters": map_of(scalar),
         "connection_url": text,
         "admin": keys({"username": text, "password": scalar}, ["username"]),
@@ -224,6 +227,9 @@ def problems_of(databases: t.Any, applications: t.Any = None, max_lease_ttl: t.A
         found += list_of(APPLICATION)(applications, "vault_applications")
     entries = [(f"vault_databases[{number}]", entry) for number, entry in _dictionaries(databases)]
     found += _names(entries)
+    for path, entry in entries:
+        found += _addresses(path, entry)
+        found += _addresses(f"{path}.login", _within(entry, "login"))
     found += _admins(entries)
     for path, entry in entries:
         found += _roles(path, entry, max_lease_ttl)
@@ -264,15 +270,28 @@ def _names(entries: t.Sequence[tuple[str, Values]]) -> Problems:
             seen.setdefault(name, where)
 
 
+def _addresses(path: str, entry: Values) -> Problems:
+    """Hosts and ports as the URL for Vault and the logins will have them; ports alone are told by their shape."""
+    host, beside = entry.get("host"), entry.get("port")
+    if isinstance(host, str) and (beside is None or not list(port(beside, ""))):
+        try:
+            parse_addresses(host, beside)
+        except ValueError as error:
+            yield f"{path}.{error}"
+
+
 def _admins(entries: t.Sequence[tuple[str, Values]]) -> Problems:
     """One password, one keeper: no admin role in two entries of one server."""
     keepers: list[tuple[str, Place]] = []
     for path, entry in entries:
         user, hosts = _within(entry, "admin").get("username"), entry.get("host")
-        if not user or not isinstance(hosts, str) or entry.get("connection_url"):
+        if not user or entry.get("connection_url"):
             continue
-        port = str(entry.get("port") or 5432)
-        place = Place(frozenset(f"{canonical(host)}:{port}" for host in hosts.split(",")), "", str(user))
+        try:
+            addresses = parse_addresses(hosts, entry.get("port"))
+        except ValueError:
+            continue  # told by _addresses
+        place = Place(frozenset(f"{canonical(host)}:{number}" for host, number in addresses), "", str(user))
         for other, held in keepers:
             if held.user == place.user and held.shares_server(place):
                 yield (

@@ -411,3 +411,18 @@ def test_bad_input_is_refused_in_one_sentence(postgres: t.Any, tmp_path: Path) -
     for number, expected in enumerate(cases):
         assert expected in said.get(number, ""), (said.get(number), run.output[-3000:])
     assert run.changed == []
+
+
+@pytest.mark.full
+def test_maintain_before_17_is_refused_by_name(postgres15: t.Any, tmp_path: Path) -> None:
+    access = Access(postgres15, tmp_path)
+    entry = access.entry("plain", "none")
+    entry["groups"]["plain_ro"]["tables"] = ["select", "MAINTAIN"]
+    access.document["vault_databases"] = [entry]
+    run = access.run()
+    assert not run.ok
+    assert (
+        "plain: plain_ro has the table privilege maintain, which PostgreSQL knows from 17 on; this server is 15."
+        in run.output
+    )
+    assert run.changed == []

@@ -63,6 +63,10 @@ def test_good_document_has_no_problems():
         ("quite_another", 1, "vault_databases[0]: unknown key quite_another"),
         ("roles", ["app-role"], "vault_databases[0].roles: must be a dictionary, not a list"),
         ("port", "abc", "vault_databases[0].port: 'abc' is not a port"),
+        ("host", "db/app", "vault_databases[0].host: 'db/app' is neither a name"),
+        ("host", "db:x", "vault_databases[0].port: 'x' is not a number"),
+        ("port", "1,2", "vault_databases[0].port: 2 ports (1,2) for 1 hosts (postgres.production.svc)"),
+        ("login/host", "[::1", "vault_databases[0].login.host: '[::1' is neither a name"),
         ("name", None, "vault_databases[0]: name is missing"),
         ("admin/username", "", "vault_databases[0].admin: username is missing"),
         ("name", "a/b", "vault_databases[0].name: 'a/b' cannot be a name in Vault; "),
@@ -125,6 +129,7 @@ def second(**more):
     [
         ("db", "DB."),
         ("localhost", "127.0.0.1"),
+        ("db1:5433,db2:5432", "[::1],db2"),
         ("::1", "127.0.0.1"),
         ("db1,db2", "db2"),
         ("/var/run/postgresql", "localhost"),
