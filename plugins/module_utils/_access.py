@@ -290,13 +290,11 @@ def show_mounts(session: Session, wanted: Values, check_mode: bool) -> Values:
             raise Problem(f"There is no auth mount {wanted['mount']} at {client.url}.")
         mounts = {PATH.said_in(wanted): held}
     else:
-        mounts = {
-            path.strip("/"): held for path, held in (client.read("sys/auth") or {}).items() if held["type"] in TYPES
-        }
+        mounts = {path: held for path, held in client.mounts("sys/auth").items() if held["type"] in TYPES}
     shown = []
     for path, held in sorted(mounts.items()):
         shown.append(AUTH_MOUNT.describe({"mount": path}, held))
-        if held["type"] in CONFIGURATIONS:
+        if held.get("type") in CONFIGURATIONS:
             configuration = CONFIGURATIONS[held["type"]]
             shown[-1].update(configuration.describe({"mount": path}, client.read(configuration.at({"mount": path}))))
     return {"changed": False, "auth_mounts": shown}

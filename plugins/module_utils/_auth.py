@@ -9,9 +9,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import json
+import os
 import pathlib
+import signal
+import threading
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
@@ -33,6 +37,7 @@ NEEDS = {
 }
 
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 IDENTITY = {
     "token": ("token", "token_path"),
     "approle": ("role_id", "secret_id"),
@@ -52,19 +57,39 @@ class Session(t.NamedTuple):
     client: Client
     own_token: bool
     warnings: list[str]
+    renewable: bool = False
+    """Whether the token we made can be renewed."""
 
     def log_out(self) -> list[str]:
         """End the token we made; what went wrong with that, if anything.
 
         Everything issued under the token ends with it, so this is not for those who issued a lease.
         """
-        if not self.own_token:
+        if not self.own_token or self.client.uses_left == 0:
             return []
         try:
-            self.client.ask("post", "auth/token/revoke-self")
+            with signals_deferred():
+                self.client.ask("post", "auth/token/revoke-self")
         except Problem as problem:
             return [f"The token of this task could not be revoked and lives until it expires. {problem}"]
         return []
+
+
+@contextlib.contextmanager
+def signals_deferred() -> t.Iterator[None]:
+    """What would end this process waits until what is made in here is noted; for the main thread, which alone may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda got, _frame: came.append(got)) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for got in came[:1]:
+            os.kill(os.getpid(), got)
 
 
 def leave_no_core() -> None:
@@ -131,8 +156,9 @@ def _log_in(client: Client, options: Values, warnings: list[str]) -> Session:
         raise Problem(f"{client.url} answered the login by {method} at auth/{mount} without a token.")
     client.token = auth["client_token"]
     warnings += [f"auth/{mount}: {warning}" for warning in answer.get("warnings") or []]
+    client.token_ttl, client.uses_left = auth.get("lease_duration"), auth.get("num_uses") or None
     # A batch token cannot be revoked, and needs not be: it is not stored.
-    return Session(client, auth.get("token_type") != "batch", warnings)
+    return Session(client, auth.get("token_type") != "batch", warnings, bool(auth.get("renewable")))
 
 
 def _request_login(client: Client, method: str, mount: str, options: Values, jwt: str) -> t.Any:

@@ -78,6 +78,32 @@ _CAPABILITY = {
     "put": ("update",),
     "delete": ("delete",),
 }
+_ENVELOPE = {
+    "data": dict,
+    "auth": dict,
+    "wrap_info": dict,
+    "lease_id": str,
+    "lease_duration": int,
+    "renewable": bool,
+    "warnings": list,
+}
+"""What each answer of Vault is made of."""
+_DATA = {
+    "allowed_roles": (list, str),
+    "config": dict,
+    "connection_details": dict,
+    "expire_time": str,
+    "issue_time": str,
+    "keys": list,
+    "last_vault_rotation": str,
+    "options": dict,
+    "password": str,
+    "policy": str,
+    "ttl": int,
+    "type": str,
+    "username": str,
+}
+"""What an object is made of whose fields are read here."""
 _SUDO_ALONE = ("sys/leases", "sys/audit")
 _SUDO = (
     "sys/audit/",
@@ -103,6 +129,11 @@ class VaultError(Problem):
     def unanswered(self) -> bool:
         """The request may or may not have been carried out."""
         return self.status == 0 or any(word in self.said for word in _UNDECIDED)
+
+    @property
+    def in_doubt(self) -> bool:
+        """As the sentence says it: what must not be done twice may have been done."""
+        return _DOUBT in str(self)
 
     @property
     def away(self) -> bool:
@@ -139,6 +170,10 @@ class Client:
         self._notices: list[str] = []
         self.identity = Identity()
         """Which server it is, once it has been asked for anything."""
+        self.uses_left: int | None = None
+        """Requests that the token is good for (num_uses), where that is known and limited; the last one ends what was issued under it."""
+        self.token_ttl: int | None = None
+        """Seconds the token lives, as the login said."""
         self.reissued = False
         """Whether something was issued again although it is unknown whether that had been done."""
         if not _wire.is_address(self.url):
@@ -157,6 +192,7 @@ class Client:
     @token.setter
     def token(self, token: str) -> None:
         self._headers["X-Vault-Token"] = token
+        self.uses_left = self.token_ttl = None
         self.mask(token)
 
     def mask(self, *secrets: str | None) -> None:
@@ -203,7 +239,7 @@ class Client:
                 answer = self.ask(
                     "list", path, absent_ok=True, params={"after": keys[-1] if keys else "", "limit": PAGE}
                 )
-                page = ((answer or {}).get("data") or {}).get("keys") or []
+                page = [str(key) for key in ((answer or {}).get("data") or {}).get("keys") or []]
                 new = [key for key in page if not keys or key > keys[-1]]
                 keys.extend(new)
                 if len(page) < PAGE or not new:
@@ -212,6 +248,11 @@ class Client:
             if mount_may_be_missing:
                 return []
             raise
+
+    def mounts(self, path: str) -> dict[str, Values]:
+        """What is mounted, by its path without slashes: ``sys/mounts``, ``sys/auth``."""
+        found = self.read(path) or {}
+        return {one.strip("/"): held for one, held in found.items() if isinstance(held, dict) and "type" in held}
 
     def write(self, path: str, body: Values) -> None:
         self.mask(*(value for key, value in body.items() if key in _SECRETS))
@@ -242,11 +283,21 @@ class Client:
         absent_ok: bool = False,
         params: Values | None = None,
         headers: Values | None = None,
+        needs: t.Sequence[str] = (),
     ) -> t.Any:
-        """Send one request; the decoded answer, None for an absent object, or a sentence raised as :class:`VaultError`."""
+        """Send one request; the decoded answer, None for an absent object, or a sentence raised as :class:`VaultError`.
+
+        ``needs`` are the keys, of the answer or its ``data``, without which the answer is none.
+        """
         response = self.send(method, f"/v1/{path}", body, kind, params, headers)
         if response.ok:
             answer = self.content_of(path, response)
+            lacking = [key for key in needs if answer.get(key) is None and (answer.get("data") or {}).get(key) is None]
+            if lacking:
+                raise VaultError(
+                    f"What answers at {self.url} is not Vault: {path} is answered without {' and '.join(lacking)}. Correct url, or look for a "
+                    "proxy on the way."
+                )
             if kind != "issue":  # whoever issues hands them out with what was issued
                 self._heed(path, body or {}, answer.get("warnings") or [])
             return answer
@@ -276,7 +327,11 @@ class Client:
             answer = response.json() if response.content else {}
         except ValueError:
             answer = None
-        if not isinstance(answer, dict):
+        if (
+            not isinstance(answer, dict)
+            or not _is_vaults(answer, _ENVELOPE)
+            or not _is_vaults(answer.get("data") or {}, _DATA)
+        ):
             raise VaultError(
                 f"What answers at {self.url} is not Vault: {path} is answered with something else than Vault's JSON. Correct url, or look for "
                 "a proxy or a login page on the way.",
@@ -314,10 +369,8 @@ class Client:
                         f"{self.url} redirects in a circle: the cluster has no leader at the moment. Try again when it has one."
                         + (_DOUBT if self._in_doubt(kind, in_doubt) else "")
                     ) from None
-            except _wire.DowngradeError as error:
-                raise VaultError(
-                    f"{self.url} redirects to {error} without TLS; not followed, the token would travel in clear."
-                ) from None
+            except _wire.UnacceptableError as error:
+                raise VaultError(f"{self.url} {error}{_DOUBT if self._in_doubt(kind, now=True) else ''}") from None
             except _wire.WireError as error:
                 in_doubt = error.by_standby
                 if error.untrusted:
@@ -354,6 +407,8 @@ class Client:
         if method == "list":  # not every proxy lets the verb pass
             method, params = "get", {"list": "true", **(params or {})}
         response = self.wire.send(method.upper(), path, {**self._headers, **(headers or {})}, body, params)
+        if self.uses_left is not None:
+            self.uses_left = max(self.uses_left - 1, 0)
         self._dated = (response.headers.get("Date", ""), time.monotonic())
         index = response.headers.get("X-Vault-Index")
         if index:
@@ -473,8 +528,10 @@ class Client:
         sudo = path in _SUDO_ALONE or path.startswith(_SUDO)
         asked = f"{path.rstrip('/')}/" if method == "list" else path
         try:
+            if self.uses_left is not None:
+                raise KeyError  # a question takes a use, and the last one ends what was issued under the token
             held = self._once("post", "/v1/sys/capabilities-self", {"paths": [asked]}).json()["data"][asked]
-        except (_wire.WireError, _wire.LeaderlessError, ValueError, KeyError, TypeError):
+        except (_wire.WireError, _wire.LeaderlessError, _wire.UnacceptableError, ValueError, KeyError, TypeError):
             held = []
         # A write creates what is not there and updates what is; the server alone knows which it was, and refused that.
         lacking = [one for one in needed if one not in held]
@@ -505,6 +562,10 @@ def worth_repeating(kind: Kind, status: int, said: str) -> bool:
     if kind == "issue":
         return any(text in said for text in _UNDECIDED)
     return any(text in said for text in _UNDECIDED) or bool(_DATABASE_AWAY.search(said))
+
+
+def _is_vaults(values: Values, kinds: t.Mapping[str, t.Any]) -> bool:
+    return all(values.get(key) is None or isinstance(values[key], kind) for key, kind in kinds.items())
 
 
 def _beyond(index: Values) -> str:

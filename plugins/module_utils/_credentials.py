@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import typing as t
 
@@ -38,6 +39,7 @@ def hand_out(session: Session, wanted: Values, check_mode: bool) -> Values:
     return carry_out(change, {"changed": dynamic, "credentials": placeholder(chosen)}, check_mode)
 
 
+USER = ("username", "password")
 ROUNDING = 2  # seconds between a login and a lease of equal length
 
 
@@ -46,26 +48,38 @@ class Issued(t.NamedTuple):
     warnings: list[str]
 
 
-def issue(client: Client, mount: str, role: str) -> Issued:
-    """Make a database user.  When another one may have been made on the way, that is said."""
-    answer = client.ask("get", f"{mount}/creds/{role}", kind="issue")
+def issue(
+    client: Client, mount: str, role: str, note: t.Callable[[Values], None] = lambda _credentials: None
+) -> Issued:
+    """Make a database user.  When another one may have been made on the way, that is said.
+
+    ``note`` is called with the credentials as soon as there are any.
+    """
+    token = look_up_token(client, f"Issuing a user of {mount}/creds/{role}")
+    answer = client.ask("get", f"{mount}/creds/{role}", kind="issue", needs=(*USER, "lease_id", "lease_duration"))
     user, lease_duration = answer["data"], answer["lease_duration"]
-    expires_in, warnings = effective_life(client, lease_duration)
+    expires_in, warnings = effective_life(token, lease_duration)
     credentials = {
         "username": user["username"],
         "password": user["password"],
         "lease_id": answer["lease_id"],
         "lease_duration": lease_duration,
-        "renewable": bool(answer["renewable"]),
+        "renewable": bool(answer.get("renewable")),
         **expiry(expires_in, client.now()),
     }
+    note(credentials)
+    if client.uses_left:
+        warnings.append(
+            f"The token is good for {client.uses_left} more request(s) (num_uses), and the last one ends the user. Give the login a token "
+            "without num_uses."
+        )
     warnings += [f"{doubt} The module database_orphans_info tells." for doubt in client.another("user")]
     return Issued(credentials, [*warnings, *(answer.get("warnings") or [])])
 
 
 def read_static(client: Client, mount: str, role: str) -> Issued:
     """The current password of a user that stays; it lives until Vault rotates it."""
-    user = client.ask("get", f"{mount}/static-creds/{role}")["data"]
+    user = client.ask("get", f"{mount}/static-creds/{role}", needs=(*USER, "ttl"))["data"]
     credentials = {
         "username": user["username"],
         "password": user["password"],
@@ -89,12 +103,30 @@ def placeholder(role: str) -> Values:
     }
 
 
-def effective_life(client: Client, lease_duration: int) -> tuple[int, list[str]]:
+def look_up_token(client: Client, what: str, requests: int = 1) -> Values:
+    """What the server says of the token; to be asked before ``what`` is done with so many requests, never after.
+
+    A question takes a use of a token that is good for some (num_uses); with the last one all ends that was issued under it.
+    Empty where only the lease is known: not allowed to ask, or an agent's listener.
+    """
+    token: Values = {}
+    if client.uses_left is not None:
+        token = {"expire_time": True, "ttl": client.token_ttl} if client.token_ttl else {}
+    else:
+        with contextlib.suppress(Problem):
+            token = client.ask("get", "auth/token/lookup-self", needs=("ttl",))["data"]
+            if token.get("num_uses"):
+                client.uses_left = max(token["num_uses"], 0)
+    if client.uses_left is not None and client.uses_left <= requests:
+        raise Refused(
+            f"{what} was not tried: the token is good for {client.uses_left} more request(s) (num_uses), and with the last one Vault ends all that "
+            "was issued under it. Give the login a token without num_uses, or with more."
+        )
+    return token
+
+
+def effective_life(token: Values, lease_duration: int) -> tuple[int, list[str]]:
     """A lease ends with the token it was issued under, whatever its own duration says."""
-    try:
-        token = client.ask("get", "auth/token/lookup-self")["data"]
-    except Problem:
-        return lease_duration, []  # not allowed to ask, or an agent's listener: only the lease is known
     if not token.get("expire_time") or token["ttl"] >= lease_duration or token.get("period"):
         return lease_duration, []
     if lease_duration - token["ttl"] <= ROUNDING:

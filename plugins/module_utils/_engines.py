@@ -24,8 +24,8 @@ def show_engines(session: Session, wanted: Values, check_mode: bool) -> Values:
     """The module ``database_engine_info``."""
     client = session.client
     if not wanted.get("mount"):
-        mounts = client.read("sys/mounts") or {}
-        chosen = {path.strip("/"): held for path, held in mounts.items() if held["type"] == "database"}
+        mounts = client.mounts("sys/mounts")
+        chosen = {path: held for path, held in mounts.items() if held["type"] == "database"}
         return {
             "changed": False,
             "engines": [ENGINE.describe({"mount": path}, chosen[path]) for path in sorted(chosen)],
@@ -33,9 +33,9 @@ def show_engines(session: Session, wanted: Values, check_mode: bool) -> Values:
     held = client.read(ENGINE.at(wanted))
     if held is None:
         raise Problem(f"There is no mount {wanted['mount']} at {client.url}.")
-    if held["type"] != "database":
+    if held.get("type") != "database":
         raise Problem(
-            f"The mount {wanted['mount']} at {client.url} holds a {held['type']} engine, not a database engine."
+            f"The mount {wanted['mount']} at {client.url} holds a {held.get('type')} engine, not a database engine."
         )
     return {"changed": False, "engines": [ENGINE.describe(wanted, held)]}
 

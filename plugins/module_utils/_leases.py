@@ -12,7 +12,12 @@ import re
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
-from ansible_collections.leasehold.vault.plugins.module_utils._credentials import ROUNDING, effective_life, expiry
+from ansible_collections.leasehold.vault.plugins.module_utils._credentials import (
+    ROUNDING,
+    effective_life,
+    expiry,
+    look_up_token,
+)
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
@@ -27,7 +32,10 @@ if t.TYPE_CHECKING:
 def look_up(client: Client, lease_id: str) -> Values | None:
     """What the server knows of a lease: ``ttl``, ``issue_time``, ``expire_time``, ``renewable``; None when it has ended."""
     try:
-        return t.cast("Values", client.ask("put", "sys/leases/lookup", {"lease_id": lease_id})["data"])
+        return t.cast(
+            "Values",
+            client.ask("put", "sys/leases/lookup", {"lease_id": lease_id}, needs=("ttl", "issue_time"))["data"],
+        )
     except VaultError as error:
         if error.status == 400 and "invalid lease" in error.said:
             return None
@@ -36,7 +44,8 @@ def look_up(client: Client, lease_id: str) -> Values | None:
 
 def renew(client: Client, lease_id: str, increment: int) -> int:
     """Seconds the lease lives from now on.  At its hard limit the server answers with fewer than asked for, not with an error."""
-    return int(client.ask("put", "sys/leases/renew", {"lease_id": lease_id, "increment": increment})["lease_duration"])
+    body = {"lease_id": lease_id, "increment": increment}
+    return int(client.ask("put", "sys/leases/renew", body, needs=("lease_duration",))["lease_duration"])
 
 
 def revoke(client: Client, lease_id: str) -> None:
@@ -58,20 +67,21 @@ def keep_or_end(session: Session, wanted: Values, check_mode: bool) -> Values:
 
 def _keep(client: Client, lease_id: str, wanted: Values, check_mode: bool) -> Values:
     needed = seconds_of("valid_for", wanted.get("valid_for") or 0)
+    token = look_up_token(client, f"Keeping the lease {lease_id}", requests=2)
     held = look_up(client, lease_id)
     if held is None or held["ttl"] <= 0:
         raise Problem(f"The lease {lease_id} has ended, or never was. Issue new credentials.")
     if held["ttl"] >= needed:
-        life, warnings = effective_life(client, held["ttl"])
+        life, warnings = effective_life(token, held["ttl"])
         _long_enough(lease_id, life, needed, warnings)
         return {"changed": False, "lease": _described(client, lease_id, held["ttl"], life, held), "warnings": warnings}
-    if not held["renewable"]:
+    if not held.get("renewable"):
         raise Problem(f"The lease {lease_id} ends in {held['ttl']} s and cannot be renewed. Issue new credentials.")
     asked = max(needed, seconds_of("increment", wanted.get("increment") or 0))
 
     def change() -> Values:
         lease_duration = renew(client, lease_id, asked)
-        life, warnings = effective_life(client, lease_duration)
+        life, warnings = effective_life(token, lease_duration)
         _long_enough(lease_id, life, needed, warnings)
         return {
             "changed": True,
@@ -204,7 +214,7 @@ def _described(client: Client, lease_id: str, lease_duration: int, life: int, he
     return {
         "lease_id": lease_id,
         "lease_duration": lease_duration,
-        "renewable": bool(held["renewable"]),
+        "renewable": bool(held.get("renewable")),
         **expiry(life, client.now()),
     }
 

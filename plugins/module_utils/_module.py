@@ -12,10 +12,17 @@ There are three kinds.  *state*: a declared resource is made to be as asked.  *i
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import signal
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, leave_no_core, log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import (
+    Session,
+    leave_no_core,
+    log_in,
+    signals_deferred,
+)
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._options import argument_spec, drop_empty_variables
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
@@ -51,13 +58,19 @@ class Task:
 
     def perform(self, options: Values, check_mode: bool, connect: Connect = log_in) -> Values:
         """Log in, run, log out; raises :class:`Problem` with the sentence to fail with."""
-        session = connect(options)
-        try:
-            result = self.run(session, options, check_mode)
-        except Problem as problem:
-            session.log_out()
-            problem.add_warnings([*session.warnings, *session.client.notices()])
-            raise
+        # After a signal, too, or a fault of ours: what nobody will hear of ends.
+        with contextlib.ExitStack() as unless_done:
+            with signals_deferred():
+                session = connect(options)
+                unless_done.callback(session.log_out)
+            try:
+                with signals_deferred() if self.keeps_token else contextlib.nullcontext():
+                    result = self.run(session, options, check_mode)
+                    unless_done.callback(_revoke_issued, session, result)
+            except Problem as problem:
+                problem.add_warnings([*session.warnings, *session.client.notices()])
+                raise
+            unless_done.pop_all()
         left = [] if self.keeps_token and result["credentials"]["lease_id"] else session.log_out()
         result["warnings"] = [*session.warnings, *result.get("warnings", ()), *session.client.notices(), *left]
         return result
@@ -66,6 +79,7 @@ class Task:
         from ansible.module_utils.basic import AnsibleModule
 
         leave_no_core()
+        _end_in_order()
         drop_empty_variables()
         module = AnsibleModule(**self.specification)
         module.no_log_values.update(secrets_within(module.params))
@@ -80,6 +94,23 @@ class Task:
         for warning in result.pop("warnings"):
             module.warn(warning)
         module.exit_json(**result)
+
+
+def _revoke_issued(session: Session, result: Values) -> None:
+    lease_id = result.get("credentials", {}).get("lease_id")
+    if lease_id:
+        with contextlib.suppress(Problem):
+            session.client.ask("put", "sys/leases/revoke", {"lease_id": lease_id})
+
+
+def _end_in_order() -> None:
+    """Let SIGTERM, and a connection to the target that breaks, end the module by way of ``finally``."""
+
+    def leave(number: int, _frame: t.Any) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
 
 
 def secrets_within(options: Values) -> set[str]:

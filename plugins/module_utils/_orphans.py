@@ -228,11 +228,7 @@ class View:
         mount = MOUNT.said_in(self.wanted)
         found: list[Lease] = []
         try:
-            mounts = {
-                path.strip("/")
-                for path, held in (client.read("sys/mounts") or {}).items()
-                if held["type"] == "database"
-            }
+            mounts = {path for path, held in client.mounts("sys/mounts").items() if held["type"] == "database"}
         except Forbidden as forbidden:
             mounts = set()
             self.warnings.append(f"Leases of other mounts are not known. {forbidden}")

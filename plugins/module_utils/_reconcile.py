@@ -221,6 +221,8 @@ class Server(t.Protocol):
         kind: t.Any = "repeat",
         absent_ok: bool = False,
         params: Values | None = None,
+        *,
+        needs: t.Sequence[str] = (),
     ) -> t.Any:
         """One request, and what its answer holds."""
 

@@ -84,9 +84,9 @@ def _issue(client: Client, path: str, body: Values, wrap_ttl: int) -> Values:
     answer = client.ask("put", f"{path}/secret-id", body, kind="issue", headers=headers)
     wrapped = answer.get("wrap_info")
     if wrapped:
-        shown = {key: wrapped[key] for key in ("token", "accessor", "ttl", "creation_time", "creation_path")}
+        shown = {key: wrapped.get(key) for key in ("token", "accessor", "ttl", "creation_time", "creation_path")}
         return {"wrap_info": shown, "secret_id": {"secret_id_accessor": wrapped.get("wrapped_accessor", "")}}
-    return {"secret_id": answer["data"]}
+    return {"secret_id": answer.get("data") or {}}
 
 
 def _shown(held: Values) -> Values:

@@ -46,7 +46,7 @@ def verify(server: Server, wanted: Values, plan: Plan) -> t.Iterable[Finding]:
         return ()
     mount, role = wanted["mount"].strip("/"), wanted["name"]
     try:
-        answer = server.ask("get", f"{mount}/creds/{role}", kind="issue")
+        answer = server.ask("get", f"{mount}/creds/{role}", kind="issue", needs=("username", "password", "lease_id"))
     except Problem as error:
         raise Problem(
             f"The role {role} was not kept, because verify found that it cannot issue a user. {error}"

@@ -17,6 +17,7 @@ import functools
 import json
 import os
 import re
+import time
 import typing as t
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -28,6 +29,8 @@ if t.TYPE_CHECKING:
 CONNECTIONS = 64  # kept alive at the most; more threads than that open and close theirs
 TO_LEADER = 5  # seconds to connect to where a standby redirects: a leader that has died may not even refuse
 HOPS = 2  # a standby names the leader; more redirects are a cluster without one
+LIMIT = 64 * 2**20  # bytes of an answer, unpacked
+CHUNK = 2**16
 REDIRECTS = (301, 302, 303, 307, 308)
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # as OpenSSL names the certificates of a directory
 BY_STANDBY = 307  # what else redirects, such as a balancer to its own name, has asked nobody
@@ -50,8 +53,8 @@ class LeaderlessError(Exception):
     """Redirects in a circle."""
 
 
-class DowngradeError(Exception):
-    """A redirect from TLS to none; the argument is where to."""
+class UnacceptableError(Exception):
+    """An answer that is not followed, or not read; the argument goes on after the address of the server."""
 
 
 class Answer:
@@ -114,9 +117,10 @@ class Wire:
                 f"The Python library hvac is needed and could not be imported ({error}); install it for the Python that runs this task."
             ) from None
         self._errors = urllib3.exceptions
-        self._url = url
-        self._to_leader = urllib3.Timeout(connect=min(TO_LEADER, timeout), read=timeout)
-        options: dict[str, t.Any] = {"timeout": timeout, "retries": False}
+        self._timeout_of = urllib3.Timeout
+        self._url, self._seconds = url, timeout
+        self._verifies = url.startswith("https:") and verify is not False
+        options: dict[str, t.Any] = {"retries": False}
         if url.startswith("https:"):
             options["ssl_context"] = _trust(verify, certificate)
             if server_name:
@@ -128,6 +132,8 @@ class Wire:
             self._pool: t.Any = HTTPAdapter(pool_maxsize=CONNECTIONS).proxy_manager_for(proxy, **options)
         else:
             self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, **options)
+        pools = self._pool.pool_classes_by_scheme
+        self._pool.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in pools.items()}
 
     def send(
         self,
@@ -140,21 +146,38 @@ class Wire:
         url = self._url + quote(path) + (f"?{urlencode(params)}" if params else "")
         content = None if body is None else json.dumps(body).encode()
         by_standby, target = False, None
-        patience: dict[str, t.Any] = {}
+        deadline = time.monotonic() + self._seconds
         for _hop in range(HOPS + 1):
+            left = max(deadline - time.monotonic(), 0.001)
+            timeout = self._timeout_of(total=left, connect=min(TO_LEADER, left) if target else left)
             try:
-                got = self._pool.request(method, url, body=content, headers=headers, redirect=False, **patience)
+                got = self._pool.request(
+                    method, url, body=content, headers=headers, redirect=False, timeout=timeout, preload_content=False
+                )
+                answered = _read(got)
             except self._errors.HTTPError as error:
                 raise self._failure(error, by_standby, target or "") from None
             target = got.headers.get("Location") if got.status in REDIRECTS else None
             if target is None:
-                return Answer(got.status, got.headers, got.data, by_standby)
+                return Answer(got.status, got.headers, answered, by_standby)
             by_standby |= got.status == BY_STANDBY
             target = urljoin(url, target)
-            if url.startswith("https:") and not target.startswith("https:"):
-                raise DowngradeError(target)
-            url, patience = target, {"timeout": self._to_leader}
+            self._check_redirect(url, target)
+            url = target
         raise LeaderlessError
+
+    def _check_redirect(self, url: str, target: str) -> None:
+        """What is sent, a token or a login, goes to the same host, or to one that TLS verifies by the same authorities, and to no other."""
+        if url.startswith("https:") and not target.startswith("https:"):
+            raise UnacceptableError(
+                f"redirects to {target} without TLS; not followed, the token would travel in clear."
+            )
+        same = urlsplit(url).hostname == urlsplit(target).hostname
+        if not same and not (self._verifies and url.startswith("https:")):
+            raise UnacceptableError(
+                f"redirects to {target}, another host, which TLS does not verify; not followed, anybody could get the token that way. Let url be "
+                "that of the leader, or have the servers verified (https, ca_cert)."
+            )
 
     def _failure(self, error: Exception, by_standby: bool, target: str) -> WireError:
         original = getattr(error, "original_error", error)  # a proxy's error wraps the real one
@@ -162,6 +185,73 @@ class Wire:
         parts = urlsplit(target)
         where = f"{parts.scheme}://{parts.netloc}" if target else ""
         return WireError(error, isinstance(error, self._errors.SSLError), never_sent, by_standby, where)
+
+
+def _read(got: t.Any) -> bytes:
+    """The whole answer, unpacked, unless it is endless."""
+    content = bytearray()
+    while chunk := got.read(CHUNK, decode_content=False):
+        content += chunk
+        if len(content) > LIMIT:
+            break
+    if got.headers.get("Content-Encoding", "").lower() in ("gzip", "deflate"):  # nobody asked for that
+        content = _unpacked(bytes(content))
+    if len(content) > LIMIT:
+        got.close()
+        raise UnacceptableError(
+            f"answers with more than {LIMIT >> 20} MiB, which was not read to its end. Vault does not; look what is on the way."
+        )
+    return bytes(content)
+
+
+def _unpacked(packed: bytes) -> bytearray:
+    import zlib
+
+    try:
+        return bytearray(zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(packed, LIMIT + 1))
+    except zlib.error:
+        return bytearray(packed)
+
+
+def _timed(pool: t.Any) -> t.Any:
+    """A kind of connection pool in which the timeout of a request is that of all its reads together."""
+    connection = type("Connection", (pool.ConnectionCls,), {"response_class": _timed_response()})
+    return type("Pool", (pool,), {"ConnectionCls": connection})
+
+
+@functools.cache
+def _timed_response() -> type:
+    import http.client
+    import io
+
+    class Timed(io.RawIOBase):
+        """Reads from a socket up to a deadline, where the socket itself would begin anew with each byte."""
+
+        def __init__(self, sock: t.Any, raw: io.RawIOBase) -> None:
+            self._sock, self._raw = sock, raw
+            self._deadline = time.monotonic() + sock.gettimeout()
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: t.Any) -> int | None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._sock.settimeout(left)
+            return self._raw.readinto(buffer)
+
+        def close(self) -> None:
+            self._raw.close()
+            super().close()
+
+    class Response(http.client.HTTPResponse):
+        def __init__(self, sock: t.Any, *arguments: t.Any, **more: t.Any) -> None:
+            super().__init__(sock, *arguments, **more)
+            if sock.gettimeout():
+                self.fp: t.Any = io.BufferedReader(Timed(sock, self.fp.detach()))
+
+    return Response
 
 
 def warm_up() -> None:

@@ -38,8 +38,9 @@ from ansible_collections.leasehold.vault.plugins.module_utils._options import (
     drop_empty_variables,
 )
 from ansible_collections.leasehold.vault.plugins.plugin_utils._end import end_of_run
+from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import CannotNote, of_this_run
 from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import (
-    ledger_of_run,
+    issued_by_module,
     logs_in,
     session_of_run,
 )
@@ -120,10 +121,13 @@ def perform_here(task: Task, action: str, arguments: Values, check_mode: bool) -
             message = f"Unsupported parameters for ({action}) module: {message}"
         return t.cast("Values", remove_values({"failed": True, "msg": message}, secrets))
     answer: Values = {"invocation": {"module_args": _shown(options, specification["argument_spec"])}}
-    # What it issues ends with its login, and shall outlive the run.
-    connect = log_in if task.keeps_token else _session
     try:
-        answer.update(task.perform(options, check_mode, connect=connect))
+        if task.keeps_token:
+            answer.update(
+                issued_by_module(_login_options(options), lambda log_in: task.perform(options, check_mode, log_in))
+            )
+        else:
+            answer.update(task.perform(options, check_mode, connect=_session))
     except Problem as problem:
         answer.update(problem.result, failed=True, msg=str(problem))
     return t.cast("Values", remove_values(_as_sent(answer), secrets))
@@ -131,9 +135,17 @@ def perform_here(task: Task, action: str, arguments: Values, check_mode: bool) -
 
 def _session(options: Values) -> Session:
     """The run's login, shared with the lookups; it ends with the run, not with the task."""
-    login = {name: options.get(name) for name in NAMES}
-    ledger = ledger_of_run() if logs_in(login) else None
-    return session_of_run(ledger, login_identity(login), login)._replace(own_token=False)
+    login = _login_options(options)
+    if not logs_in(login):
+        return log_in(login)
+    try:
+        return session_of_run(of_this_run(), login_identity(login), login)._replace(own_token=False)
+    except CannotNote:
+        return log_in(login)  # for this task alone
+
+
+def _login_options(options: Values) -> Values:
+    return {name: options.get(name) for name in NAMES}
 
 
 def _as_sent(values: Values) -> Values:

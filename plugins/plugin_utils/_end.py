@@ -13,6 +13,7 @@ times for several playbooks.  SIGTERM alone ends it without leaving; Ansible pas
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ import typing as t
 from ansible.utils.display import Display
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import leave_no_core, log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.module_utils._leases import revoke
+from ansible_collections.leasehold.vault.plugins.module_utils._leases import look_up, revoke
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
 
 if t.TYPE_CHECKING:
@@ -41,20 +42,22 @@ class EndOfRun:
         self._deadline = 30.0
         self._revokes_leases = False
         self._done = False
-        self._signal_handler: t.Any = signal.SIG_DFL
         atexit.register(self.give_back)
+        # After Ansible's own, which is there before any plugin of a play is loaded.
+        self._signal_handler: t.Any = signal.signal(signal.SIGTERM, self._terminated)
 
     def revoke_leases(self, timeout: float) -> None:
-        """Leases as well, and after SIGTERM as well: what the callback adds."""
+        """Leases as well: what the callback adds."""
         self._revokes_leases = True
         self._deadline = timeout
-        self._signal_handler = signal.signal(signal.SIGTERM, self._terminated)
 
     def _terminated(self, number: int, frame: t.Any) -> None:
         if os.getpid() != self._owner:  # a worker has inherited us
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
+        for worker in multiprocessing.active_children():
+            worker.terminate()  # what they are issuing is noted before they end, and nothing more is issued
         self.give_back()
         sys.stdout.flush()  # Ansible's handler ends the process without it
         if callable(self._signal_handler):
@@ -68,21 +71,47 @@ class EndOfRun:
         ledger = _ledger.written_in_this_run()
         if ledger is None:
             return
-        pages = ledger.pages()
         deadline = time.monotonic() + self._deadline
+        pages = ledger.pages(deadline)
         leases = [page for page in pages if page["kind"] == "lease"]
         ending = [page for page in leases if page["revoke_at_end"]] if self._revokes_leases else []
         _revoke_leases(ending, deadline)
-        living = {page["login"] for page in leases if page not in ending}
-        _revoke_logins([page for page in pages if page["kind"] == "login" and page["id"] not in living], deadline)
+        staying = [page for page in leases if page not in ending]
+        logins = {page["id"]: page for page in pages if page["kind"] == "login"}
+        over = [login for login in logins.values() if not _is_needed(login, staying, deadline)]
+        _revoke_logins(over, deadline)
+        _tell_of_unconfirmed(leases, [login["id"] for login in over if login["own"]])
         ledger.clear()
+
+
+def _lease_ids(page: Page) -> list[str]:
+    return [*page["replaced"], *([page["credentials"]["lease_id"]] if page["credentials"] else [])]
+
+
+def _is_needed(login: Page, leases: Sequence[Page], deadline: float) -> bool:
+    """Whether a user depends on this login; one that was revoked in the meantime does not."""
+    ids = [(page, lease_id) for page in leases if page["login"] == login["id"] for lease_id in _lease_ids(page)]
+    try:
+        return any(look_up(_client(page["options"], page["token"], deadline), lease_id) for page, lease_id in ids)
+    except Problem:
+        return True  # it is not known
+
+
+def _tell_of_unconfirmed(leases: Sequence[Page], ended: Sequence[str]) -> None:
+    """A worker that was killed between asking for a user and noting it; the end of its login has ended that user, too."""
+    for page in leases:
+        if (page["issuing"] or page["unconfirmed"]) and page["login"] not in ended:
+            display.warning(
+                f"leasehold: a worker of this run ended while it issued a user of {page['path']}. It is unknown whether there is one that nobody "
+                "has; it lives to the end of its lease. The module database_orphans_info tells."
+            )
 
 
 def _revoke_leases(pages: Sequence[Page], deadline: float) -> None:
     revoked: dict[str, int] = {}
     left: list[str] = []
     for page in pages:
-        for lease_id in [*page["replaced"], page["credentials"]["lease_id"]]:
+        for lease_id in _lease_ids(page):
             try:
                 revoke(_client(page["options"], page["token"], deadline), lease_id)
                 revoked[page["path"]] = revoked.get(page["path"], 0) + 1
@@ -96,6 +125,11 @@ def _revoke_leases(pages: Sequence[Page], deadline: float) -> None:
 
 def _revoke_logins(pages: Sequence[Page], deadline: float) -> None:
     for page in pages:
+        if not page["token"]:
+            display.warning(
+                f"leasehold: a worker of this run ended while it logged in by {page['options']['auth_method']}. It is unknown whether there is a token, "
+                "which lives until it expires."
+            )
         for token in [*page["earlier"], *([page["token"]] if page["own"] else [])]:
             try:
                 _client(page["options"], token, deadline).ask("post", "auth/token/revoke-self")
@@ -114,6 +148,11 @@ def _client(options: dict[str, t.Any], token: str, deadline: float) -> t.Any:
 
 
 _end: list[EndOfRun] = []
+
+
+def run_has_end() -> bool:
+    """Whether the main process has been told to give back: it has where it loaded an action plugin of ours, or the callback."""
+    return bool(_end)
 
 
 def end_of_run() -> EndOfRun:

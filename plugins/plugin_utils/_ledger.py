@@ -9,13 +9,15 @@
 A lookup is evaluated at every mention, each time in another worker process.  The ledger makes that safe: files in the run's
 private temporary directory, one for each lease, locked while somebody works on it, and encrypted with a key that lives only
 in the memory of the run's processes (workers inherit multiprocessing's authkey).  A killed run leaves nothing readable.
+
+What is about to be issued is noted first, with room for what will come: a disk that is full or read-only is found out before
+there is anything to lose.  A file is a journal: each state of its page is appended, the last one that is whole counts.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import fcntl
 import hashlib
 import hmac
@@ -23,75 +25,146 @@ import json
 import multiprocessing
 import os
 import pathlib
+import time
 import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 Page = dict[str, t.Any]
+ROOM = 16384
+"""Bytes kept free for what follows an intention: a few states of a page, each with the login's options and token."""
 
 
-@dataclasses.dataclass
+class CannotNote(Problem):
+    """There is no place, or no room, in which this run could remember what it makes."""
+
+    def __init__(self, directory: object, error: OSError) -> None:
+        self.why = f"{directory}: {error.strerror or error}"
+        super().__init__(
+            f"Nothing was issued, because this run could not note it in its temporary directory, {self.why}. Make ANSIBLE_LOCAL_TEMP (local_tmp) a "
+            "directory that can be written and has room."
+        )
+
+
 class Entry:
     """A page of the ledger while it is locked; what ``page`` is at the end is what the next reader finds."""
 
     page: Page | None = None
+
+    def note(self, page: Page | None, keep_room: bool = False) -> None:
+        """Let this be the page from now on, whatever happens next."""
+        self.page = page
+
+
+class _FileEntry(Entry):
+    def __init__(self, ledger: Ledger, descriptor: int) -> None:
+        self._ledger, self._descriptor = ledger, descriptor
+        text = ledger.text_of(descriptor)
+        self._end = len(text.rstrip(b" "))
+        self.page = ledger.page_in(text)
+        self._written = json.dumps(self.page)
+
+    def note(self, page: Page | None, keep_room: bool = False) -> None:
+        text = json.dumps(page)
+        record = b"\n" + self._ledger.encrypted(text) + b"\n"
+        rest, at = record + (b" " * ROOM if keep_room else b""), self._end
+        try:
+            while rest:
+                written = os.pwrite(self._descriptor, rest, at)
+                rest, at = rest[written:], at + written
+            if keep_room:
+                os.fsync(self._descriptor)  # where a quota, or a file server, says no only later
+        except OSError as error:
+            raise CannotNote(self._ledger.directory, error) from None
+        self.page, self._written, self._end = page, text, self._end + len(record)
+
+    def finish(self) -> None:
+        if json.dumps(self.page) != self._written:
+            self.note(self.page)
 
 
 class Ledger:
     def __init__(self, directory: pathlib.Path, key: bytes) -> None:
         from cryptography import fernet  # ansible-core depends on it; what only reads documentation may not have it
 
-        self._directory = directory
+        self.directory = directory
         self._key = key
         self._cipher = fernet.Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"leasehold ledger" + key).digest()))
         self._unreadable = fernet.InvalidToken
-        directory.mkdir(mode=0o700, exist_ok=True)
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise CannotNote(directory, error) from None
 
     @contextlib.contextmanager
     def entry(self, *what: str) -> Iterator[Entry]:
         """The page about ``what``, for one process at a time."""
-        path = self._directory / self.fingerprint(*what)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            held = self._decrypted(file.read())
-            entry = Entry(held)
-            before = json.dumps(held)
+        path = self.directory / self.fingerprint(*what)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise CannotNote(self.directory, error) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            entry = _FileEntry(self, descriptor)
             try:
                 yield entry
             finally:
-                # Also when something failed: what was issued before the failure must not be forgotten.
-                if json.dumps(entry.page) != before:
-                    file.seek(0)
-                    file.truncate()
-                    file.write(self._cipher.encrypt(json.dumps(entry.page).encode()))
+                entry.finish()  # also when something failed: what was issued before the failure must not be forgotten
+        finally:
+            os.close(descriptor)
 
-    def pages(self) -> list[Page]:
-        """Everything that is written down."""
-        found = [self._decrypted(path.read_bytes()) for path in sorted(self._directory.iterdir())]
+    def pages(self, deadline: float = 0.0) -> list[Page]:
+        """Everything that is written down; who is at work is waited for until ``deadline``, as ``time.monotonic()`` counts."""
+        found = []
+        for path in sorted(self.directory.iterdir()):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                _wait_for_lock(descriptor, deadline)
+                found.append(self.page_in(self.text_of(descriptor)))
+            finally:
+                os.close(descriptor)
         return [page for page in found if page is not None]
 
     def clear(self) -> None:
         """Leave nothing behind; Ansible does not clean up after SIGTERM."""
-        for path in self._directory.iterdir():
+        for path in self.directory.iterdir():
             path.unlink()
 
     def fingerprint(self, *what: str) -> str:
         """A name that tells nothing about what it names; what it names may hold secrets."""
         return hmac.new(self._key, json.dumps(what).encode(), hashlib.sha256).hexdigest()
 
-    def _decrypted(self, text: bytes) -> Page | None:
-        if not text:
-            return None
-        try:
-            return t.cast("Page", json.loads(self._cipher.decrypt(text)))
-        except self._unreadable:  # written half, by a worker that was killed
-            return None
+    def encrypted(self, text: str) -> bytes:
+        return self._cipher.encrypt(text.encode())
+
+    def text_of(self, descriptor: int) -> bytes:
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+    def page_in(self, text: bytes) -> Page | None:
+        for record in reversed(text.split()):
+            try:
+                return t.cast("Page | None", json.loads(self._cipher.decrypt(record)))
+            except self._unreadable:  # written half, by a worker that was killed or had no room
+                continue
+        return None
+
+
+def _wait_for_lock(descriptor: int, deadline: float) -> None:
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return
+        if time.monotonic() >= deadline:
+            return
+        time.sleep(0.02)
 
 
 def of_this_run() -> Ledger:
-    """The ledger that all processes of this run share; ``OSError`` where there is no place for it."""
+    """The ledger that all processes of this run share; :class:`CannotNote` where there is no place for it."""
     return Ledger(_place(), bytes(multiprocessing.current_process().authkey))
 
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -24,11 +25,14 @@ from ansible_collections.leasehold.vault.plugins.module_utils._auth import (
     leave_no_core,
     log_in,
     login_identity,
+    signals_deferred,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._credentials import (
     effective_life,
     expiry,
     issue,
+    look_up_token,
     placeholder,
     read_static,
 )
@@ -37,6 +41,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOU
 from ansible_collections.leasehold.vault.plugins.module_utils._leases import renew, revoke
 from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds_of
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
+from ansible_collections.leasehold.vault.plugins.plugin_utils._end import run_has_end
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,17 +105,6 @@ class CredentialsLookup(LookupBase):
         return {option: self.option(option) for option in _options.NAMES}
 
 
-def ledger_of_run() -> Ledger | None:
-    try:
-        return _ledger.of_this_run()
-    except OSError as error:
-        display.warning(
-            f"Credentials are not remembered within this run, so that every mention issues anew: {error}. Make ANSIBLE_LOCAL_TEMP a "
-            "directory that can be written."
-        )
-        return None
-
-
 # -- one login for the run ------------------------------------------------------------------------------------------------
 
 
@@ -119,9 +113,9 @@ def logs_in(options: Values) -> bool:
     return (options.get("auth_method") or "token") not in ("token", "none")
 
 
-def session_of_run(ledger: Ledger | None, identity: str, options: Values) -> Session:
+def session_of_run(ledger: Ledger, identity: str, options: Values) -> Session:
     """Log in once for the run; a token past half of its life is renewed, and replaced when that does not help."""
-    if ledger is None or not logs_in(options):
+    if not logs_in(options):
         return _with_warnings(log_in(options))
     with ledger.entry("login", identity) as entry:
         now = clock()
@@ -131,28 +125,61 @@ def session_of_run(ledger: Ledger | None, identity: str, options: Values) -> Ses
         if page and page["renewable"] and page["expires"] > now:
             session = _with_token(options, page["token"])
             try:
-                auth = session.client.ask("post", "auth/token/renew-self")["auth"]
+                auth = session.client.ask("post", "auth/token/renew-self", needs=("auth",))["auth"]
             except Problem:
                 auth = {"lease_duration": 0}
-            if auth["lease_duration"] > page["life"] / 2:
+            if auth.get("lease_duration", 0) > page["life"] / 2:
                 page["expires"] = now + auth["lease_duration"]
                 return session
-        session = _with_warnings(log_in(options))
-        token = session.client.ask("get", "auth/token/lookup-self")["data"]
-        life = token["ttl"] or 10**9  # 0 is a token without an end
-        earlier = [*(page or {}).get("earlier", ()), *([page["token"]] if page else [])]
-        entry.page = {
-            "kind": "login",
-            "id": ledger.fingerprint("login", identity),
-            "token": session.client.token,
-            "own": session.own_token,
-            "life": life,
-            "expires": now + life,
-            "renewable": bool(token.get("renewable")),
-            "earlier": earlier,
-            "options": plain(options),
-        }
-        return session
+        with signals_deferred():
+            return _log_in_noted(ledger.fingerprint("login", identity), entry, options)
+
+
+def _log_in_noted(login: str, entry: Entry, options: Values) -> Session:
+    """A new login, which the run will end; the page is written before, so that none is made that could not be noted."""
+    earlier = [token for token in [*(entry.page or {}).get("earlier", ()), (entry.page or {}).get("token")] if token]
+    page = {
+        "kind": "login",
+        "id": login,
+        "token": "",
+        "own": False,
+        "life": 0,
+        "expires": 0,
+        "renewable": False,
+        "earlier": earlier,
+        "options": plain(options),
+    }
+    before = entry.page
+    entry.note(page, keep_room=True)
+    try:
+        session = log_in(options)
+    except Problem:
+        entry.note(before)
+        raise
+    client = session.client
+    # A token that is good for some requests only (num_uses) is nobody else's; 0 is a token without an end.
+    life = 0 if client.uses_left else client.token_ttl or 10**9
+    noted = {"token": client.token, "own": session.own_token, "life": life, "expires": clock() + life}
+    try:
+        entry.note({**page, **noted, "renewable": session.renewable and life > 0})
+    except _ledger.CannotNote:
+        session.log_out()
+        raise
+    return _with_warnings(session)
+
+
+def give_up_login(ledger: Ledger, identity: str, options: Values) -> None:
+    """End a login on which nothing depends, where the run has no end at which that would be done."""
+    if not logs_in(options):
+        return
+    login = ledger.fingerprint("login", identity)
+    with ledger.entry("login", identity) as entry:
+        page = entry.page
+        if page and not any(lease["kind"] == "lease" and lease["login"] == login for lease in ledger.pages()):
+            for token in [*page["earlier"], *([page["token"]] if page["own"] else [])]:
+                for warning in _with_token(page["options"], token)._replace(own_token=True).log_out():
+                    display.warning(warning)
+            entry.note(None)
 
 
 def _with_token(options: Values, token: str) -> Session:
@@ -168,6 +195,47 @@ def _with_warnings(session: Session) -> Session:
 def plain(options: Values) -> Values:
     """Options as JSON keeps them, without Ansible's own kinds of text."""
     return t.cast("Values", json.loads(json.dumps(options, default=str)))
+
+
+def issued_by_module(options: Values, perform: Callable[[Callable[[Values], Session]], Values]) -> Values:
+    """What the module ``database_credentials`` answers; its user outlives the run, and so does its login, as long as the user lives.
+
+    The run's end looks whether that user is still there: a login whose user was revoked in the meantime ends.
+    """
+    if not logs_in(options):
+        return perform(log_in)
+    ledger, identity = _ledger.of_this_run(), uuid.uuid4().hex
+    sessions: list[Session] = []
+
+    def connect(_options: Values) -> Session:
+        sessions.append(session_of_run(ledger, identity, options))
+        return sessions[-1]
+
+    result: Values = {}
+    try:
+        result = perform(connect)
+    finally:
+        lease_id = (result.get("credentials") or {}).get("lease_id")
+        if not lease_id:  # it has logged out
+            with ledger.entry("login", identity) as entry:
+                entry.note(None)
+    if lease_id:
+        with ledger.entry("lease", identity) as entry:
+            entry.note(
+                {
+                    "kind": "lease",
+                    "path": lease_id.rpartition("/")[0],
+                    "credentials": {"lease_id": lease_id},
+                    "issuing": False,
+                    "unconfirmed": 0,
+                    "revoke_at_end": False,
+                    "replaced": [],
+                    "options": plain(options),
+                    "login": ledger.fingerprint("login", identity),
+                    "token": sessions[-1].client.token,
+                }
+            )
+    return result
 
 
 # -- one lease --------------------------------------------------------------------------------------------------------------
@@ -187,18 +255,17 @@ class Need:
 
 def lease_for(need: Need, entry: Entry, connect: Callable[[], Session], options: Values, login: str) -> Values:
     """The credentials on the page, kept alive or replaced; the page is left as it then is."""
-    page = entry.page
+    page = entry.page if entry.page and entry.page["credentials"] else None
     if page and need.revoke_at_end:
         page["revoke_at_end"] = True
     if page and _enough(page, need):
         return _answer(page)
-    session = connect()
     if page and page["credentials"]["renewable"] and page["expires"] > clock():
-        _renew(page, need, session)
+        _renew(page, need, connect())
         if _enough(page, need):
             return _answer(page)
-    entry.page = _issue(need, session, page, options, login)
-    return _answer(entry.page)
+    with signals_deferred():
+        return _answer(_issue(need, connect, entry, options, login))
 
 
 def _enough(page: Page, need: Need) -> bool:
@@ -211,28 +278,53 @@ def _enough(page: Page, need: Need) -> bool:
 
 def _renew(page: Page, need: Need, session: Session) -> None:
     try:
+        token = look_up_token(session.client, f"Renewing {page['credentials']['lease_id']}")
         duration = renew(session.client, page["credentials"]["lease_id"], max(need.valid_for, need.renew_increment))
     except Problem as problem:
         display.vv(f"leasehold: not renewed: {problem}")
         return
-    _live(page, session, duration)
+    _live(page, session, token, duration)
 
 
-def _issue(need: Need, session: Session, old: Page | None, options: Values, login: str) -> Page:
-    credentials, warnings = issue(session.client, need.mount, need.role)
+def _issue(need: Need, connect: Callable[[], Session], entry: Entry, options: Values, login: str) -> Page:
+    """A new user, on the page before anything else happens; its page begins with the intention to issue it."""
+    old = entry.page
     page: Page = {
         "kind": "lease",
         "path": f"{need.mount}/creds/{need.role}",
-        "credentials": credentials,
-        "life": max(credentials["expires_in"], 1),
-        "reachable": None,  # how long a user can live at the most, once that is known
-        "expires": clock() + credentials["expires_in"],
+        "credentials": None,
+        "issuing": True,
+        "unconfirmed": old["unconfirmed"] + old["issuing"] if old else 0,
         "revoke_at_end": need.revoke_at_end,
         "replaced": [],
         "options": plain(options),
         "login": login,
-        "token": session.client.token,
+        "token": "",
     }
+    entry.note({**page, **(old or {}), "issuing": True}, keep_room=True)
+    session: Session | None = None
+
+    def note(credentials: Values) -> None:
+        life = max(credentials["expires_in"], 1)
+        page.update(credentials=credentials, issuing=False, life=life, expires=clock() + credentials["expires_in"])
+        page["reachable"] = None  # how long a user can live at the most, once that is known
+        if old is not None:
+            page["revoke_at_end"] = page["revoke_at_end"] or old["revoke_at_end"]
+            page["replaced"] = [*old["replaced"], *([old["credentials"]["lease_id"]] if old["credentials"] else [])]
+        try:
+            entry.note(page)
+        except _ledger.CannotNote as error:
+            raise _taken_back(t.cast("Session", session), page, error) from None
+
+    try:
+        session = connect()
+        page["token"] = session.client.token
+        credentials, warnings = issue(session.client, need.mount, need.role, note)
+    except Problem as problem:
+        if not page["credentials"] and not (isinstance(problem, VaultError) and problem.in_doubt):
+            with contextlib.suppress(_ledger.CannotNote):
+                entry.note(old)
+        raise
     for warning in warnings:
         display.warning(f"{page['path']}: {warning}")
     if credentials["expires_in"] < need.valid_for and credentials["renewable"]:
@@ -243,25 +335,30 @@ def _issue(need: Need, session: Session, old: Page | None, options: Values, logi
             f"{page['path']}: valid_for asks for {need.valid_for} s, and a new user lives {page['reachable']} s at the most. Raise max_ttl of "
             "the role, or the life of the token."
         )
-    if old is not None:
-        _replace(old, page, need, session)
-    return page
-
-
-def _replace(old: Page, page: Page, need: Need, session: Session) -> None:
-    lease_id = old["credentials"]["lease_id"]
-    page["revoke_at_end"] = page["revoke_at_end"] or old["revoke_at_end"]
-    page["replaced"] = [*old["replaced"], lease_id]
-    if need.revoke_replaced:
+    if need.revoke_replaced and old is not None and old["credentials"]:
+        lease_id = old["credentials"]["lease_id"]
         try:
             revoke(session.client, lease_id)
             page["replaced"].remove(lease_id)
         except Problem as problem:
             display.warning(f"The replaced lease {lease_id} could not be revoked and lives on to its end. {problem}")
+    return page
 
 
-def _live(page: Page, session: Session, duration: int) -> None:
-    life, warnings = effective_life(session.client, duration)
+def _taken_back(session: Session, page: Page, error: _ledger.CannotNote) -> Problem:
+    """End at once what this run would forget."""
+    lease_id = page["credentials"]["lease_id"]
+    said = f"The user of the lease {lease_id} could not be noted in the temporary directory of this run, {error.why}"
+    try:
+        revoke(session.client, lease_id)
+    except Problem as problem:
+        return Problem(f"{said}, and could not be revoked either: it lives to the end of its lease. {problem}")
+    page["credentials"] = None
+    return Problem(f"{said}, and was revoked at once. Make ANSIBLE_LOCAL_TEMP (local_tmp) a directory that has room.")
+
+
+def _live(page: Page, session: Session, token: Values, duration: int) -> None:
+    life, warnings = effective_life(token, duration)
     page["expires"] = clock() + life
     page["credentials"] |= {"lease_duration": duration, **expiry(life, session.client.now())}
     for warning in warnings:
@@ -278,7 +375,7 @@ class DynamicCredentials(CredentialsLookup):
     def credentials(self, role: str) -> Values:
         if self.checking and not self.option("issue_in_check_mode"):
             return placeholder(role)
-        options, identity, ledger = self.login_options, login_identity(self.login_options), ledger_of_run()
+        options, identity, ledger = self.login_options, login_identity(self.login_options), _ledger.of_this_run()
         at_end = self.option("revoke") == "at_end"
         if at_end:
             _warn_without_callback()
@@ -294,14 +391,17 @@ class DynamicCredentials(CredentialsLookup):
         def connect() -> Session:
             return session_of_run(ledger, identity, options)
 
-        if ledger is None:
-            return lease_for(need, _ledger.Entry(), connect, options, "")
         whose = {"run": "", "host": str(self._variables.get("inventory_hostname", "")), "none": uuid.uuid4().hex}[
             self.option("scope")
         ]
         what = ("lease", identity, need.mount, role, self.option("scope"), whose, self.option("name") or "")
-        with ledger.entry(*what) as entry:
-            return lease_for(need, entry, connect, options, ledger.fingerprint("login", identity))
+        try:
+            with ledger.entry(*what) as entry:
+                return lease_for(need, entry, connect, options, ledger.fingerprint("login", identity))
+        except Problem:
+            if not run_has_end():
+                give_up_login(ledger, identity, options)
+            raise
 
 
 class StaticCredentials(CredentialsLookup):
@@ -310,19 +410,32 @@ class StaticCredentials(CredentialsLookup):
     def credentials(self, role: str) -> Values:
         if self.checking and not self.option("read_in_check_mode"):
             return placeholder(role)
-        options, identity, ledger = self.login_options, login_identity(self.login_options), ledger_of_run()
-        if ledger is None:
-            return read_static(session_of_run(None, identity, options).client, self.mount, role).credentials
-        with ledger.entry("static", identity, self.mount, role) as entry:
-            if entry.page is None or entry.page["expires"] <= clock():
-                session = session_of_run(ledger, identity, options)
-                credentials = read_static(session.client, self.mount, role).credentials
-                entry.page = {
-                    "kind": "static",
-                    "credentials": credentials,
-                    "expires": clock() + credentials["expires_in"],
-                }
-            return _answer(entry.page)
+        options, identity = self.login_options, login_identity(self.login_options)
+        try:
+            ledger = _ledger.of_this_run()
+            try:
+                with ledger.entry("static", identity, self.mount, role) as entry:
+                    page = entry.page
+                    if page is None or page["expires"] <= clock():
+                        page = self._read(session_of_run(ledger, identity, options), role)
+                        entry.note(page)
+            finally:
+                if not run_has_end():
+                    give_up_login(ledger, identity, options)
+        except _ledger.CannotNote as error:
+            display.warning(
+                f"Passwords are not remembered within this run, so that every mention reads anew: {error.why}."
+            )
+            session = _with_warnings(log_in(options))
+            try:
+                page = self._read(session, role)
+            finally:
+                session.log_out()
+        return _answer(page)
+
+    def _read(self, session: Session, role: str) -> Page:
+        credentials = read_static(session.client, self.mount, role).credentials
+        return {"kind": "static", "credentials": credentials, "expires": clock() + credentials["expires_in"]}
 
 
 def _role(term: str) -> str:

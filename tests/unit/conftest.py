@@ -477,7 +477,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 class Stub:
     """An HTTP server that gives the answers it was told to, in order, and remembers what it was asked.
 
-    An answer is (status, body) or (status, body, headers), or None to hang up without one.
+    An answer is (status, body) or (status, body, headers), or None to hang up without one, or a function that gives one of these.
     """
 
     def __init__(self, certificate: str = "", key: str = "") -> None:
@@ -497,6 +497,7 @@ class Stub:
                     return
                 stub.asked.append((self.command, self.path, json.loads(body) if body else None, dict(self.headers)))
                 said = stub.answers.pop(0) if stub.answers else (200, {})
+                said = said() if callable(said) else said
                 if said is None:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)

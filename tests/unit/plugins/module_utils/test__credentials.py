@@ -12,10 +12,11 @@ from ansible_collections.leasehold.vault.plugins.module_utils._credentials impor
     effective_life,
     expiry,
     issue,
+    look_up_token,
     placeholder,
     read_static,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 
 NOON = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc)
 
@@ -24,6 +25,7 @@ class Client:
     """Answers what it is told to, by path."""
 
     reissued = False
+    uses_left = token_ttl = None
     another = _client.Client.another
 
     def __init__(self, **answers):
@@ -32,7 +34,7 @@ class Client:
     def now(self):
         return NOON
 
-    def ask(self, method, path, body=None, kind="repeat"):
+    def ask(self, method, path, body=None, kind="repeat", needs=()):
         self.asked.append((method, path, kind))
         answer = self.answers["token" if path == "auth/token/lookup-self" else "user"]
         if isinstance(answer, Exception):
@@ -60,19 +62,41 @@ USER = {
     ],
 )
 def test_a_lease_ends_with_its_token(token, life, warned):
-    lives, warnings = effective_life(Client(token={"data": token}), 3600)
+    lives, warnings = effective_life(look_up_token(Client(token={"data": token}), "This"), 3600)
     assert lives == life
     assert bool(warnings) is warned
 
 
 def test_who_may_not_ask_about_the_token_knows_only_the_lease():
-    assert effective_life(Client(token=Problem("no")), 3600) == (3600, [])
+    assert effective_life(look_up_token(Client(token=Problem("no")), "This"), 3600) == (3600, [])
+
+
+@pytest.mark.parametrize(("left", "asked"), [(-1, "0 more"), (1, "1 more")])
+def test_counted_token_is_not_used_up_by_issuing(left, asked):
+    client = Client(user=USER, token={"data": {"num_uses": left, "expire_time": None}})
+    with pytest.raises(Refused, match=f"Issuing a user of database/creds/app was not tried: .* {asked} request"):
+        issue(client, "database", "app")
+    assert [path for _method, path, _kind in client.asked] == ["auth/token/lookup-self"]
+
+
+def test_counted_token_is_asked_about_before_issuing_and_never_after():
+    client = Client(user=USER, token={"data": {"num_uses": 2, "expire_time": None}})
+    (warning,) = issue(client, "database", "app").warnings
+    assert "more request(s) (num_uses), and the last one ends the user" in warning
+    assert [path for _method, path, _kind in client.asked] == ["auth/token/lookup-self", "database/creds/app"]
+
+
+def test_token_that_the_login_counted_is_not_asked_about():
+    client = Client(user=USER)
+    client.uses_left, client.token_ttl = 9, 60
+    assert issue(client, "database", "app").credentials["expires_in"] == 60
+    assert [path for _method, path, _kind in client.asked] == ["database/creds/app"]
 
 
 def test_issuing_is_never_repeated_blindly():
     client = Client(user=USER, token=Problem("no"))
     issue(client, "database", "app")
-    assert client.asked[0] == ("get", "database/creds/app", "issue")
+    assert client.asked[-1] == ("get", "database/creds/app", "issue")
 
 
 def test_every_way_gives_the_same_keys():

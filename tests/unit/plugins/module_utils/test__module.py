@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import pathlib
+import signal
 import subprocess
 import sys
 
@@ -59,6 +61,33 @@ def test_a_task_that_fails_logs_out_too():
     with pytest.raises(Problem, match="a sentence") as caught:
         performed(fail, session)
     assert caught.value.result["warnings"] == ["of the session", "of the server"]
+    assert session.logged_out == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ZeroDivisionError])
+def test_task_that_is_interrupted_logs_out(error):
+    session = Session()
+
+    def interrupted(*dummy):
+        raise error
+
+    with pytest.raises(error):
+        performed(interrupted, session)
+    assert session.logged_out == 1
+
+
+def test_user_that_is_issued_while_a_signal_comes_is_revoked():
+    asked = []
+    session = Session()
+    session.ask = lambda *what: asked.append(what)
+
+    def interrupted(*dummy):
+        signal.raise_signal(signal.SIGINT)
+        return {"changed": True, "credentials": {"lease_id": "database/creds/app/1"}}
+
+    with pytest.raises(KeyboardInterrupt):
+        performed(interrupted, session, keeps_token=True)
+    assert asked == [("put", "sys/leases/revoke", {"lease_id": "database/creds/app/1"})]
     assert session.logged_out == 1
 
 
@@ -124,6 +153,20 @@ def program(module, **arguments):
         check=False,
     )
     return done.returncode, json.loads(done.stdout.decode() or "null"), done.stderr.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_module_that_is_ended_logs_out(stub, number):
+    def end():
+        children = pathlib.Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+        os.kill(int(children[-1]), number)  # the youngest
+        return 404, {"errors": []}
+
+    stub.answers = [(200, {"auth": {"client_token": "s.one"}}), end]
+    login = {"auth_method": "approle", "role_id": "r", "url": stub.url}
+    code, _answer, _errors = program("database_role_info", **login)
+    assert code != 0
+    assert [path for _method, path, *_rest in stub.asked][-1] == "/v1/auth/token/revoke-self"
 
 
 def test_a_module_answers_in_json(stub):

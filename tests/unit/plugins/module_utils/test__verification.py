@@ -18,7 +18,7 @@ class Server:
     def __init__(self, creation=None, revocation=None):
         self.creation, self.revocation, self.asked = creation, revocation, []
 
-    def ask(self, method, path, body=None, kind="repeat"):
+    def ask(self, method, path, body=None, kind="repeat", needs=()):
         self.asked.append((method, path, body, kind))
         failure = self.revocation if path == "sys/leases/revoke" else self.creation
         if failure:

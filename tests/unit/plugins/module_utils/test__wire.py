@@ -5,6 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import socket
+import threading
+import time
+
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils import _wire
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
@@ -107,6 +113,121 @@ def test_server_name_is_the_one_the_certificate_must_hold(authority, tls_stub, m
         with pytest.raises(_wire.WireError) as caught:
             send(name)
         assert caught.value.untrusted
+
+
+# -- answers that do not end ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answering():
+    """A server that sends these pieces, one after the other, to whoever asks: answering(pieces, pause)."""
+    listeners = []
+
+    def start(pieces, pause=0.0):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                connection, _address = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    for piece in pieces:
+                        connection.sendall(piece)
+                        time.sleep(pause)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [OK, *([b"X: y\r\n"] * 20), b"\r\n{}"],
+        [OK + b"\r\n", *([b" "] * 20), b"{}"],
+        [bytes([byte]) for byte in OK[:20]],
+    ],
+    ids=["headers", "body", "status"],
+)
+def test_timeout_is_that_of_the_whole_answer(answering, pieces):
+    """Each read is quick, all together are not."""
+    wire = _wire.Wire(answering(pieces, pause=0.1), True, None, [], 0.7)
+    with pytest.raises(_wire.WireError) as caught:
+        wire.send("get", "/v1/x", {})
+    assert not caught.value.never_sent
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_endless_answer_is_not_read_to_its_end(answering, monkeypatch, packed):
+    monkeypatch.setattr(_wire, "LIMIT", 2**20)
+    if packed:
+        content = gzip.compress(b"x" * 2**21)
+        pieces = [OK + b"Content-Encoding: gzip\r\n\r\n" + content]
+    else:
+        pieces = [OK + b"\r\n", *([b"x" * 2**16] * 40)]
+    with pytest.raises(_wire.UnacceptableError, match="more than 1 MiB"):
+        _wire.Wire(answering(pieces), True, None, [], 20).send("get", "/v1/x", {})
+
+
+def test_packed_answer_is_unpacked(answering):
+    pieces = [OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b'{"data": {}}')]
+    assert _wire.Wire(answering(pieces), True, None, [], 20).send("get", "/v1/x", {}).json() == {"data": {}}
+
+
+def test_connection_is_kept_from_one_answer_to_the_next(stub):
+    wire = _wire.Wire(stub.url, True, None, [], 20)
+    ports = set()
+    stub.answers = [(200, b"x" * 2**18), (404, {}), (200, {})]
+    handle = stub.server.process_request
+    stub.server.process_request = lambda request, address: (ports.add(address), handle(request, address))
+    for _time in range(3):
+        wire.send("get", "/v1/x", {})
+    assert len(ports) == 1
+
+
+# -- redirects to another host ----------------------------------------------------------------------------------------------
+
+
+TOKEN = {"X-Vault-Token": "s.secret"}
+
+
+def redirected(stub, target, **more):
+    stub.answers = [(307, {}, {"Location": f"{target}/v1/x"})]
+    return _wire.Wire(stub.url, more.get("verify", True), None, [], 20).send("post", "/v1/x", TOKEN, {"password": "p"})
+
+
+def named(stub, name):
+    return stub.url.replace("127.0.0.1", name)
+
+
+def test_redirect_to_another_host_is_followed_where_the_same_authority_vouches(made, tls_stub, authority):
+    first, second = tls_stub(made), tls_stub(made, "localhost")
+    assert redirected(first, named(second, "localhost"), verify=str(authority / "ca.pem")).ok
+    assert len(second.asked) == 1
+
+
+def test_redirect_to_a_host_of_another_authority_carries_nothing(made, tls_stub, authority):
+    first, second = tls_stub(made), tls_stub(Authority("theirs"), "localhost")
+    with pytest.raises(_wire.WireError) as caught:
+        redirected(first, named(second, "localhost"), verify=str(authority / "ca.pem"))
+    assert caught.value.untrusted
+    assert second.asked == []
+
+
+def test_redirect_to_another_host_is_not_followed_unverified(made, tls_stub, stub):
+    first, second = tls_stub(made), tls_stub(made, "localhost")
+    with pytest.raises(_wire.UnacceptableError, match="another host, which TLS does not verify; not followed"):
+        redirected(first, named(second, "localhost"), verify=False)
+    with pytest.raises(_wire.UnacceptableError, match="another host"):
+        redirected(stub, named(second, "localhost"))
+    assert second.asked == []
 
 
 @pytest.mark.parametrize("url", ["https://vault:70000", "https://[::1", "ftp://vault", "https://", "vault:8200"])

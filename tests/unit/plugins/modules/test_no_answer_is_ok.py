@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
 
@@ -208,3 +209,34 @@ def test_an_unknown_namespace_a_missing_mount_and_an_absent_object_are_three_sen
 )
 def test_an_address_that_is_none(url, words):
     assert words in fails("database_role_info", {"url": url, "token": "a-token", "name": "app"}, False)
+
+
+# -- JSON of another shape --------------------------------------------------------------------------------------------------
+
+SHAPES = [
+    [],
+    "text",
+    None,
+    7,
+    {"data": []},
+    {"data": "text"},
+    {"data": {"keys": "text"}},
+    {"data": {"keys": [1, {}]}},
+    {"data": {"ttl": "soon", "issue_time": 7, "connection_details": [], "allowed_roles": 7, "type": [], "policy": {}}},
+    {"data": {"file/": 7}},
+    {"auth": "text", "lease_id": 7},
+]
+
+
+@in_each_task
+def test_json_of_another_shape_is_a_sentence_or_nothing_found(stub, module, options, check):
+    """Neither a fault of ours nor a traceback; what is not there may be said to be absent."""
+    given = {"retries": 0, "url": stub.url, "token": "s.token", "mount": "database", **options}
+    known = specification_of(module)["argument_spec"]
+    wanted = validated(
+        module, {option: value for option, value in given.items() if option != "mount" or option in known}
+    )
+    for shape in SHAPES:
+        stub.answers = [(200, shape)] * 40
+        with contextlib.suppress(Problem):
+            module_named(module).TASK.perform(wanted, check, connect=log_in)

@@ -51,6 +51,7 @@ def write(ledger, name, **page):
 def write_lease(ledger, issuing, at_end, replaced=(), login="", role="app"):
     user = issuing.issue(role)
     page = {"credentials": {"lease_id": user["lease_id"]}, "revoke_at_end": at_end, "replaced": list(replaced)}
+    page |= {"issuing": False, "unconfirmed": 0}
     options = {**issuing.options, "auth_method": "token"}
     page |= {
         "path": f"{issuing.mount}/creds/app",
@@ -102,6 +103,28 @@ def test_the_logins_of_a_run_end_with_it_but_for_those_on_which_a_user_depends(e
     assert lives(issuing, needed)
 
 
+def test_login_ends_when_its_user_was_revoked_in_the_meantime(end, ledger, issuing):
+    accessor = write_login(ledger, issuing, "issued")
+    user = write_lease(ledger, issuing, False, login="issued")
+    issuing.client.ask("put", "sys/leases/revoke", {"lease_id": user["lease_id"]})
+    end.give_back()
+    assert not lives(issuing, accessor)
+
+
+@pytest.mark.parametrize("own_login", [True, False])
+def test_user_that_a_killed_worker_may_have_issued_ends_with_the_login_or_is_told(
+    end, ledger, issuing, said, own_login
+):
+    if own_login:
+        write_login(ledger, issuing, "killed")
+    user = write_lease(ledger, issuing, False, login="killed" if own_login else "")
+    with ledger.entry(user["lease_id"]) as entry:
+        entry.page |= {"credentials": None, "issuing": True}
+    end.give_back()
+    assert len(said) == (0 if own_login else 1)
+    assert own_login or "ended while it issued a user of" in said[0]
+
+
 def test_earlier_logins_end_too_and_one_that_has_ended_is_said(end, ledger, issuing, said):
     write_login(ledger, issuing, "app", earlier=["s.unknown"])
     end.give_back()
@@ -145,6 +168,7 @@ def test_it_ends_once_and_in_the_process_that_began_it(end, ledger, issuing):
 def test_sigterm_gives_back_first_and_then_does_what_ansible_would(end, ledger, issuing):
     user, passed_on = write_lease(ledger, issuing, True), []
     signal.signal(signal.SIGTERM, lambda number, frame: passed_on.append(number))
+    end = _end.EndOfRun()
     end.revoke_leases(30)
     with pytest.raises(SystemExit) as caught:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import signal
+import time
 
 import pytest
 from ansible import constants
@@ -69,6 +72,57 @@ def test_a_page_of_which_only_half_was_written_counts_as_none(ledger, tmp_path):
         assert entry.page is None
         entry.page = {"user": "v-app-2"}
     assert ledger.pages() == [{"user": "v-app-2"}]
+
+
+def test_state_of_which_only_half_was_written_leaves_the_one_before(ledger, tmp_path):
+    with ledger.entry("lease") as entry:
+        entry.note({"issuing": True}, keep_room=True)
+        size = next((tmp_path / "leasehold").iterdir()).stat().st_size
+        entry.note({"user": "v-app-1"})
+        assert next((tmp_path / "leasehold").iterdir()).stat().st_size == size, "what was kept free was not used"
+    (file,) = (tmp_path / "leasehold").iterdir()
+    whole = file.read_bytes().rstrip()
+    file.write_bytes(whole[:-20])
+    assert ledger.pages() == [{"issuing": True}]
+    with ledger.entry("lease") as entry:
+        entry.note({"user": "v"})
+    assert ledger.pages() == [{"user": "v"}]
+
+
+def test_page_is_what_was_noted_even_when_the_process_is_killed_then(ledger):
+    child = os.fork()
+    if child == 0:
+        with ledger.entry("lease") as entry:
+            entry.note({"user": "v-app-1"})
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert ledger.pages() == [{"user": "v-app-1"}]
+
+
+def test_pages_wait_for_who_is_at_work(ledger):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with ledger.entry("lease") as entry:
+            os.write(writing, b"x")
+            time.sleep(0.3)
+            entry.note({"user": "v-app-1"})
+        os._exit(0)
+    os.read(reading, 1)
+    assert ledger.pages(time.monotonic() + 60) == [{"user": "v-app-1"}]
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("what", ["no directory", "a link"])
+def test_ledger_that_cannot_be_written_is_a_sentence(tmp_path, what):
+    with pytest.raises(_ledger.CannotNote, match="Nothing was issued"):
+        if what == "no directory":
+            _ledger.Ledger(tmp_path / "missing" / "leasehold", b"key")
+        else:
+            ledger = _ledger.Ledger(tmp_path / "leasehold", b"key")
+            (ledger.directory / ledger.fingerprint("lease")).symlink_to(tmp_path / "elsewhere")
+            with ledger.entry("lease"):
+                pass
 
 
 def test_clearing_leaves_no_file(ledger, tmp_path):

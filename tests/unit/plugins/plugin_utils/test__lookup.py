@@ -8,8 +8,12 @@ Time does not pass here: a page of the ledger is made older by hand.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import re
+import resource
+import signal
 
 import pytest
 from ansible import constants
@@ -17,6 +21,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger, _lookup
 
 from ...test_every_module import options_of
@@ -75,10 +80,10 @@ def app(look_up, issuing):
 
 def make_older(ledger, **page):
     """Let the only page of a kind be as it will be."""
-    for path in ledger._directory.iterdir():
-        held = ledger._decrypted(path.read_bytes())
-        if held["kind"] == page["kind"]:
-            path.write_bytes(ledger._cipher.encrypt(_ledger.json.dumps({**held, **page}).encode()))
+    for path in ledger.directory.iterdir():
+        held = ledger.page_in(path.read_bytes())
+        if held and held["kind"] == page["kind"]:
+            path.write_bytes(ledger.encrypted(_ledger.json.dumps({**held, **page})))
 
 
 # -- leases ----------------------------------------------------------------------------------------------------------------
@@ -171,10 +176,109 @@ def test_check_runs_make_nothing(app, issuing, look_up):
     assert app({"ansible_check_mode": True}, issue_in_check_mode=True)["lease_id"]
 
 
-def test_without_a_place_for_the_ledger_each_mention_issues(app, tmp_path, warned, monkeypatch):
+def test_without_a_place_for_the_ledger_nothing_is_issued(app, issuing, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path / "missing"))
-    assert app()["username"] != app()["username"]
-    assert "ANSIBLE_LOCAL_TEMP" in warned[0]
+    with pytest.raises(AnsibleLookupError, match=r"Nothing was issued.*No such file.*ANSIBLE_LOCAL_TEMP"):
+        app()
+    assert issuing.leases() == []
+
+
+@contextlib.contextmanager
+def room(size):
+    """No file of this process may grow beyond so many bytes: a disk that is full, for whoever writes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_sixty_hosts_on_a_full_disk_leave_no_user(app, issuing, login, monkeypatch):
+    monkeypatch.setattr(_lookup, "run_has_end", lambda: False)
+    sentences = set()
+    with room(4096):
+        for number in range(60):
+            with pytest.raises(AnsibleLookupError) as caught:
+                app({"inventory_hostname": f"h{number}"}, **login)
+            sentences.add(str(caught.value))
+    (sentence,) = sentences
+    assert "Nothing was issued" in sentence
+    assert "File too large" in sentence
+    assert issuing.leases() == []
+    assert tokens_of(issuing) == []
+
+
+def test_user_that_cannot_be_noted_is_revoked_at_once(app, issuing, monkeypatch):
+    """The room that was kept is gone by then."""
+    original = _lookup._ledger._FileEntry.note
+
+    def note(entry, page, keep_room=False):
+        with room(512) if page and page.get("credentials") else contextlib.nullcontext():
+            original(entry, page, keep_room)
+
+    monkeypatch.setattr(_lookup._ledger._FileEntry, "note", note)
+    with pytest.raises(AnsibleLookupError, match=r"could not be noted.*File too large, and was revoked at once"):
+        app()
+    assert issuing.leases() == []
+
+
+def test_user_of_a_killed_worker_is_remembered_as_unconfirmed(app, ledger, issuing):
+    """Killed between the answer of the server and the note."""
+    child = os.fork()
+    if child == 0:
+        _lookup.issue = lambda *_arguments: os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            app()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    (page,) = ledger.pages()
+    assert page["issuing"]
+    assert app()["lease_id"]
+    (page,) = ledger.pages()
+    assert not page["issuing"]
+    assert page["unconfirmed"] == 1
+
+
+def test_worker_that_is_terminated_notes_first_what_it_issues(app, ledger, issuing):
+    child = os.fork()
+    if child == 0:
+        issue = _lookup.issue
+
+        def interrupted(client, mount, role, note):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return issue(client, mount, role, note)
+
+        _lookup.issue = interrupted
+        try:
+            app()
+        finally:
+            os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
+    (page,) = ledger.pages()
+    assert [page["credentials"]["lease_id"]] == issuing.leases()
+
+
+def tokens_of(world):
+    """The logins that live: the display name of each is that of its mount."""
+    accessors = world.client.list("auth/token/accessors")
+    found = []
+    for accessor in accessors:
+        with contextlib.suppress(Problem):
+            token = world.client.ask("post", "auth/token/lookup-accessor", {"accessor": accessor})["data"]
+            found += [token] if token["path"].startswith(f"auth/{world.mount}/") else []
+    return found
+
+
+def test_lookup_that_fails_leaves_no_login(app, issuing, login, look_up, monkeypatch):
+    monkeypatch.setattr(_lookup, "run_has_end", lambda: False)
+    given = {**login, "mount": issuing.mount}
+    with pytest.raises(AnsibleLookupError, match="Not allowed"):
+        look_up("database_credentials", "app", **given)
+    with pytest.raises(AnsibleLookupError):
+        look_up("database_static_credentials", "app", **given)
+    assert tokens_of(issuing) == []
 
 
 def test_a_static_password_is_read_once_until_it_is_rotated(reports, look_up, ledger):
@@ -286,11 +390,27 @@ def test_a_token_that_was_given_is_not_written_down(ledger, real_vault):
     assert ledger.pages() == []
 
 
-def test_without_a_ledger_each_mention_logs_in(login):
-    assert session(None, login).token != session(None, login).token
+def test_login_that_is_good_for_some_requests_is_not_shared(ledger, login, real_vault):
+    real_vault.client.write(f"auth/{real_vault.mount}/role/app", {"token_num_uses": 9})
+    first, second = session(ledger, login), session(ledger, login)
+    assert first.token != second.token
+    assert ledger.pages()[0]["earlier"] == [first.token]
 
 
-def test_what_a_login_says_of_the_environment_is_shown(login, warned, monkeypatch):
+def test_login_that_cannot_be_noted_ends_at_once(ledger, login, real_vault, monkeypatch):
+    original = _ledger._FileEntry.note
+
+    def note(entry, page, keep_room=False):
+        with room(512) if page and page["token"] else contextlib.nullcontext():
+            original(entry, page, keep_room)
+
+    monkeypatch.setattr(_ledger._FileEntry, "note", note)
+    with pytest.raises(_ledger.CannotNote):
+        session(ledger, login)
+    assert tokens_of(real_vault) == []
+
+
+def test_what_a_login_says_of_the_environment_is_shown(ledger, login, warned, monkeypatch):
     monkeypatch.setattr(_lookup, "log_in", lambda options: log_in(options)._replace(warnings=["mind the gap"]))
-    session(None, login)
+    session(ledger, login)
     assert warned == ["mind the gap"]

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No login of a run outlives it, unless a user that shall live on depends on it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import typing as t
+import urllib.error
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import servers
+
+    from .conftest import Ground, Play
+
+ISSUED = "leasehold.vault.database_credentials: {mount: logins, role: app}"
+REVOKED = "leasehold.vault.lease: {lease_id: '{{ issued.credentials.lease_id }}', state: absent}"
+READ = "leasehold.vault.database_role_info: {mount: logins, name: app}"
+STATIC = "ansible.builtin.debug: {msg: \"{{ lookup('leasehold.vault.database_static_credentials', 'nobody', mount='logins') }}\"}"
+DYNAMIC = (
+    "ansible.builtin.debug: {msg: \"{{ lookup('leasehold.vault.database_credentials', 'nobody', mount='logins') }}\"}"
+)
+
+
+@pytest.fixture(scope="module")
+def here(ground: Callable[..., Ground], postgres: servers.PostgreSQL) -> Ground:
+    made = ground(postgres, "logins")
+    made.role("app")
+    return made
+
+
+def logins(here: Ground) -> set[str]:
+    """The accessors of the tokens that logins by AppRole made."""
+    found = set()
+    for accessor in here.bao.request("LIST", "auth/token/accessors")["data"]["keys"]:
+        with contextlib.suppress(urllib.error.HTTPError):
+            token = here.bao.request("POST", "auth/token/lookup-accessor", {"accessor": accessor})["data"]
+            found |= {accessor} if token["path"] == "auth/approle-logins/login" else set()
+    return found
+
+
+def document(*tasks: str) -> str:
+    return json.dumps([{"hosts": "all", "gather_facts": False, "tasks": "TASKS"}]).replace(
+        '"TASKS"', "[" + ", ".join("{" + task + "}" for task in tasks) + "]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("tasks", "in_controller"),
+    [
+        ([f"{ISSUED}, register: issued", REVOKED], True),
+        ([f"{READ}"], True),
+        ([f"{READ}"], False),
+        ([f"{READ.replace('app', 'nobody')}, ignore_errors: true"], True),
+        ([f"{READ.replace('app', 'nobody')}, ignore_errors: true"], False),
+        ([f"{STATIC}, ignore_errors: true", f"{DYNAMIC}, ignore_errors: true"], True),
+    ],
+    ids=["issued and revoked", "read", "read as module", "failed", "failed as module", "lookups that fail"],
+)
+def test_run_leaves_no_login(play: Play, here: Ground, tasks: list[str], in_controller: bool) -> None:
+    before, mark = logins(here), here.mark()
+    play(document(*tasks), "-e", json.dumps({"leasehold_run_in_controller": in_controller}), env=here.approle("one"))
+    assert here.asked(mark)["update auth/approle-logins/login"] >= 1
+    assert logins(here) == before
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_leaves_no_login(play: Play, here: Ground, how: signal.Signals) -> None:
+    """The callback is not enabled."""
+    before = logins(here)
+    started = play.start(document(READ, "ansible.builtin.command: sleep 60"), env=here.approle("one"))
+    started.wait_for(lambda: "TASK [ansible.builtin.command]" in started.log.read_text())
+    assert len(logins(here)) == len(before) + 1
+    started.process.send_signal(how)
+    started.finish()
+    assert logins(here) == before
