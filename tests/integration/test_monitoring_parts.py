@@ -283,6 +283,7 @@ def moment(offset: float = 0) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + offset))
 
 
+@pytest.mark.full
 def test_which_application_held_which_user(engine: Ground, play: Play, bao: servers.OpenBao) -> None:
     login = engine.approle("shop")
     auth = bao.request(
@@ -316,8 +317,8 @@ def test_which_application_held_which_user(engine: Ground, play: Play, bao: serv
     assert ended["ended"]
     assert "hash only" not in missing
     away = {"leasehold_url": "http://127.0.0.1:9", "leasehold_retries": 0}
-    held, missing = asked(play, bao.audit_path, role="app", settings=away)
-    assert [one["ended"] for one in held if one["lease_id"] == by_itself["lease_id"]] == [None]
+    others, missing = asked(play, bao.audit_path, role="app", settings=away)
+    assert [one["ended"] for one in others if one["lease_id"] == by_itself["lease_id"]] == [None]
     assert "name their lease as a hash only" in missing
     assert "could not be reached" in missing
     hashed = bao.request("POST", "sys/audit-hash/main", {"input": user})["data"]["hash"]
