@@ -82,7 +82,14 @@ def _rotate_once(client: Client, wanted: Values, held: Values) -> Values:
         # No answer is no news, nor is an error: only the database knows whether the password was changed.
         if _accepts_bootstrap_password(client, wanted, held, AGAIN):
             raise Problem(f"Nothing was rotated, and the bootstrap password still works. {error}") from None
-        result = {"changed": True, "rotated": True, "warnings": _note(client, wanted, begun=_begun(client))}
+        warnings = _note(client, wanted, begun=_begun(client))
+        if warnings and _rolls_back(client, wanted):
+            raise Problem(
+                f"The database refuses the bootstrap password now, and it is unknown whether Vault can log in: it may roll the rotation back within "
+                f"two minutes, so run this again then. {error}",
+                rollback_pending=True,
+            ) from None
+        result = {"changed": True, "rotated": True, "warnings": warnings}
         if not error.unanswered:
             result["warnings"].append(f"The root password is rotated, although Vault said: {error}")
     if _accepts_bootstrap_password(client, wanted, held, AGAIN):

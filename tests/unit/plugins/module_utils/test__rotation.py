@@ -193,6 +193,21 @@ def test_rotation_cut_off_on_server_that_rolls_back_says_to_run_again(how, plugi
     assert caught.value.result == {"lost": True, "rollback_pending": True}
 
 
+def test_rotation_is_not_claimed_where_it_may_be_rolled_back_and_login_of_vault_was_not_tried():
+    client = Client(True, False, rotation=VaultError("no", 500, "conn closed"))
+    client.plugin, original = "v1.20.0+builtin.vault", client.write
+
+    def refuse(path, body):
+        if path != PROBE:
+            raise Problem("not allowed")
+        original(path, body)
+
+    client.write = refuse
+    with pytest.raises(Problem, match=r"unknown whether Vault can log in.* run this again") as caught:
+        rotate(client)
+    assert caught.value.result == {"rollback_pending": True}
+
+
 @pytest.mark.parametrize(("age", "pending"), [(30, True), (3600, False)])
 @pytest.mark.parametrize("how", ["once", "always"])
 def test_next_run_waits_for_rollback_only_shortly_after_rotation_began(how, age, pending):
