@@ -21,6 +21,7 @@ import servers
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+SETTINGS = {"max_prepared_transactions": 10}  # so that a user can leave one
 REAL_SERVERS = {"bao", "postgres", "postgres15", "postgres_tls"}
 LACKED = pytest.StashKey[str]()
 """The capability for whose want a test is skipped."""
@@ -146,7 +147,7 @@ def bao() -> Iterator[servers.OpenBao]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[servers.PostgreSQL]:
     """PostgreSQL 18, or what the matrix wants."""
-    with servers.PostgreSQL(major=int(os.environ.get("LEASEHOLD_POSTGRESQL", "18"))) as server:
+    with servers.PostgreSQL(major=int(os.environ.get("LEASEHOLD_POSTGRESQL", "18")), settings=SETTINGS) as server:
         server.waits_for_removal = False
         yield server
 
@@ -154,7 +155,7 @@ def postgres() -> Iterator[servers.PostgreSQL]:
 @pytest.fixture(scope="session")
 def postgres15() -> Iterator[servers.PostgreSQL]:
     """PostgreSQL 15: the last major in which CREATEROLE alone may change any user."""
-    with servers.PostgreSQL(major=15) as server:
+    with servers.PostgreSQL(major=15, settings=SETTINGS) as server:
         server.waits_for_removal = False
         yield server
 

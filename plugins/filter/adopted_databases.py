@@ -60,12 +60,10 @@ def _connection(connection: Values) -> Values:
 def _role(role: Values) -> Values:
     """With ``in_role`` where the statements are the ones it writes."""
     told = _told(ROLE, role, "db_name")
-    for group in _statements.groups_in(role.get("creation_statements") or []):
-        for extra in ({}, {"revocation": "parking"}, {"set_role": True}, {"functions": "leasehold"}):
-            written = _statements.expand({"in_role": group, **extra})
-            if all(written[option] == (role.get(option) or []) for option in _statements.OWNED):
-                rest = {key: value for key, value in told.items() if key not in _statements.OWNED}
-                return {"in_role": group, **extra, **rest}
+    held = {option: role.get(option) or [] for option in _statements.OWNED}
+    for shorthand in _statements.shorthands(held):
+        rest = {key: value for key, value in told.items() if key not in _statements.OWNED}
+        return {**shorthand, **rest}
     return told
 
 

@@ -66,6 +66,8 @@ def lease_report(gathered: Values, now: str = "", shown: int = 200) -> Values:
         "timeline": _timeline([lease["left"] for lease in leases if lease["left"] is not None], moment),
         "irrevocable": [_irrevocable(those) for those in causes],
         "orphans": None if orphans is None else sorted(orphans, key=_worst),
+        "open_databases": gathered.get("open_databases") or [],
+        "sessions_without_user": int(gathered.get("sessions_without_user") or 0),
         "mismatches": _mismatches(gathered, roles),
         "connections": [
             {"name": one["name"], "rotated_at": said.removeprefix(BEGUN), "begun": said.startswith(BEGUN), "age": _age(said, moment)}

@@ -62,6 +62,11 @@ SELECT u.rolname::text AS username,
  WHERE u.rolvaliduntil < 'infinity'
    AND NOT (u.rolsuper OR u.rolcreaterole OR u.rolcreatedb OR u.rolreplication OR u.rolbypassrls)
  ORDER BY 1"""
+_BESIDE = """
+SELECT (SELECT coalesce(array_agg(datname::text ORDER BY 1), '{}') FROM pg_catalog.pg_database
+         WHERE datallowconn AND datname <> current_database() AND has_database_privilege('public', oid, 'CONNECT')) AS open_databases,
+       (SELECT count(*) FROM pg_catalog.pg_stat_activity AS a
+         WHERE usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = a.usesysid)) AS sessions"""
 _OWNER = "SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = current_database()"
 
 
@@ -118,6 +123,7 @@ def read_orphans(session: Session, wanted: Values, check_mode: bool) -> Values:
         view = View(wanted, details, roles, *ask(_NOW)[0], owner=ask(_OWNER)[0][0], database=where["dbname"])
         users = view.recognised(ask(_USERS))
         leases = view.leases(client, users)
+        (beside,) = ask(_BESIDE)
         # A user that is being revoked goes before its lease does; one that is still there now was not.
         there = {row["username"] for row in ask(_USERS)}
     users = [user for user in users if user.name in there]
@@ -129,9 +135,26 @@ def read_orphans(session: Session, wanted: Values, check_mode: bool) -> Values:
         "removal": removal,
         "counts": {word: sum(one["certainty"] == word for one in orphans) for word in (CERTAIN, LEASELESS, UNKNOWN)},
         "users": len(users),
+        "sessions_without_user": beside["sessions"],
+        "open_databases": beside["open_databases"],
         "looked_at": where,
-        "warnings": view.warnings,
+        "warnings": view.warnings + _said_beside(wanted["name"], beside),
     }
+
+
+def _said_beside(connection: str, beside: Values) -> list[str]:
+    said = []
+    if beside["open_databases"]:
+        said.append(
+            f"{connection}: PUBLIC may connect to {', '.join(beside['open_databases'])} on this server. A user can leave objects there, and then "
+            "stays behind without access when its lease ends. Revoke CONNECT from PUBLIC there, or name them in postgresql_access_close_databases."
+        )
+    if beside["sessions"]:
+        said.append(
+            f"{connection}: {beside['sessions']} session(s) on this server belong to users that are gone. The playbooks clean_orphans and revoke end "
+            "them, with the DBA's login."
+        )
+    return said
 
 
 def _roles(client: Client, wanted: Values) -> dict[str, Values]:
@@ -185,31 +208,40 @@ class View:
         self.warnings: list[str] = []
         self.doubt = ""
         """Why it is not known which leases there are."""
-        self._template = str(details.get("username_template") or "")
-        self._any = self._pattern(None)
-        if not self.tells_maker and not {"unix_time", "unix_time_millis"} & set(self._any.groupindex):
+        self._templates = self._known_templates(str(details.get("username_template") or _usernames.DEFAULT))
+        self._any = self._patterns(None)
+        if not self.tells_maker and not {"unix_time", "unix_time_millis"} & set(self._any[0].groupindex):
             self.warnings.append(
                 f"username_template of {wanted['name']} puts no time into the names, and this PostgreSQL does not tell who made a user, so "
                 "none is recognised. Put unix_time into the template."
             )
 
-    def _pattern(self, role: str | None) -> re.Pattern[str]:
+    def _known_templates(self, template: str) -> list[str]:
+        """That of the connection, and what it may have had before, where this cannot be taken for that of another server."""
+        if self.tells_maker:
+            return list(dict.fromkeys([template, _usernames.TEMPLATE, _usernames.DEFAULT]))
+        return [template, _usernames.DEFAULT] if template == _usernames.TEMPLATE else [template]
+
+    def _patterns(self, role: str | None) -> list[re.Pattern[str]]:
         try:
-            return _usernames.pattern(self._template, role)
+            return [_usernames.pattern(template, role) for template in self._templates]
         except ValueError as error:
             raise Refused(
                 f"username_template of {self.wanted['name']}: {error} here, so its users cannot be told from others. What is understood is "
                 "printf and the template functions of Vault, without conditions and variables."
             ) from None
 
+    def _is_of(self, username: str, role: str) -> bool:
+        return any(pattern.fullmatch(username) for pattern in self._patterns(role))
+
     # -- who is ours
 
     def recognised(self, rows: Iterable[Values]) -> list[User]:
-        here = [self._pattern(role) for role, said in self.roles.items() if said.get("db_name") == self.wanted["name"]]
+        here = [role for role, said in self.roles.items() if said.get("db_name") == self.wanted["name"]]
         return [user for user in (self._recognised(row, here) for row in rows) if user]
 
-    def _recognised(self, row: Values, here: Sequence[re.Pattern[str]]) -> User | None:
-        match = self._any.fullmatch(row["username"])
+    def _recognised(self, row: Values, here: Sequence[str]) -> User | None:
+        match = next(filter(None, (pattern.fullmatch(row["username"]) for pattern in self._any)), None)
         if match is None:
             return None
         made = _usernames.issued_at(match)
@@ -217,7 +249,7 @@ class View:
         sure = self.admin in makers
         if makers and not sure and DEFINER not in makers:
             return None  # somebody else's
-        if not sure and (made is None or not any(pattern.fullmatch(row["username"]) for pattern in here)):
+        if not sure and (made is None or not any(self._is_of(row["username"], role) for role in here)):
             return None  # nothing says that it is ours
         return User(row, made, sure)
 
@@ -247,8 +279,7 @@ class View:
         found = []
         for key in client.list(f"sys/leases/lookup/{mount}/creds/"):
             role = key.strip("/")
-            pattern = self._pattern(role)
-            like = [user for user in users if pattern.fullmatch(user.name)]
+            like = [user for user in users if self._is_of(user.name, role)]
             for user in like:
                 user.roles.add(role)
             for lease_id in client.leases(f"{mount}/creds/{role}") if like else ():
@@ -271,14 +302,15 @@ class View:
                 certainty, why = self._certainty(user, near, chains, youngest)
                 orphans.append(self._told(user, certainty, why))
                 if certainty != UNKNOWN:
-                    removal += [{"username": user.name, "certainty": certainty, **step} for step in self._removal(user)]
+                    told = {"username": user.name, "certainty": certainty, "parked": user.parked}
+                    removal += [{**told, **step} for step in self._removal(user)]
         return orphans, removal
 
     def _certainty(self, user: User, near: _Near, chains: _Chains, youngest: int) -> tuple[str, str]:
         if user.parked:
             return (
                 CERTAIN,
-                "Its lease was revoked, and it stayed, without access, because it owned something in another database.",
+                f"Its lease was revoked, and it stayed, without access: {user.row['comment'].removeprefix(PARKED).lstrip(', ')}.",
             )
         if self.doubt:
             return UNKNOWN, self.doubt
@@ -331,7 +363,7 @@ class View:
         heirs = [
             heir
             for role, said in self.roles.items()
-            if self._pattern(role).fullmatch(user.name)
+            if self._is_of(user.name, role)
             and (not groups or set(groups) & set(_statements.groups_in(said["creation_statements"])))
             for heir in _statements.heirs_in(said["revocation_statements"])
         ]

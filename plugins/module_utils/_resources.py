@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils import _dependents, _statements, _verification
+from ansible_collections.leasehold.vault.plugins.module_utils import _dependents, _statements, _usernames, _verification
 from ansible_collections.leasehold.vault.plugins.module_utils._addresses import parse_url
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
@@ -184,6 +184,31 @@ def _safe_url(wanted: Values, plan: Plan) -> Findings:
     return ()
 
 
+def _chosen_by_logins(template: str) -> str:
+    """What somebody who logs in to Vault can put into the users' names, as a sentence; and an error if it is anything at all."""
+    try:
+        most = _usernames.from_login(template)
+    except ValueError as error:
+        if not re.search(r"DisplayName|(?<![\w)])\.(?!\w)", template):
+            return ""
+        raise Refused(
+            f"username_template: {error} here, so what a login puts into the names is not limited by anything that is known."
+        ) from None
+    if most is None:
+        raise Refused(
+            "username_template lets the display name of a login into the users' names whole, and with it whatever somebody has chosen as a "
+            f"name or a claim. Leave .DisplayName out (new connections get {_usernames.TEMPLATE}), or cut it with truncate."
+        )
+    return f"username_template lets {most} characters of a login's display name into the users' names." if most else ""
+
+
+def _names_without_logins(wanted: Values, plan: Plan) -> Findings:
+    if wanted.get("username_template") is not None and _for_postgresql(True)(plan.after):
+        said = _chosen_by_logins(wanted["username_template"])
+        if said:
+            yield Finding(f"{said} Leave .DisplayName out, if the names do not have to tell who asked for them.")
+
+
 def _password_kept(wanted: Values, plan: Plan) -> Findings:
     """The only good password may be known to Vault alone; nothing may overwrite it unseen."""
     if plan.action != "update" or plan.after.get("password") != SENT:
@@ -239,7 +264,7 @@ CONNECTION = Resource(
         names("allowed_roles"),
         statements("root_rotation_statements", read=("root_credentials_rotate_statements",)),
         text("password_policy", default="", spec={"no_log": False}),
-        _detail(text, "username_template", default=""),
+        _detail(text, "username_template", default="", initial=_for_postgresql(_usernames.TEMPLATE)),
         _detail(
             text,
             "password_authentication",
@@ -257,7 +282,7 @@ CONNECTION = Resource(
         switch("verify_connection", sign=("verify_connection",)),
         Field("root_rotated_at", send=(ROTATED_AT,), read=("connection_details", ROTATED_AT), internal=True),
     ),
-    rules=(_safe_url, _password_kept, _unverified),
+    rules=(_safe_url, _names_without_logins, _password_kept, _unverified),
     inquiries=(
         _dependents.connection_keeps_alone,
         _dependents.policy_exists(lambda side: side.get("password_policy")),
@@ -367,6 +392,24 @@ def _allowed_by_connection(server: Server, wanted: Values, plan: Plan) -> Findin
         yield Finding(
             f"The connection {connection} does not allow the role {role} (allowed_roles: {listed}); add it there first.",
             "missing",
+        )
+    if (
+        held is not None and "connection_details" in held and _for_postgresql(True)(held)
+    ):  # not one that this check run would make
+        yield from _names_are_data(wanted, held["connection_details"].get("username_template") or "")
+
+
+def _names_are_data(wanted: Values, template: str) -> Findings:
+    """in_role quotes names with a tag that is longer than any name of PostgreSQL; other statements quote them as they were written."""
+    try:
+        said = _chosen_by_logins(template)
+    except Refused as refusal:
+        if wanted.get("in_role") is not None:
+            raise Refused(f"The connection cannot be used with in_role. {refusal}") from None
+        said = str(refusal)
+    if said and wanted.get("in_role") is None and wanted.get("creation_statements") is not None:
+        yield Finding(
+            f"{said} Vault copies names into statements as they are: one with a quote in it changes what they do. Use in_role."
         )
 
 

@@ -19,6 +19,7 @@ import json
 import re
 import typing as t
 
+from ansible_collections.leasehold.vault.plugins.module_utils import _user_sql as _sql
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
 
 if t.TYPE_CHECKING:
@@ -31,41 +32,6 @@ OPTIONS: Values = {
     "revocation": {"type": "str", "choices": ["strict", "parking"]},
     "set_role": {"type": "bool"},
     "functions": {"type": "str", "choices": ["none", "leasehold"]},
-}
-
-_REVOCATION = """\
-DO {tag}
-DECLARE
-  pids int[];
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{{{{name}}}}') THEN
-    RETURN;
-  END IF;
-  GRANT "{{{{name}}}}" TO CURRENT_USER;
-  pids := ARRAY(SELECT pid FROM pg_catalog.pg_stat_activity WHERE usename = '{{{{name}}}}');
-  PERFORM pg_catalog.pg_terminate_backend(p) FROM pg_catalog.unnest(pids) AS p;
-  FOR i IN 1..500 LOOP
-    PERFORM pg_catalog.pg_stat_clear_snapshot();
-    EXIT WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE usename = '{{{{name}}}}' AND pid = ANY (pids));
-    PERFORM pg_catalog.pg_sleep(0.01);
-  END LOOP;
-  PERFORM pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = '{{{{name}}}}';
-  REASSIGN OWNED BY "{{{{name}}}}" TO {owner};
-  DROP OWNED BY "{{{{name}}}}";
-{drop}
-END
-{tag}"""
-
-_DROP = {
-    "strict": """  DROP ROLE "{{name}}";""",
-    "parking": """\
-  BEGIN
-    DROP ROLE "{{name}}";
-  EXCEPTION WHEN dependent_objects_still_exist THEN
-    REVOKE %(group)s FROM "{{name}}";
-    ALTER ROLE "{{name}}" NOLOGIN PASSWORD NULL VALID UNTIL '-infinity';
-    COMMENT ON ROLE "{{name}}" IS 'leasehold: parked, owns objects in another database';
-  END;""",
 }
 
 
@@ -83,74 +49,77 @@ def expand(wanted: Values) -> Values:
     double = [option for option in OWNED if wanted.get(option) is not None]
     if double:
         raise Refused(f"in_role writes {', '.join(double)} itself; give either in_role or your own statements.")
-    owner = said["reassign_owned_to"] or group
+    heir, strict = said["reassign_owned_to"] or group, said["revocation"] == "strict"
     if said["functions"] == "leasehold":
-        if said["set_role"] or said["revocation"] == "parking":
-            raise Refused(
-                "functions: leasehold has its statements in the database; set_role and revocation: parking need functions: none."
-            )
+        if said["set_role"]:
+            raise Refused("functions: leasehold has its statements in the database; set_role needs functions: none.")
         written = {
             "creation_statements": [
-                f"SELECT leasehold.issue('{{{{name}}}}', '{{{{password}}}}', '{{{{expiration}}}}', {literal(group)})"
+                f"SELECT leasehold.issue({_sql.NAME}, {_sql.PASSWORD}, {_sql.EXPIRATION}, {literal(group)})"
             ],
-            "renew_statements": ["SELECT leasehold.renew('{{name}}', '{{expiration}}')"],
-            "revocation_statements": [f"SELECT leasehold.revoke('{{{{name}}}}', {literal(owner)})"],
+            "renew_statements": [f"SELECT leasehold.renew({_sql.NAME}, {_sql.EXPIRATION})"],
+            "revocation_statements": [
+                _sql.end_access_by_function(),
+                _sql.COMMIT,
+                f"SELECT leasehold.revoke({_sql.NAME}, {literal(heir)}{', true' if strict else ''})",
+            ],
         }
     else:
-        creation = [
-            f"CREATE ROLE \"{{{{name}}}}\" LOGIN PASSWORD '{{{{password}}}}' VALID UNTIL '{{{{expiration}}}}' IN ROLE {identifier(group)}"
-        ]
-        if said["set_role"]:
-            creation.append(f'ALTER ROLE "{{{{name}}}}" SET role TO {identifier(group)}')
         written = {
-            "creation_statements": creation,
-            "renew_statements": [],
-            "revocation_statements": [revocation(group, owner, said["revocation"] or "strict")],
+            "creation_statements": [_sql.creation(literal(group), bool(said["set_role"]))],
+            "renew_statements": [_sql.renewal()],
+            "revocation_statements": [_sql.end_access(), _sql.COMMIT, _sql.removal(literal(heir), strict)],
         }
     return {**wanted, **written, "rollback_statements": []}
 
 
-def revocation(group: str, owner: str, manner: str = "strict", user: str = "") -> str:
-    """One guarded block: ends sessions, keeps objects, and is content when the role is already gone."""
-    tag = "$do$"
-    while tag in identifier(owner) + identifier(group) + user:
-        tag = f"${tag[1:-1]}_$"
-    drop = _DROP[manner]
-    drop = drop % {"group": identifier(group)} if "%(" in drop else drop
-    return _REVOCATION.format(tag=tag, owner=identifier(owner), drop=drop)
-
-
 def removal(user: str, heir: str) -> str:
-    """The same block, for one user that is there."""
-    block = revocation(heir, heir, user=user)
-    return block.replace("'{{name}}'", literal(user)).replace('"{{name}}"', identifier(user))
+    """The whole revocation of one user that is there, for somebody who is no Vault."""
+    return _sql.revocation(literal(heir), True, _sql.quoted(user))
 
 
 def handed_over(user: str, heir: str) -> str:
     """What the block does not reach: the user's objects in another database, where this is run."""
-    return f"REASSIGN OWNED BY {identifier(user)} TO {identifier(heir)}; DROP OWNED BY {identifier(user)}"
+    return _sql.hand_over(literal(heir), _sql.quoted(user))
 
 
 def heirs_in(revocation_statements: t.Sequence[str]) -> list[str]:
-    """The roles that revocation statements give a user's objects to."""
+    """The roles that revocation statements of this collection, of this version or 1.0.0, give a user's objects to."""
     return _names(
-        r"""REASSIGN OWNED BY "\{\{name\}\}" TO "((?:[^"]|"")+)"|leasehold\.revoke\(.*, '((?:[^']|'')+)'\)""",
+        r"""heir name := '((?:[^']|'')+)';|leasehold\.revoke\(.*, '((?:[^']|'')+)'(?:, true)?\)"""
+        r"""|REASSIGN OWNED BY "\{\{name\}\}" TO "((?:[^"]|"")+)\"""",
         revocation_statements,
     )
 
 
 def groups_in(creation: t.Sequence[str]) -> list[str]:
     """The group roles that creation statements may have been written for."""
-    return _names(r"""IN ROLE "((?:[^"]|"")+)"|leasehold\.issue\(.*, '((?:[^']|'')+)'\)""", creation)
+    return _names(
+        r"""in_role name := '((?:[^']|'')+)';|leasehold\.issue\(.*, '((?:[^']|'')+)'\)|IN ROLE "((?:[^"]|"")+)\"""",
+        creation,
+    )
+
+
+def shorthands(held: Values) -> t.Iterator[Values]:
+    """``in_role`` and its companions, where these statements are the ones they write."""
+    groups, heirs = groups_in(held["creation_statements"]), heirs_in(held["revocation_statements"])
+    for group, heir in zip(groups, heirs):
+        for manner in ({}, {"revocation": "strict"}):
+            for how in ({}, {"set_role": True}, {"functions": "leasehold"}):
+                shorthand = {
+                    "in_role": group,
+                    **({"reassign_owned_to": heir} if heir != group else {}),
+                    **manner,
+                    **how,
+                }
+                written = expand(shorthand)
+                if all(written[option] == held[option] for option in OWNED):
+                    yield shorthand
 
 
 def _names(pattern: str, statements: t.Sequence[str]) -> list[str]:
-    found = re.findall(pattern, " ".join(statements))
-    return [quoted.replace('""', '"') or literal_.replace("''", "'") for quoted, literal_ in found]
-
-
-def identifier(name: str) -> str:
-    return '"{}"'.format(_postgresql_name(name).replace('"', '""'))
+    found = re.findall(pattern, "\n".join(statements))
+    return [(one or two).replace("''", "'") or quoted.replace('""', '"') for one, two, quoted in found]
 
 
 def literal(name: str) -> str:

@@ -19,8 +19,10 @@ import re
 import typing as t
 
 DEFAULT = '{{ printf "v-%s-%s-%s-%s" (.DisplayName | truncate 8) (.RoleName | truncate 8) (random 20) (unix_time) | truncate 63 }}'
+TEMPLATE = '{{ printf "v-%s-%s-%s" (.RoleName | truncate 20) (random 20) (unix_time) }}'
+"""What new connections get: nothing that a login has chosen is in the names."""
 LONGEST = 63  # bytes of a name in PostgreSQL, which cuts off the rest
-ANY = r"[^\\{}\x00-\x1f\x7f]"
+ANY = "."  # a login may choose any character
 
 
 class Unknown(t.NamedTuple):
@@ -30,6 +32,8 @@ class Unknown(t.NamedTuple):
     least: int = 0
     most: int = LONGEST
     name: str = ""
+    login: bool = False
+    """Whether somebody who logs in to Vault may have chosen them."""
 
 
 class Cut(t.NamedTuple):
@@ -51,14 +55,35 @@ def pattern(template: str, role: str | None) -> re.Pattern[str]:
 
     ``ValueError`` names what is not understood.
     """
+    return re.compile(_regex(_cut(_made(template, role, Unknown()), LONGEST)), re.DOTALL)
+
+
+def from_login(template: str) -> int | None:
+    """The most characters of the login's display name in a name of this template; None if there is no limit.  ``ValueError`` as above."""
+    most = _from_login(_made(template, None, Unknown(most=_UNLIMITED, login=True)))
+    return None if most >= _UNLIMITED else most
+
+
+_UNLIMITED = 1 << 20
+
+
+def _from_login(text: Text) -> int:
+    return sum(
+        min(part.most, _from_login(part.text)) if isinstance(part, Cut) else part.most
+        for part in text
+        if isinstance(part, Cut) or (isinstance(part, Unknown) and part.login)
+    )
+
+
+def _made(template: str, role: str | None, login: Unknown) -> Text:
     # Text and actions in turn; a dash inside the braces eats the white space outside.
     text, *rest = _ACTION.split(template.strip() or DEFAULT)
     made: Text = ()
     while rest:
         left, action, right, following, *rest = rest
-        made += (text.rstrip() if left else text, *_Reader(action, role).all())
+        made += (text.rstrip() if left else text, *_Reader(action, role, login).all())
         text = following.lstrip() if right else following
-    return re.compile(_regex(_cut((*made, text), LONGEST)), re.DOTALL)
+    return (*made, text)
 
 
 def issued_at(match: re.Match[str]) -> float | None:
@@ -72,8 +97,11 @@ def issued_at(match: re.Match[str]) -> float | None:
 class _Reader:
     """One ``{{ action }}``: a pipeline of functions."""
 
-    def __init__(self, text: str, role: str | None) -> None:
-        self._role: Text = (Unknown(),) if role is None else (role,)
+    def __init__(self, text: str, role: str | None, login: Unknown) -> None:
+        self._fields: dict[str, Text] = {
+            ".RoleName": (Unknown(),) if role is None else (role,),
+            ".DisplayName": (login,),
+        }
         self._tokens: list[t.Any] = []
         at = 0
         text = text.rstrip()
@@ -127,7 +155,7 @@ class _Reader:
             self._tokens.pop(0)
             return value
         if field is not None:
-            return {".RoleName": self._role, ".DisplayName": (Unknown(),)}.get(field) or _refuse(field)
+            return self._fields.get(field) or _refuse(field)
         if sign is not None:
             return _refuse(sign)
         return (re.sub(r"\\(.)", r"\1", text) if text is not None else raw if raw is not None else number,)
@@ -201,13 +229,14 @@ def _replace(old: Text, new: Text, text: Text) -> Text:
     known_old, known_new, said = _known(old), _known(new), _known(text)
     if said is not None and known_old is not None and known_new is not None:
         return (said.replace(known_old, known_new),)
-    return (Unknown(),)
+    most = sum(_from_login(part) for part in (new, text))
+    return (Unknown(most=_UNLIMITED if most else LONGEST, login=bool(most)),)
 
 
 def _truncate_sha256(length: Text, text: Text) -> Text:
     said, most = _known(text), _number(length)
     if said is None:
-        return (Unknown(most=most),)
+        return (Unknown(most=most, login=bool(_from_login(text))),)
     kept = most - 8
     return (said if len(said) <= most else said[:kept] + _sha256(said[kept:])[:8],)
 

@@ -85,7 +85,10 @@ options:
     type: str
   username_template:
     description:
-      - Template of the user names. Vault's default keeps only eight characters of the role's name.
+      - Template of the user names. Sent on creation of a PostgreSQL connection when the task is silent, and then takes nothing from the login.
+        Vault's default puts eight characters of the login's display name into the names, and keeps only eight characters of the role's name.
+      - A template with C(.DisplayName) is refused unless a function limits its length, and warned about if one does. Somebody who logs in
+        chooses these characters.
     type: str
   password_authentication:
     description:
@@ -171,7 +174,7 @@ connection:
     allowed_roles: [app-role]
     root_rotation_statements: []
     password_policy: ""
-    username_template: ""
+    username_template: '{{ printf "v-%s-%s-%s" (.RoleName | truncate 20) (random 20) (unix_time) }}'
     password_authentication: scram-sha-256
     disable_escaping: false
     max_open_connections: 4

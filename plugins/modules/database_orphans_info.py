@@ -85,7 +85,7 @@ orphans:
     - The users that no lease holds, and how certain that is.
     - C(certainty) is V(expired_and_leaseless) (safe to remove), V(leaseless) (no lease holds it, but it can still log in, or somebody else
       may have made it) or V(unknown) (see C(why); for instance because the leases could not be listed).
-    - C(parked) are those that revocation left without access because they own something in another database. C(databases) are those in which
+    - C(parked) are those that revocation left without access because they could not be dropped; C(why) has the reason. C(databases) are those in which
       it owns something or holds a privilege.
   returned: success
   type: list
@@ -110,6 +110,7 @@ removal:
   sample:
     - username: v-approle-app-role-9l9F9EmTO74d0uUKHUhJ-1795304493
       certainty: expired_and_leaseless
+      parked: false
       database: appdb
       query: DO $do$ …
 counts:
@@ -121,6 +122,17 @@ users:
   description: The number of users that were recognised, with those that have a lease.
   returned: success
   type: int
+sessions_without_user:
+  description: The number of sessions on the server whose users are gone. Whoever may end sessions should.
+  returned: success
+  type: int
+  sample: 0
+open_databases:
+  description: Databases of the server, beside that of the connection, that PUBLIC may connect to. A warning names them.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 looked_at:
   description: The database, in the words of libpq.
   returned: success

@@ -34,15 +34,22 @@ options:
     description:
       - The PostgreSQL group role that every user becomes a member of. Writes all four statement lists, the safe way; that is, users are made in
         constant time whatever the number of tables, and their revocation ends sessions, keeps objects, and never strands a lease.
+      - Names are data in these statements, whatever characters a login has put into them. On PostgreSQL 16 and newer the user has the rights of the
+        group and cannot act as it (C(SET ROLE)), unless O(set_role=true).
       - The admin of the connection needs C(CREATEROLE), and on PostgreSQL 16 and newer ADMIN OPTION on the group; nothing on any table.
     type: str
   reassign_owned_to:
-    description: With O(in_role), who gets what a user owns when it is revoked; the group if left out. A PostgreSQL role the admin is a member of.
+    description:
+      - With O(in_role), who gets what a user owns when it is revoked; the group if left out. A PostgreSQL role that the admin has ADMIN OPTION on.
+        What the user wrote runs with the rights of its callers from then on, not with those of the new owner; that is, functions lose C(SECURITY
+        DEFINER), views become C(security_invoker) (before PostgreSQL 15 others lose their rights on them), rules are dropped.
     type: str
   revocation:
     description:
-      - With O(in_role), what happens when a user still owns something in another database. V(strict), the default, fails and the lease stays.
-        V(parking) ends all access and leaves a commented role without login; the lease counts as revoked.
+      - With O(in_role), what happens when a user cannot be dropped at the end of its lease, because it owns something in another database, or a
+        transaction of somebody else holds what it owns. Its access has ended in either case; that is committed first. V(parking), the default,
+        leaves a commented role without login, sessions and memberships, and the lease counts as revoked; the playbook C(clean_orphans) removes it.
+        V(strict) fails, and the lease stays until Vault has revoked it or has given up.
     type: str
     choices: [strict, parking]
   set_role:
@@ -150,9 +157,9 @@ role:
     name: app-role
     db_name: production-db
     creation_statements:
-      - CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE "app_rw"
-    revocation_statements: ["DO $do$ …"]
-    renew_statements: []
+      - DO $a_block… CREATE ROLE …
+    revocation_statements: ["DO $a_block… NOLOGIN …", "COMMIT AND CHAIN", "DO $a_block… DROP ROLE …"]
+    renew_statements: ["DO $a_block… ALTER ROLE …"]
     rollback_statements: []
     default_ttl: 3600
     max_ttl: 86400

@@ -136,7 +136,11 @@ options:
           type: str
         username_template:
           description:
-            - Template of the user names. Vault's default keeps only eight characters of the role's name.
+            - Template of the user names. Sent on creation of a PostgreSQL connection when the task is silent, and then takes nothing from the login.
+              Vault's default puts eight characters of the login's display name into the names, and keeps only eight characters of the role's
+              name.
+            - A template with C(.DisplayName) is refused unless a function limits its length, and warned about if one does. Somebody who logs in
+              chooses these characters.
           type: str
         password_authentication:
           description:
@@ -196,18 +200,23 @@ options:
           description:
             - The PostgreSQL group role that every user becomes a member of. Writes all four statement lists, the safe way; that is, users are made in
               constant time whatever the number of tables, and their revocation ends sessions, keeps objects, and never strands a lease.
+            - Names are data in these statements, whatever characters a login has put into them. On PostgreSQL 16 and newer the user has the rights of
+              the group and cannot act as it (C(SET ROLE)), unless O(roles[].set_role=true).
             - The admin of the connection needs C(CREATEROLE), and on PostgreSQL 16 and newer ADMIN OPTION on the group; nothing on any table.
           type: str
         reassign_owned_to:
           description:
-            - With O(roles[].in_role), who gets what a user owns when it is revoked; the group if left out. A PostgreSQL role the admin is a
-              member of.
+            - With O(roles[].in_role), who gets what a user owns when it is revoked; the group if left out. A PostgreSQL role that the admin has ADMIN
+              OPTION on.
+              What the user wrote runs with the rights of its callers from then on, not with those of the new owner; that is, functions lose C(SECURITY
+              DEFINER), views become C(security_invoker) (before PostgreSQL 15 others lose their rights on them), rules are dropped.
           type: str
         revocation:
           description:
-            - With O(roles[].in_role), what happens when a user still owns something in another database. V(strict), the default, fails and the
-              lease stays.
-              V(parking) ends all access and leaves a commented role without login; the lease counts as revoked.
+            - With O(roles[].in_role), what happens when a user cannot be dropped at the end of its lease, because it owns something in another database, or a
+              transaction of somebody else holds what it owns. Its access has ended in either case; that is committed first. V(parking), the default,
+              leaves a commented role without login, sessions and memberships, and the lease counts as revoked; the playbook C(clean_orphans) removes it.
+              V(strict) fails, and the lease stays until Vault has revoked it or has given up.
           type: str
           choices: [strict, parking]
         set_role:

@@ -272,7 +272,7 @@ def test_the_functions_do_nothing_else(access: Access) -> None:
         f"SELECT leasehold.{call}" for call in ("issue(%s, %s, %s, %s)", "renew(%s, %s)", "revoke(%s, %s)")
     )
     refused: list[tuple[str, tuple[object, ...]]] = [
-        *((issue, (name, "p", end, group)) for name in ("x", "v-", "V-x", 'v-a"b', "v-a b", "v-a\n", "postgres", "v-" + "x" * 62, "v-ä", None)),
+        *((issue, (name, "p", end, group)) for name in ("x", "v-", "V-x", "postgres", "v-" + "x" * 62, "v-" + "ä" * 31, None)),
         *((issue, ("v-new", "p", end, role)) for role in (
             "postgres", "pg_execute_server_program", "pg_monitor", "careful_owner", "careful_admin", "leasehold_definer",
             "plain Group", "v-live", "v-boss", "", 'careful Group", postgres', None)),

@@ -204,17 +204,43 @@ def test_a_group_is_one_quoted_identifier_wherever_it_stands(group: str, owner: 
     for kind in _statements.OWNED:
         for statement, model in zip(written[kind], harmless[kind], strict=True):
             assert skeleton(statement) == skeleton(model)
-    (creation,) = written["creation_statements"]
-    assert names_in(creation) == ["{{name}}", group]
-    assert names_in(body_of(written["revocation_statements"][0]))[1:3] == ["{{name}}", owner or group]
-    assert group in _statements.groups_in([creation])
+    assert _statements.groups_in(written["creation_statements"]) == [group]
+    assert _statements.heirs_in(written["revocation_statements"]) == [owner or group]
+
+
+@CASES
+@given(name=st.text(min_size=1).filter(lambda name: len(name.encode()) <= 63))
+@example(name="$a_tag_of_more_than_63_bytes_which_no_name_of_a_user_can_hold_i")
+@example(name="a_tag_of_more_than_63_bytes_which_no_name_of_a_user_can_hold_is")
+@example(name="$a_block_is_quoted_with_more_than_63_bytes_too_so_that_no_name_")
+@pytest.mark.parametrize("functions", ["none", "leasehold"])
+def test_name_of_user_leaves_everything_around_it_as_it_is(name: str, functions: str) -> None:
+    """What Vault does with statements: it puts the name into them as text."""
+    written = _statements.expand({"in_role": "g", "functions": functions})
+    for statement in (statement for kind in _statements.OWNED for statement in written[kind]):
+        assert dollar_quoted(statement.replace("{{name}}", name)) == [
+            part.replace("{{name}}", name) for part in dollar_quoted(statement)
+        ]
+
+
+def dollar_quoted(statement: str) -> list[str]:
+    """The statement in pieces, as PostgreSQL finds them: outside and inside of dollar quotes in turn, blocks taken apart, too."""
+    pieces = []
+    while opening := re.search(r"(?<![\w$])\$(?:[A-Za-z_]\w*)?\$", statement):
+        body, end, rest = statement[opening.end() :].partition(opening[0])
+        assert end
+        pieces += [statement[: opening.end()], *(dollar_quoted(body) if "a_block" in opening[0] else [body])]
+        statement = end + rest
+        pieces.append(statement[: len(end)])
+        statement = statement[len(end) :]
+    return [*pieces, statement]
 
 
 def skeleton(statement: str) -> str:
     """A statement without what is quoted in it, down into the body of a block."""
     if statement.startswith("DO "):
         return "DO " + skeleton(body_of(statement))
-    return re.sub(r'"(?:[^"]|"")*"', "<name>", statement)
+    return re.sub(r"'(?:[^']|'')*'", "<literal>", statement)
 
 
 def body_of(block: str) -> str:
@@ -225,10 +251,6 @@ def body_of(block: str) -> str:
     assert end
     assert not rest
     return body
-
-
-def names_in(statement: str) -> list[str]:
-    return [found.replace('""', '"') for found in re.findall(r'"((?:[^"]|"")*)"', statement)]
 
 
 @CASES

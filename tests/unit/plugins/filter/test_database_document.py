@@ -79,7 +79,15 @@ def test_what_is_missing_is_named(missing):
 
 
 @pytest.mark.parametrize(
-    "extra", [{}, {"revocation": "parking"}, {"set_role": True}, {"functions": "leasehold"}], ids=str
+    "extra",
+    [
+        {},
+        {"revocation": "strict"},
+        {"set_role": True},
+        {"functions": "leasehold"},
+        {"reassign_owned_to": "o'wner", "revocation": "strict", "functions": "leasehold"},
+    ],
+    ids=str,
 )
 def test_an_engine_becomes_the_document_that_makes_it(extra):
     held = {

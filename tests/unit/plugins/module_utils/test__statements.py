@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from pathlib import Path
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _statements
+from ansible_collections.leasehold.vault.plugins.module_utils import _statements, _user_sql
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
 
 
@@ -71,60 +73,59 @@ def test_what_is_no_sql_is_refused(nonsense):
 
 def test_a_group_writes_all_four_lists():
     written = _statements.expand({"in_role": "app_rw"})
-    assert written["creation_statements"] == [
-        "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE \"app_rw\""
-    ]
-    (block,) = written["revocation_statements"]
-    for words in (
-        'REASSIGN OWNED BY "{{name}}" TO "app_rw"',
-        'DROP OWNED BY "{{name}}"',
-        "pg_terminate_backend",
-        "IF NOT EXISTS",
-    ):
-        assert words in block
-    assert written["renew_statements"] == written["rollback_statements"] == []
+    (creation,), (renewal,) = written["creation_statements"], written["renew_statements"]
+    assert "in_role name := 'app_rw';" in creation
+    assert "format('CREATE ROLE %I LOGIN PASSWORD %L VALID UNTIL %L', u, secret, until)" in creation
+    assert "format('ALTER ROLE %I VALID UNTIL %L', u, until)" in renewal
+    access, commit, removal = written["revocation_statements"]
+    assert "NOLOGIN" in access
+    assert commit == "COMMIT AND CHAIN"
+    for words in ("REASSIGN OWNED BY %I TO %I", "DROP OWNED BY %I", "DROP ROLE %I", "pg_terminate_backend"):
+        assert words in removal
+    assert written["rollback_statements"] == []
 
 
-def test_objects_go_to_whom_the_task_names():
-    (block,) = _statements.expand({"in_role": "app_rw", "reassign_owned_to": "app_owner"})["revocation_statements"]
-    assert 'TO "app_owner";' in block
-    assert "app_rw" not in block
+@pytest.mark.parametrize("functions", ["none", "leasehold"])
+def test_objects_go_to_whom_the_task_names(functions):
+    written = _statements.expand({"in_role": "app_rw", "reassign_owned_to": "app_owner", "functions": functions})
+    assert _statements.heirs_in(written["revocation_statements"]) == ["app_owner"]
+    assert "app_rw" not in str(written["revocation_statements"])
 
 
 def test_migration_users_act_as_the_group():
-    assert _statements.expand({"in_role": "app_rw", "set_role": True})["creation_statements"][1:] == [
-        'ALTER ROLE "{{name}}" SET role TO "app_rw"'
-    ]
+    (creation,) = _statements.expand({"in_role": "app_rw", "set_role": True})["creation_statements"]
+    assert "ALTER ROLE %I SET role TO %I" in creation
+    assert "acts boolean := true;" in creation
 
 
 def test_definer_functions_are_called_instead():
     written = _statements.expand({"in_role": "it's", "functions": "leasehold"})
-    assert written["creation_statements"] == [
-        "SELECT leasehold.issue('{{name}}', '{{password}}', '{{expiration}}', 'it''s')"
-    ]
-    assert written["revocation_statements"] == ["SELECT leasehold.revoke('{{name}}', 'it''s')"]
-    assert written["renew_statements"] == ["SELECT leasehold.renew('{{name}}', '{{expiration}}')"]
+    ((creation,), (renewal,)) = written["creation_statements"], written["renew_statements"]
+    assert creation.startswith("SELECT leasehold.issue($")
+    assert creation.endswith("$, '{{expiration}}', 'it''s')")
+    assert renewal.startswith("SELECT leasehold.renew($")
+    access, _commit, removal = written["revocation_statements"]
+    assert "leasehold.end_access($" in access
+    assert removal.endswith("$, 'it''s')")
+    assert _statements.expand({"in_role": "g", "functions": "leasehold", "revocation": "strict"})[
+        "revocation_statements"
+    ][2].endswith("$, 'g', true)")
 
 
-@pytest.mark.parametrize("wanted", [{"set_role": True}, {"revocation": "parking"}])
-def test_definer_functions_do_not_go_with_what_they_cannot_do(wanted):
+def test_definer_functions_do_not_go_with_set_role():
     with pytest.raises(Refused, match="functions: leasehold"):
-        _statements.expand({"in_role": "app_rw", "functions": "leasehold", **wanted})
+        _statements.expand({"in_role": "app_rw", "functions": "leasehold", "set_role": True})
 
 
-def test_parking_ends_access_where_a_user_cannot_be_dropped():
-    (block,) = _statements.expand({"in_role": "app_rw", "revocation": "parking"})["revocation_statements"]
-    assert "EXCEPTION WHEN dependent_objects_still_exist" in block
-    assert 'REVOKE "app_rw" FROM "{{name}}"' in block
-    assert "%" not in block
+@pytest.mark.parametrize("body", [_user_sql.CREATE, _user_sql.RENEW, _user_sql.END_ACCESS, _user_sql.REMOVE])
+def test_functions_do_what_blocks_do(body):
+    functions = Path(__file__).resolve().parents[4] / "roles" / "postgresql_access" / "files" / "functions.sql"
+    assert body in functions.read_text()
 
 
-@pytest.mark.parametrize("group", ["$do$", 'a"b', "a$do$b$do_$"])
-def test_a_group_cannot_break_out_of_the_block(group):
-    (block,) = _statements.expand({"in_role": group})["revocation_statements"]
-    tag = block.split()[1]
-    assert block.count(tag) == 2
-    assert block.endswith(tag)
+@pytest.mark.parametrize("tag", re.findall(r"\$\w+\$", str(_statements.expand({"in_role": "g"}))))
+def test_no_name_is_long_enough_for_a_tag(tag):
+    assert len(tag.strip("$")) > 63
 
 
 @pytest.mark.parametrize("group", ["", "x" * 64, "é" * 32, "a\\b", "a{{b", "a\x00", "a\nb"])

@@ -30,11 +30,12 @@ def test_the_life_of_a_connection(mounted, run):
     assert made["connection"]["allowed_roles"] == ["a", "b"]
     assert made["connection"]["plugin_name"] == "postgresql-database-plugin"
     assert made["connection"]["password_authentication"] == "scram-sha-256"
+    assert "DisplayName" not in made["connection"]["username_template"]
 
     run.nothing("database_connection", name="db")
     run.nothing("database_connection", **{**wanted, "allowed_roles": "a,b"})
     run.nothing(
-        "database_connection", name="db", max_open_connections=4, username_template="", max_connection_lifetime="0"
+        "database_connection", name="db", max_open_connections=4, disable_escaping=False, max_connection_lifetime="0"
     )
 
     changed = run.changes(

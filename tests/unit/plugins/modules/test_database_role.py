@@ -83,13 +83,14 @@ def test_the_life_of_a_role_with_its_own_statements(connected, run):
 def test_the_life_of_a_role_in_a_group(connected, run):
     wanted = {"name": "app", "db_name": "db", "in_role": connected.database.group, "default_ttl": "1h"}
     made = run.changes("database_role", **wanted)
-    assert f'IN ROLE "{connected.database.group}"' in made["role"]["creation_statements"][0]
+    assert f"in_role name := '{connected.database.group}'" in made["role"]["creation_statements"][0]
     assert "REASSIGN OWNED BY" in made["diff"]["after"]  # people read SQL, not base64
     held = connected.read("roles/app")["revocation_statements"]
-    assert len(held) == 1
-    assert "REASSIGN" in json.loads(base64.b64decode(held[0]))[0]
+    assert held[1] == "COMMIT AND CHAIN"
+    assert "REASSIGN" in json.loads(base64.b64decode(held[2]))[0]
 
-    assert set(changed_keys(run.changes("database_role", **wanted, revocation="parking"))) == {"revocation_statements"}
+    run.nothing("database_role", **wanted, revocation="parking")
+    assert set(changed_keys(run.changes("database_role", **wanted, revocation="strict"))) == {"revocation_statements"}
     assert set(changed_keys(run.changes("database_role", **wanted, set_role=True))) == {
         "creation_statements",
         "revocation_statements",

@@ -14,7 +14,7 @@ def connected(vault):
 
 def test_one_role_is_shown_as_the_module_returns_it_in_readable_sql(connected, run):
     role = run("database_role", name="app", db_name="db", in_role=connected.database.group)["role"]
-    assert "REASSIGN OWNED BY" in role["revocation_statements"][0]
+    assert "REASSIGN OWNED BY" in role["revocation_statements"][-1]
     for check in (True, False):
         shown = run("database_role_info", check=check, role_name="app")
         assert shown == {"changed": False, "roles": [role], "warnings": []}
