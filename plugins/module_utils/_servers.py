@@ -171,7 +171,7 @@ FEATURES: t.Mapping[str, tuple[Feature, ...]] = {
         ),
         Feature("credential_type", (1, 14), openbao=True, in_help=False, value="client_certificate"),
     ),
-    "auth_mount": (Feature("use_annotations_as_alias_metadata", (1, 16), openbao=True),),
+    "auth_mount": (Feature("use_annotations_as_alias_metadata", (1, 16)),),
     "auth_role": (
         Feature("token_strictly_bind_ip", openbao=True),
         Feature("bound_service_account_namespace_selector", (1, 16), openbao=True),

@@ -94,7 +94,8 @@ options:
     description: Leave the issuer to the review of the cluster, which is the server's default.
     type: bool
   use_annotations_as_alias_metadata:
-    description: Take over C(vault.hashicorp.com/alias-metadata-*) annotations of the service account. OpenBao and HashiCorp Vault 1.16 or newer.
+    description: Take over C(vault.hashicorp.com/alias-metadata-*) annotations of the service account. HashiCorp Vault 1.16 or newer; refused where it
+      would be ignored.
     type: bool
   update_password:
     description: Whether O(token_reviewer_jwt) is sent when it may be needed (see there), or in every run.

@@ -1,0 +1,263 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every option of every module that the server keeps is read back as it was given, or refused where this server does not know it.
+
+What is not kept has its reason: it is never shown, says how and not what, or belongs to a module that has no object.
+"""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils import _access, _password_policies, _resources
+from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE
+from ansible_collections.leasehold.vault.plugins.module_utils._options import NAMES
+from ansible_collections.leasehold.vault.plugins.module_utils._servers import FEATURES
+
+from ...conftest import specification_of
+from ...test_every_module import MODULES
+from .test_auth_mount import public_key
+
+TUNED = {
+    "description": "For one test",
+    "default_lease_ttl": "1h",
+    "max_lease_ttl": "2h",
+    "listing_visibility": "unauth",
+    "audit_non_hmac_request_keys": ["a"],
+    "audit_non_hmac_response_keys": ["b"],
+    "passthrough_request_headers": ["X-Mine"],
+    "allowed_response_headers": ["X-Yours"],
+    "local": True,
+}
+TOKEN = {
+    "token_policies": ["some"],
+    "token_no_default_policy": True,
+    "token_ttl": "1h",
+    "token_max_ttl": "2h",
+    "token_explicit_max_ttl": "3h",
+    "token_period": "1h",
+    "token_type": "batch",
+    "token_num_uses": 3,
+    "token_bound_cidrs": ["10.0.0.0/8"],
+    "token_strictly_bind_ip": True,
+}
+SQL = ["SELECT '{{name}}'"]
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
+CLUSTER = {
+    "type": "kubernetes",
+    "kubernetes_host": "https://kubernetes.default.svc",
+    "kubernetes_ca_cert": PEM,
+    "token_reviewer_jwt": "",
+}
+
+
+def cases():
+    """The name of each object, its module, what it is, what it cannot do without, and a value for everything else."""
+    key = public_key()
+    account = {"type": "kubernetes", "bound_service_account_names": ["a"], "bound_service_account_namespaces": ["b"]}
+    pipeline = {"type": "jwt", "user_claim": "sub", "bound_subject": "me"}
+    return {
+        "engine": ("database_engine", _resources.ENGINE, {}, {**TUNED, "force_no_cache": True, "seal_wrap": True}),
+        "connection": (
+            "database_connection",
+            _resources.CONNECTION,
+            {"name": "db"},
+            {
+                "allowed_roles": ["app"],
+                "root_rotation_statements": ["ALTER ROLE \"{{username}}\" PASSWORD '{{password}}'"],
+                "password_policy": "some",
+                "username_template": "{{ .RoleName }}_{{ unix_time }}",
+                "password_authentication": "scram-sha-256",
+                "disable_escaping": True,
+                "max_open_connections": 7,
+                "max_idle_connections": 5,
+                "max_connection_lifetime": "90s",
+                "tls_ca": "PEM",
+                "tls_certificate": "PEM",
+            },
+        ),
+        "role": (
+            "database_role",
+            _resources.ROLE,
+            {"name": "app", "db_name": "db", "creation_statements": ['CREATE ROLE "{{name}}"']},
+            {
+                "revocation_statements": SQL,
+                "renew_statements": SQL,
+                "rollback_statements": SQL,
+                "default_ttl": "1h",
+                "max_ttl": "2h",
+                "credential_type": "rsa_private_key",
+                "credential_config": {"password_policy": "some"},
+            },
+        ),
+        "static_role": (
+            "database_static_role",
+            _resources.STATIC_ROLE,
+            {"name": "reports", "db_name": "db"},
+            {
+                "rotation_period": "24h",
+                "rotation_schedule": "0 3 * * *",
+                "rotation_window": "1h",
+                "rotation_statements": ["ALTER ROLE \"{{name}}\" PASSWORD '{{password}}'"],
+            },
+        ),
+        "auth_mount": (
+            "auth_mount",
+            _access.AUTH_MOUNT,
+            {"type": "approle"},
+            {**TUNED, "token_type": "batch"},
+        ),
+        "kubernetes": (
+            "auth_mount",
+            _access.KUBERNETES,
+            CLUSTER,
+            {
+                "kubernetes_ca_cert": PEM,
+                "disable_local_ca_jwt": True,
+                "pem_keys": [key],
+                "issuer": "me",
+                "disable_iss_validation": False,
+                "use_annotations_as_alias_metadata": True,
+            },
+        ),
+        "jwt": (
+            "auth_mount",
+            _access.JWT,
+            {"type": "jwt", "jwt_validation_pubkeys": [key]},
+            {"bound_issuer": "me", "jwt_supported_algs": ["ES256"], "default_role": "app"},
+        ),
+        "approle": (
+            "auth_role",
+            _access.ROLES["approle"],
+            {"name": "app", "type": "approle"},
+            {
+                **TOKEN,
+                "bind_secret_id": False,
+                "secret_id_ttl": "1h",
+                "secret_id_num_uses": 2,
+                "secret_id_bound_cidrs": ["10.0.0.0/8"],
+                "local_secret_ids": True,
+            },
+        ),
+        "account": (
+            "auth_role",
+            _access.ROLES["kubernetes"],
+            {"name": "app", **account},
+            {
+                **TOKEN,
+                "bound_service_account_namespace_selector": '{"matchLabels": {"a": "b"}}',
+                "audience": "vault",
+                "alias_name_source": "serviceaccount_name",
+            },
+        ),
+        "pipeline": (
+            "auth_role",
+            _access.ROLES["jwt"],
+            {"name": "app", **pipeline},
+            {
+                **TOKEN,
+                "bound_claims_type": "glob",
+                "user_claim_json_pointer": True,
+                "groups_claim": "groups",
+                "bound_audiences": ["vault"],
+                "bound_claims": {"ref": ["main"]},
+                "claim_mappings": {"a": "b"},
+                "clock_skew_leeway": 30,
+                "expiration_leeway": 40,
+                "not_before_leeway": 50,
+            },
+        ),
+        "policy": ("acl_policy", _access.POLICY, {"name": "some"}, {"policy": 'path "a" { capabilities = ["read"] }'}),
+        "password_policy": (
+            "password_policy",
+            _password_policies.PASSWORD_POLICY,
+            {"name": "some"},
+            {"policy": 'length = 20\nrule "charset" { charset = "abcdef" }'},
+        ),
+    }
+
+
+BESIDE = {
+    "bind_secret_id": {"token_bound_cidrs": ["10.0.0.0/8"]},
+    "bound_claims_type": {"bound_claims": {"ref": ["main*"]}},
+    "rotation_window": {"rotation_schedule": "0 3 * * *"},
+    "password_policy": {"validate": False},  # it is not there
+    "credential_config": {"validate": False},
+    "user_claim_json_pointer": {"user_claim": "/sub"},
+}
+"""What an option needs beside it."""
+
+ELSEWHERE = {
+    "database_connection": {"plugin_name", "plugin_version"},  # of the server's catalog: test_database_connection
+    "auth_mount": {"jwks_url", "jwks_ca_pem", "oidc_discovery_url", "oidc_discovery_ca_pem"},  # the server asks there
+    "database_static_role": {"credential_type", "credential_config"},  # as those of database_role
+    "audit_device": {"type", "description", "options", "local"},  # test_audit_device, on a server that takes them
+}
+"""What is kept and shown, and not given here."""
+HOW = {*STATE, "keep_leases"}
+
+
+def test_every_option_is_given_here_or_has_its_reason():
+    """A new option fails this until it has a value above, or a reason."""
+    kept: dict[str, set[str]] = {}
+    for module, resource, base, values in cases().values():
+        named = {field.option for field in resource.identity}
+        hidden = {field.option for field in resource.fields if field.kept in ("hidden", "not")}
+        kept.setdefault(module, set()).update(named, hidden, base, values, resource.shorthand, {"type"})
+    for module, reasons in ELSEWHERE.items():
+        kept.setdefault(module, {"name"}).update(reasons)
+    for module in MODULES:
+        options = set(specification_of(module)["argument_spec"]) - set(NAMES) - HOW
+        if module == "database_connection":
+            options -= {"connection_url", "username"}
+        if module == "database_static_role":
+            options -= {"username"}
+        if module in kept:
+            assert options <= kept[module], module
+    without = {module for module in MODULES if module not in kept}
+    acts = {
+        "approle_secret_id",
+        "audit_hash",
+        "database_credentials",
+        "database_root_rotation",
+        "database_static_role_rotation",
+    }
+    assert {module for module in without if not module.endswith("_info")} == {*acts, "database_sync", "lease"}
+
+
+@pytest.mark.parametrize("kind", cases())
+def test_option_is_read_back_or_refused(request, real_vault, run, kind):
+    vault = real_vault
+    module, resource, base, values = cases()[kind]
+    if kind == "static_role":
+        vault = request.getfixturevalue("reports")
+        base = {**base, "username": f"{vault.database.name}_reports"}
+    elif module.startswith("database_") and kind != "engine":
+        vault.add_mount()
+        if kind == "role":
+            vault.add_connection(allowed_roles=["*"])
+        else:
+            base = {**base, **vault.connection()}
+    elif module == "auth_role":
+        vault.client.write(f"sys/auth/{vault.mount}", {"type": base["type"]})
+    elif module in ("acl_policy", "password_policy"):
+        base = {"name": f"{vault.mount}-some"}
+    where = {"mount": None} if module in ("acl_policy", "password_policy") else {}
+    gone = {key: value for key, value in base.items() if key in ("name", "type")}
+    features = {feature.option: feature for feature in FEATURES.get(resource.kind, ())}
+    fields = {field.option: field for field in resource.fields}
+    for option, value in values.items():
+        wanted = {**base, **BESIDE.get(option, {}), option: value}
+        if kind == "static_role" and option not in ("rotation_schedule", "rotation_window"):
+            wanted.setdefault("rotation_period", "24h")
+        asked = [features[one] for one in wanted if one in features and features[one].asked(wanted)]
+        vault.client.read("sys/mounts")
+        if any(feature.known_to(vault.client.identity) is False for feature in asked):
+            assert "does not know" in run.refused(module, **where, **wanted), option
+            continue
+        made = run(module, **where, **wanted)[resource.kind]
+        assert fields[option].counts(made[option]) == fields[option].counts(fields[option].said_in({option: value})), (
+            option
+        )
+        run.nothing(module, **where, **wanted)
+        run(module, **where, **gone, state="absent", **({"revoke_leases": True} if kind == "engine" else {}))
