@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import json
 import re
@@ -272,12 +273,19 @@ def keep_mount(session: Session, wanted: Values, check_mode: bool) -> Values:
     client, manner, wanted = session.client, manner_of(wanted, check_mode), _at_its_type(wanted)
     configuration = CONFIGURATIONS.get(wanted["type"])
     _only_of(wanted["type"], wanted, CONFIGURATIONS)
-    outcomes = [(AUTH_MOUNT, reconcile(client, AUTH_MOUNT, wanted, manner))]
-    if configuration and manner.state == "present" and _asked(configuration, wanted):
-        # In a check run the method may still have to be mounted, and nothing can be read there.
+    if not configuration or manner.state == "absent" or not _asked(configuration, wanted):
+        return told(AUTH_MOUNT.kind, [(AUTH_MOUNT, reconcile(client, AUTH_MOUNT, wanted, manner))])
+
+    def inside() -> Server:
+        """Before the method is mounted, and so in a check run, nothing can be read in there."""
         mounted = client.read(AUTH_MOUNT.at(wanted)) is not None
-        server = client if mounted else reading(client, lambda path: None)
-        outcomes.append((configuration, reconcile(server, configuration, wanted, manner)))
+        return client if mounted else reading(client, lambda path: None)
+
+    server = inside()
+    if server is not client:  # what is refused is refused before there is a mount
+        reconcile(server, configuration, wanted, dataclasses.replace(manner, dry_run=True))
+    outcomes = [(AUTH_MOUNT, reconcile(client, AUTH_MOUNT, wanted, manner))]
+    outcomes.append((configuration, reconcile(inside(), configuration, wanted, manner)))
     return told(AUTH_MOUNT.kind, outcomes)
 
 
