@@ -79,7 +79,6 @@ def engine(ground: Callable[[servers.PostgreSQL, str], Ground], postgres: server
 # -- heartbeat --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.full
 def test_the_heartbeat_reports_what_came_of_it(engine: Ground, play: Play, oneuptime: Endpoint) -> None:
     play.secrets.append("very-secret-key")
     settings = extra(lease_monitoring_heartbeat_mount=engine.mount, lease_monitoring_heartbeat_role="app")
@@ -187,7 +186,6 @@ def test_the_collector_scrapes_as_prometheus_does_and_sends_with_its_token(play:
             time.sleep(0.2)
 
 
-@pytest.mark.full
 def test_the_monitors_find_leaked_users(engine: Ground, play: Play) -> None:
     database = {
         "name": "production-db", "host": "db", "port": 5433, "database": "appdb", "sslmode": "verify-full",
@@ -211,6 +209,8 @@ def test_the_monitors_find_leaked_users(engine: Ground, play: Play) -> None:
     assert [bad["monitorStatusId"], good["monitorStatusId"]] == ["id-down", "id-up"]
     assert bad["incidents"][0]["incidentSeverityId"] == "id-critical"
     assert [one["checkOn"] for one in bad["filters"]] == ["SQL Query Scalar Value", "SQL Query Error", "SQL Is Online"]
+    leaks = [(one["filters"][0]["filterType"], one["filters"][0]["value"]) for one in (bad, good)]
+    assert leaks == [("Greater Than", "0"), ("Equal To", "0")]
     failed, stopped, _beats = criteria_of(heartbeat)
     assert failed["filters"][0]["value"] == '"status": "failed"', "as the report says it"
     assert stopped["filters"][0] == {
@@ -248,6 +248,100 @@ def step_of(monitor: Values) -> Values:
 def criteria_of(monitor: Values) -> list[Values]:
     criteria = step_of(monitor)["monitorCriteria"]["value"]["monitorCriteriaInstanceArray"]
     return [criterion["value"] for criterion in criteria]
+
+
+# -- the files of all parts ---------------------------------------------------------------------------------------------------
+
+JOB = '{job="vault"}'
+# What promtool and a real Prometheus try in the full run: from which value on each alert fires.
+CONDITIONS = {
+    "VaultDown": f"up{JOB} == 0",
+    "VaultSealed": f"leasehold:unsealed{JOB} == 0",
+    "VaultNoActiveNode": f"max by (job) (leasehold:active{JOB}) == 0",
+    "VaultIssueFails": f"leasehold:issue_failures:increase{JOB} > 0",
+    "VaultRevocationFails": f"leasehold:revocation_failures:increase{JOB} > 0",
+    "VaultLeasesIrrevocable": f"vault_expire_num_irrevocable_leases{JOB} > 0 and on (job, instance) leasehold:active == 1",
+    "VaultPasswordChangeFails": f"leasehold:update_failures:increase{JOB} > 0",
+    "VaultLeasesGrow": f"vault_expire_num_leases{JOB} > 100 and on (job, instance) leasehold:active == 1 and vault_expire_num_leases{JOB} "
+    f"> 2 * avg_over_time(vault_expire_num_leases{JOB}[1d] offset 10m)",
+    "VaultIssueRateUnusual": f"leasehold:issue:rate{JOB} > 0.05 and leasehold:issue:rate{JOB} > avg_over_time(leasehold:issue:rate{JOB}[1d] "
+    f"offset 10m) + 4 * stddev_over_time(leasehold:issue:rate{JOB}[1d] offset 10m)",
+    "VaultAuditFails": f"increase(vault_audit_log_request_failure{JOB}[10m]) > 0 or increase(vault_audit_log_response_failure{JOB}[10m]) > 0",
+    "VaultHeartbeatMissing": "time() - leasehold_heartbeat_success_timestamp_seconds > 900",
+    "VaultTokenEndsFirst": "leasehold_heartbeat_expires_in_seconds < leasehold_heartbeat_lease_duration_seconds - 5",
+}
+COUNTERS = {
+    "issue_failures": ["database_NewUser_error"],
+    "update_failures": ["database_UpdateUser_error"],
+    "revocation_failures": ["database_DeleteUser_error", "expire_lease_expiration_error"],
+}
+
+
+def grew(counter: str) -> str:
+    series = f"vault_{counter}{JOB}"
+    born = f"({series} > 0 unless {series} offset 10m) and on (job, instance) (up{JOB} offset 10m)"
+    return f"sum by (job, instance) (increase({series}[10m]) > 0 or {born})"
+
+
+def test_files_of_server_prometheus_collector_and_heartbeat(play: Play) -> None:
+    """Written into directories of the test by one run, and found as they are by the next; nothing reads them here."""
+    here = play.directory
+    for name in ("server", "prometheus", "otelcol", "units"):
+        (here / name).mkdir()
+    theirs = "# ours\nglobal: {}\nscrape_configs:\n- job_name: node # as node_exporter\n"
+    config = here / "prometheus" / "prometheus.yml"
+    config.write_text(theirs)
+    config.chmod(0o640)
+    play.secrets += [TOKEN, "vault-token", "very-secret-key"]
+    settings = {
+        "lease_monitoring_parts": ["server", "prometheus", "collector", "heartbeat"], "lease_monitoring_token": "vault-token",
+        "lease_monitoring_server_version": "2.7.2",
+        "lease_monitoring_targets": ["vault1:8200"], "lease_monitoring_scheme": "https", "lease_monitoring_server_reload": [],
+        "lease_monitoring_metrics_listener": "0.0.0.0:9200", "lease_monitoring_server_directory": str(here / "server"),
+        "lease_monitoring_server_owner": OWNER, "lease_monitoring_server_group": GROUP,
+        "lease_monitoring_prometheus_directory": str(here / "prometheus"), "lease_monitoring_prometheus_owner": OWNER,
+        "lease_monitoring_prometheus_group": GROUP, "lease_monitoring_prometheus_reload": [], "lease_monitoring_promtool": "",
+        "lease_monitoring_collector_directory": str(here / "otelcol"), "lease_monitoring_collector_owner": OWNER,
+        "lease_monitoring_collector_group": GROUP, "lease_monitoring_collector_reload": [], "lease_monitoring_oneuptime_token": TOKEN,
+        "lease_monitoring_heartbeat_directory": str(here / "etc"), "lease_monitoring_heartbeat_user": OWNER,
+        "lease_monitoring_heartbeat_url": "https://oneuptime/heartbeat/very-secret-key", "lease_monitoring_heartbeat_role": "app",
+        "lease_monitoring_heartbeat_environment": {"VAULT_TOKEN": 'a"b\\c'},
+        "lease_monitoring_units": str(here / "units"), "lease_monitoring_units_start": False,
+    }  # fmt: skip
+    variables = play.write("settings.yml", yaml.safe_dump(settings))
+    assert "Nothing was restarted" in play("leasehold.vault.monitoring", "-e", f"@{variables}", "-vvv", "--diff").output
+    assert play("leasehold.vault.monitoring", "-e", f"@{variables}").changes == 0
+
+    modes = {
+        "prometheus/leasehold.token": 0o400, "prometheus/prometheus.yml": 0o640, "otelcol/oneuptime.token": 0o400, "otelcol/vault.token": 0o400,
+        "etc": 0o700, "etc/heartbeat.env": 0o600,
+    }  # fmt: skip
+    assert {path: (here / path).stat().st_mode & 0o777 for path in modes} == modes
+    assert shlex.split((here / "etc" / "heartbeat.env").read_text()) == [
+        "ONEUPTIME_HEARTBEAT_URL=https://oneuptime/heartbeat/very-secret-key",
+        'VAULT_TOKEN=a"b\\c',
+    ]
+
+    text = config.read_text()
+    ours = re.compile(r"^ *# BEGIN leasehold.vault\n.*\n *# END leasehold.vault\n", re.MULTILINE)
+    assert ours.sub("", text) == f"{theirs}\nrule_files:\n", "what others wrote is left alone"
+    held = yaml.safe_load(text)
+    assert held["rule_files"] == [str(here / "prometheus" / "leasehold.rules.yml")]
+    assert [job["job_name"] for job in held["scrape_configs"]] == ["vault", "node"]
+    assert held["scrape_configs"][0]["authorization"] == {
+        "credentials_file": str(here / "prometheus" / "leasehold.token")
+    }
+
+    rules = yaml.safe_load((here / "prometheus" / "leasehold.rules.yml").read_text())["groups"][0]["rules"]
+    exprs = {rule.get("alert") or rule["record"]: " ".join(rule["expr"].split()) for rule in rules}
+    assert {name: expr for name, expr in exprs.items() if not name.startswith("leasehold:")} == CONDITIONS
+    for record, counters in COUNTERS.items():
+        assert exprs[f"leasehold:{record}:increase"] == " or ".join(grew(counter) for counter in counters)
+
+    telemetry = " ".join((here / "server" / "leasehold-telemetry.hcl").read_text().split())
+    assert "telemetry { metrics_only = true unauthenticated_metrics_access = true }" in telemetry
+    assert 'listener "tcp" { address = "0.0.0.0:9200" tls_disable = true' in telemetry
+    assert 'mode = "0600"' in (here / "server" / "leasehold-audit.hcl").read_text()
 
 
 # -- Grafana ----------------------------------------------------------------------------------------------------------------
