@@ -58,6 +58,24 @@ def test_one_ca_cert_serves_site_twice_verify_and_the_users(
         run = play("leasehold.vault.verify", "-e", f"@{path}")
         assert run.result("The first password is refused")["msg"] == "production-db: the first password is refused"
         assert "could read 0 and write 0 of 0 tables, and is refused" in run.said("The user is gone")[0]
+
+        # What could not be asked is not refused.
+        elsewhere = play.write(
+            "elsewhere.yml", as_yaml({**document, "vault_databases": [{**entry, "login": {"ca_cert": "/none.pem"}}]})
+        )
+        run = play("leasehold.vault.verify", "-e", f"@{elsewhere}", ok=False)
+        assert "whether the first password is refused could not be asked" in run.output
+        assert "/none.pem" in run.output
+        # Why a user was not issued is said, and not hidden with the credentials.
+        bao.request(
+            "POST", "private-ca/config/production-db", {"allowed_roles": ["another"], "verify_connection": False}
+        )
+        run = play("leasehold.vault.rotate_root", "-e", f"@{path}", ok=False)
+        assert "is not an allowed role" in run.result("Vault can log in")["msg"]
+        bao.request(
+            "POST", "private-ca/config/production-db", {"allowed_roles": ["app-role"], "verify_connection": False}
+        )
+
         assert play("leasehold.vault.clean_orphans", "-e", f"@{path}").changed == []
         assert play("leasehold.vault.revoke", "-e", f"@{path}", "-e", "leasehold_revoke_all=true").ok
 

@@ -60,6 +60,8 @@ def client(stub, no_waiting):
         (500, "the database system is starting up (SQLSTATE 57P03)", ("repeat",)),
         (400, "the database system is starting up (SQLSTATE 57P03)", ("repeat",)),
         (400, "connection failure (SQLSTATE 08006)", ("repeat",)),
+        (500, "FATAL: query_wait_timeout (SQLSTATE 08P01)", ()),
+        (400, "FATAL: SASL authentication failed (SQLSTATE 08P01)", ()),
         (500, "failed to execute query: ERROR: permission denied (SQLSTATE 42501)", ()),
         (500, "empty creation statements", ()),
         (400, "password authentication failed (SQLSTATE 28P01)", ()),
