@@ -158,7 +158,7 @@ listener "tcp" {{
     file = HERE / f"{program.product.lower()}-{'.'.join(program.version.split('.')[:2])}.yml"
     head = "".join(f"{line}\n" for line in Path(__file__).read_text().splitlines()[:3])
     content = {
-        "server": program.product.lower(), "version": program.version, "recorded": True, "counted": recorder.counted,
+        "server": program.product.lower(), "version": program.version.rstrip(","), "recorded": True, "counted": recorder.counted,
         "series": sorted(recorder.seen),
     }  # fmt: skip
     file.write_text(head + "---\n" + yaml.dump(content, Dumper=_Dumper, sort_keys=False))
