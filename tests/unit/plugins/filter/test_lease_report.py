@@ -33,6 +33,11 @@ def test_of_nothing_there_is_an_empty_report():
     assert made["mismatches"] is None
 
 
+def test_overdue_and_irrevocable_leases_are_counted_apart():
+    made = report(leases=[lease(1), lease(2, overdue=True), lease(3, overdue=True, error="refused")], orphans=[])
+    assert made["counts"] == {"leases": 3, "overdue": 2, "irrevocable": 1, "orphans": 0}
+
+
 def test_leases_are_counted_by_role_and_roles_that_are_gone_are_told():
     made = report(roles=[role(), role("idle")], leases=[lease(1), lease(2), lease(3, role="gone")])
     assert [(row["role"], row["leases"], row["deleted"]) for row in made["roles"]] == [

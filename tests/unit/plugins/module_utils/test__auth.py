@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import resource
 import time
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in, login_identity
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import leave_no_core, log_in, login_identity
 from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 from cluster import signed_token
@@ -380,3 +381,15 @@ def test_options_of_one_meaning_are_one_login(one, other):
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_options_of_another_meaning_are_another_login(one, other):
     assert identity(one) != identity(other)
+
+
+# -- what a crash leaves ---------------------------------------------------------------------------------------------------
+
+
+def test_process_with_secrets_writes_no_core_file():
+    """Only the soft limit: the hard one stays as it was, and may be 0 already."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    if hard:
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    leave_no_core()
+    assert resource.getrlimit(resource.RLIMIT_CORE) == (0, hard)
