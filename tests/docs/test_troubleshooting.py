@@ -27,8 +27,11 @@ def said(sentence: str, text: str) -> bool:
 
 @functools.cache
 def code() -> str:
-    """Every text in the plugins on a line of its own, what is put into it as `…`."""
+    """Every text in the plugins, roles and playbooks on a line of its own, what is put into it as `…`."""
     lines = []
+    for file in [*(pages.ROOT / "roles").glob("*/tasks/*.yml"), *(pages.ROOT / "playbooks").glob("*.yml")]:
+        text = re.sub(r"{{.*?}}", "…", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+        lines.append(" ".join(text.split()))
     for file in (pages.ROOT / "plugins").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
