@@ -8,6 +8,8 @@ What is not kept has its reason: it is never shown, says how and not what, or be
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils import _access, _password_policies, _resources
 from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE
@@ -72,8 +74,7 @@ def cases():
                 "max_open_connections": 7,
                 "max_idle_connections": 5,
                 "max_connection_lifetime": "90s",
-                "tls_ca": "PEM",
-                "tls_certificate": "PEM",
+                "tls_ca": "the authority of the test's server",
             },
         ),
         "role": (
@@ -181,6 +182,7 @@ BESIDE = {
     "bind_secret_id": {"token_bound_cidrs": ["10.0.0.0/8"]},
     "bound_claims_type": {"bound_claims": {"ref": ["main*"]}},
     "rotation_window": {"rotation_schedule": "0 3 * * *"},
+    "tls_ca": {"verify_connection": False},  # the database of the test has no TLS
     "password_policy": {"validate": False},  # it is not there
     "credential_config": {"validate": False},
     "user_claim_json_pointer": {"user_claim": "/sub"},
@@ -188,7 +190,11 @@ BESIDE = {
 """What an option needs beside it."""
 
 ELSEWHERE = {
-    "database_connection": {"plugin_name", "plugin_version"},  # of the server's catalog: test_database_connection
+    "database_connection": {
+        "plugin_name",
+        "plugin_version",
+        "tls_certificate",
+    },  # the catalog's; with a key: test_database_connection
     "auth_mount": {"jwks_url", "jwks_ca_pem", "oidc_discovery_url", "oidc_discovery_ca_pem"},  # the server asks there
     "database_static_role": {"credential_type", "credential_config"},  # as those of database_role
     "audit_device": {"type", "description", "options", "local"},  # test_audit_device, on a server that takes them
@@ -238,6 +244,7 @@ def test_option_is_read_back_or_refused(request, real_vault, run, kind):
             vault.add_connection(allowed_roles=["*"])
         else:
             base = {**base, **vault.connection()}
+            values = {**values, "tls_ca": Path(vault.options["ca_cert"]).read_text()}
     elif module == "auth_role":
         vault.client.write(f"sys/auth/{vault.mount}", {"type": base["type"]})
     elif module in ("acl_policy", "password_policy"):
