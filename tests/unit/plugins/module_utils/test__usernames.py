@@ -8,11 +8,12 @@ import re
 import time
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._usernames import issued_at, pattern
+from ansible_collections.leasehold.vault.plugins.module_utils._usernames import TEMPLATE, issued_at, pattern
 
 ROLE = "a-long-role-name"
 TEMPLATES = [
     "",
+    TEMPLATE,
     '{{ printf "v-prod1-%s-%s-%s" (.RoleName | truncate 20) (random 12) (unix_time) | truncate 63 }}',
     "app_{{ .RoleName | replace `-` `_` | uppercase }}_{{ random 8 | lowercase }}_{{ unix_time_millis }}",
     '{{.RoleName | truncate_sha256 12}}-{{.DisplayName | truncate 3 | lowercase}}  {{-  "a%" -}}  b{{unix_time}}',

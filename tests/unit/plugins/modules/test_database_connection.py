@@ -350,3 +350,47 @@ def test_a_check_run_before_the_mount_is_there_predicts_and_warns(vault, run):
     assert foreseen["changed"]
     assert "nothing is mounted there" in foreseen["warnings"][0]
     assert "nothing is mounted there" in run.refused("database_connection", name="db", **vault.connection())
+
+
+# -- names of users --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{.DisplayName}}-{{random 20}}",
+        '{{ printf "v-%s-%s" (.DisplayName | lowercase) (random 20) }}',
+        "{{ .DisplayName | replace `a` `b` }}",
+        "{{ if .DisplayName }}x{{ end }}",
+        "{{ printf `%v` . }}",
+    ],
+)
+def test_template_with_whole_display_name_is_refused(mounted, run, template):
+    sentence = run.refused("database_connection", name="db", **mounted.connection(), username_template=template)
+    assert sentence.startswith("username_template")
+    mounted.add_connection(username_template=template)
+    refused = run.refused("database_role", name="app", db_name="db", in_role=mounted.database.group)
+    assert refused.startswith("The connection cannot be used with in_role. username_template")
+
+
+@pytest.mark.parametrize(
+    ("template", "most"),
+    [
+        ("", 8),
+        ("{{.DisplayName | truncate 12}}-{{random 20}}", 12),
+        ('{{ printf "%s-%s" .DisplayName (random 20) | truncate 50 }}', 50),
+        ("{{.DisplayName | truncate_sha256 16}}", 16),
+    ],
+)
+def test_template_with_cut_display_name_is_warned_about(mounted, run, template, most):
+    (warning,) = run("database_connection", name="db", **mounted.connection(), username_template=template)["warnings"]
+    assert f"lets {most} characters of a login's display name" in warning
+    assert run("database_role", name="app", db_name="db", in_role=mounted.database.group)["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    "template", ["v-{{.RoleName}}-{{random 20}}", "v-{{.DisplayName | sha256}}", "{{ if .RoleName }}x{{ end }}"]
+)
+def test_template_without_display_name_is_taken(mounted, run, template):
+    made = run("database_connection", name="db", **mounted.connection(), username_template=template)
+    assert made["warnings"] == []

@@ -8,6 +8,7 @@ import re
 import secrets
 
 import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._usernames import TEMPLATE as NEW_NAMES
 
 RANDOM = "9l9F9EmTO74d0uUKHUhJ"
 
@@ -90,6 +91,37 @@ def test_a_user_with_a_lease_is_none_and_one_without_is(safe, run, app):
     assert certainties(found) == {left: "expired_and_leaseless"}
     assert found["orphans"][0]["expired"]
     assert all(safe.database.has(user["username"]) for user in users)
+
+
+def test_user_from_before_new_template_is_found(made, run, app):
+    """As an engine of 1.0.0 that gets the names of new connections."""
+    made.add_connection(username_template="")
+    role(run, made, app)
+    held, left = made.issue(app), stranded(made, app)
+    run("database_connection", name="db", username_template=NEW_NAMES)
+    role(run, made, app)
+    new = made.issue(app)
+    assert new["username"].startswith(f"v-{app}-")
+    found = look(run, made)
+    assert certainties(found) == {left: "leaseless"}
+    assert found["users"] == 3
+    assert made.database.has(held["username"])
+
+
+def test_open_databases_and_sessions_without_user_are_named(safe, run, app):
+    database, user = safe.database, safe.issue(app)
+    database.sql(f"CREATE DATABASE {database.name}_open")
+    try:
+        with database.session(user=user["username"], password=user["password"]):
+            database.sql(f'DROP OWNED BY "{user["username"]}"')
+            database.sql(f'DROP ROLE "{user["username"]}"')
+            found = look(run, safe)
+        assert f"{database.name}_open" in found["open_databases"]
+        assert found["sessions_without_user"] >= 1
+        assert any("belong to users that are gone" in warning for warning in found["warnings"])
+        assert any(f"{database.name}_open" in warning for warning in found["warnings"])
+    finally:
+        database.sql(f"DROP DATABASE {database.name}_open")
 
 
 def test_whose_time_has_just_ended_is_certain_where_postgresql_tells_who_made_it(safe, run, app):
