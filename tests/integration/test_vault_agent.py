@@ -624,6 +624,9 @@ def test_the_program_is_found_and_never_installed_by_surprise(host: Host) -> Non
 
 @pytest.mark.full
 def test_namespace_is_refused_unless_the_server_has_namespaces(host: Host) -> None:
+    host.application["roles"] = ["any"]
+    host.login()
+    host.file("database.env", "env")
     health: dict[str, t.Any] = {}
 
     class Server(http.server.BaseHTTPRequestHandler):
@@ -647,7 +650,7 @@ def test_namespace_is_refused_unless_the_server_has_namespaces(host: Host) -> No
         host.variables["vault_agent_namespace_check"] = False
         refused = host.run(ok=False).output
         assert "is HashiCorp Vault 1.16.0 (Community edition), which has no namespaces" in refused
-        assert not list(host.etc.iterdir())
+        assert not (host.etc / host.name / "agent.hcl").exists()
         health["enterprise"] = True
         host.run(check=True)
     finally:
