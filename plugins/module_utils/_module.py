@@ -50,6 +50,8 @@ class Task:
     constraints: Values = dataclasses.field(default_factory=dict)
     keeps_token: bool = False
     """It may issue a lease, which would end with the token the task made for itself."""
+    returns_secrets: bool = False
+    """Its answer holds what opens a door."""
 
     @property
     def specification(self) -> Values:

@@ -108,4 +108,4 @@ def secret_id() -> Task:
         "wrap_ttl": {"type": "str"},
         **{f.option: f.argument() for f in OPTIONS},
     }
-    return Task(options, keep_or_end)
+    return Task(options, keep_or_end, returns_secrets=True)

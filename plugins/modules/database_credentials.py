@@ -15,8 +15,12 @@ description:
   - O(role) makes a new PostgreSQL user and returns how to log in as it. Every run makes another one and reports a change.
   - O(static_role) reads the current password of a user that stays.
   - A user ends with the token it was issued under, however long its lease. A token from O(auth_method=token) is left alone; one that the
-    task got by logging in is kept when a user was issued, and ends at its own TTL.
-  - The password is in the result. Set C(no_log=true) on the task, unless you want it in the output of C(-v) and in the log.
+    task got by logging in is kept when a user was issued. It ends with the run if the user was revoked during it, and at its own TTL otherwise,
+    as it does when the task runs as a module on another host.
+  - A token that is good for some requests only (C(num_uses)) is asked about before the user is issued; with its last use Vault ends the user, which
+    a warning says.
+  - The password is in the result. Set C(no_log=true) on the task, unless you want it in the output of C(-v) and in the log. With C(ANSIBLE_DEBUG),
+    and with C(async), Ansible shows or stores the answer of a module whatever C(no_log) says; the task warns.
 author:
   - The leasehold.vault authors (@leasehold)
 version_added: 1.0.0

@@ -50,9 +50,16 @@ KEPT = (
     "keep_remote_files leaves the arguments of every module on its target, with the secrets among them. Remove Ansible's temporary directories "
     "there (remote_tmp) when you have seen enough."
 )
+DEBUG = "ANSIBLE_DEBUG prints all that a module answers, passwords included, whatever no_log says. Let the task run in the controller, or turn it off."
+ASYNC = (
+    "The answer of a task with async lies in a file on its target (~/.ansible_async), with the password in it, until async_status with "
+    "mode=cleanup removes it. Issue without async."
+)
 HAS_HVAC = importlib.util.find_spec("hvac") is not None
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
     from ansible_collections.leasehold.vault.plugins.module_utils._module import Task
 
@@ -79,8 +86,8 @@ class LeaseholdAction(ActionBase):
         if HAS_HVAC and self._controller_is_target(variables):
             result.update(perform_here(self.task, self._task.action, arguments, bool(self._task.check_mode)))
         else:
-            if constants.DEFAULT_KEEP_REMOTE_FILES:
-                display.warning(KEPT)
+            for warning in _laid_open(self.task, bool(self._task.async_val)):
+                display.warning(warning)
             result.update(
                 self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val)
             )
@@ -103,6 +110,17 @@ class LeaseholdAction(ActionBase):
             variables = variables.get("ansible_delegated_vars", {}).get(self._task.delegate_to, {})
         asked = self._templar.template(variables.get("ansible_python_interpreter") or "auto")
         return str(asked).startswith("auto") or os.path.abspath(str(asked)) == os.path.abspath(sys.executable)  # noqa: PTH100 (no links resolved)
+
+
+def _laid_open(task: Task, in_background: bool) -> Iterator[str]:
+    """Where Ansible leaves secrets of a task that runs as a module, and nobody can prevent it here."""
+    answers_secrets = task.returns_secrets or task.keeps_token
+    if constants.DEFAULT_KEEP_REMOTE_FILES:
+        yield KEPT
+    if constants.DEFAULT_DEBUG and answers_secrets:
+        yield DEBUG
+    if in_background and answers_secrets:
+        yield ASYNC
 
 
 def perform_here(task: Task, action: str, arguments: Values, check_mode: bool) -> Values:

@@ -346,8 +346,11 @@ def unwrapped(applications: Applications, token: str, **more: str) -> str:
         "path": "auth/access-approle/role/Billing/secret-id", "secret_id": str(applications.home / "stolen"),
         "accessor": str(applications.home / "stolen_accessor"), "owner": pwd.getpwuid(os.geteuid()).pw_name, "group": "", **more,
     }  # fmt: skip
-    file = ROOT / "roles" / "app_access" / "files" / "unwrap.py"
-    done = subprocess.run([sys.executable, file], input=json.dumps(order), capture_output=True, text=True, check=False)
+    files = ROOT / "roles" / "app_access" / "files"
+    code = "\n\n".join((files / name).read_text() for name in ("place.py", "unwrap.py"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(order), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert token not in done.stderr

@@ -81,3 +81,26 @@ def test_interrupted_run_leaves_no_login(play: Play, here: Ground, how: signal.S
     started.process.send_signal(how)
     started.finish()
     assert logins(here) == before
+
+
+@pytest.mark.parametrize("in_controller", [True, False])
+def test_debug_shows_no_password_that_a_warning_does_not_name(play: Play, here: Ground, in_controller: bool) -> None:
+    note = f"ansible.builtin.copy: {{content: '{{{{ issued.credentials.password }}}}', dest: '{play.directory}/password'}}, no_log: true"
+    run = play(
+        document(f"{ISSUED}, register: issued, no_log: true", note),
+        "-e", json.dumps({"leasehold_run_in_controller": in_controller}), env={"ANSIBLE_DEBUG": "1"},
+    )  # fmt: skip
+    password = (play.directory / "password").read_text()
+    assert (password in run.output) == bool(run.warned("ANSIBLE_DEBUG prints")) == (not in_controller)
+
+
+def test_debug_shows_no_password_of_a_lookup(play: Play, here: Ground) -> None:
+    lookup = "lookup('leasehold.vault.database_credentials', 'app', mount='logins').password"
+    note = f"ansible.builtin.copy: {{content: \"{{{{ {lookup} }}}}\", dest: '{play.directory}/password'}}, no_log: true"
+    run = play(document(note), env={"ANSIBLE_DEBUG": "1"})
+    assert (play.directory / "password").read_text() not in run.output
+
+
+def test_issuing_in_the_background_is_warned_of(play: Play, here: Ground) -> None:
+    run = play(document(f"{ISSUED}, async: 60, poll: 1, no_log: true"))
+    assert run.warned("~/.ansible_async", "async_status")

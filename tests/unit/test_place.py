@@ -1,0 +1,100 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a file is put on a host: where only root and its owner could have put another one."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import runpy
+
+import pytest
+
+from .conftest import ROOT
+
+place = runpy.run_path(str(ROOT / "roles" / "app_access" / "files" / "place.py"))["place"]
+
+
+@pytest.fixture
+def order():
+    return {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": ""}
+
+
+@pytest.fixture
+def path(tmp_path):
+    home = tmp_path / "billing"
+    home.mkdir(mode=0o755)
+    return home / "role_id"
+
+
+def test_file_is_written_once_and_for_its_owner_only(path, order):
+    assert place(path, "first", {**order, "check": True})
+    assert not path.exists()
+    assert place(path, "first", order)
+    assert path.read_text() == "first"
+    assert path.stat().st_mode & 0o7777 == 0o600
+    assert not place(path, "first", order)
+    path.chmod(0o644)
+    assert place(path, None, order)
+    assert path.stat().st_mode & 0o7777 == 0o600
+    assert path.read_text() == "first"
+    assert place(path, "second", order)
+    assert [file.name for file in path.parent.iterdir()] == ["role_id"]
+
+
+def test_file_of_another_mode_is_of_who_writes_it(path):
+    assert place(path, "first", {"mode": "0640"})
+    assert path.stat().st_mode & 0o7777 == 0o640
+    assert not place(path, "first", {"mode": "0640"})
+
+
+def test_check_of_a_directory_that_is_not_there_predicts_the_file(path, order):
+    path.parent.rmdir()
+    assert place(path, "first", {**order, "check": True})
+
+
+@pytest.mark.parametrize("kind", ["symbolic link", "hard link", "directory"])
+def test_nothing_is_written_through_a_link(path, order, tmp_path, kind):
+    other = tmp_path / "shadow"
+    other.write_text("theirs")
+    {
+        "symbolic link": lambda: path.symlink_to(other),
+        "hard link": lambda: path.hardlink_to(other),
+        "directory": path.mkdir,
+    }[kind]()
+    for content in ("ours", None):
+        with pytest.raises(SystemExit, match="was not written"):
+            place(path, content, order)
+    assert other.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
+def test_directory_that_others_can_write_is_refused(path, order, mode):
+    path.parent.chmod(mode)
+    with pytest.raises(SystemExit, match="others than root and the owner of the file"):
+        place(path, "first", order)
+    assert not path.exists()
+
+
+def test_directory_below_one_that_others_can_write_is_refused(path, order):
+    (path.parent / "sub").mkdir()
+    path.parent.chmod(0o777)
+    with pytest.raises(SystemExit, match="has the mode 0777"):
+        place(path.parent / "sub" / "role_id", "first", order)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_directory_of_another_user_is_refused_and_of_the_owner_is_not(path, order):
+    nobody = pwd.getpwnam("nobody")
+    os.chown(path.parent, nobody.pw_uid, -1)
+    with pytest.raises(SystemExit, match="belongs to nobody"):
+        place(path, "first", order)
+    assert place(path, "first", {**order, "owner": "nobody"})
+    assert path.stat().st_uid == nobody.pw_uid
+    assert not place(path, "first", {**order, "owner": "nobody"})
+
+
+def test_owner_that_is_not_there_is_a_sentence(path):
+    with pytest.raises(SystemExit, match="no-such-user"):
+        place(path, "first", {"owner": "no-such-user", "group": ""})
