@@ -122,6 +122,15 @@ def test_a_lease_that_has_ended_is_replaced_without_asking_for_its_renewal(app, 
     assert app()["username"] != first["username"]
 
 
+def test_each_replaced_user_is_remembered(app, ledger):
+    replaced = []
+    for _round in range(2):
+        replaced.append(app()["lease_id"])
+        make_older(ledger, kind="lease", expires=_lookup.clock() - 1)
+    app()
+    assert ledger.pages()[0]["replaced"] == replaced
+
+
 def test_a_replaced_user_is_revoked_when_that_is_asked_for(app, ledger, issuing):
     first = app()
     make_older(ledger, kind="lease", expires=_lookup.clock() - 1)
