@@ -1,0 +1,41 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What no healthy server shows: a revocation that is accepted and not carried out, a lease that is overdue."""
+
+from __future__ import annotations
+
+import datetime
+import types
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils import _leases
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+
+LEASE = "database/creds/app/1"
+HELD = {"ttl": 100, "issue_time": "2026-01-31T11:00:00Z", "expire_time": "2026-01-31T12:00:00Z", "renewable": True}
+NOW = datetime.datetime(2026, 1, 31, 12, 0, tzinfo=datetime.timezone.utc)
+
+
+class Stubborn:
+    """Accepts everything and keeps its lease."""
+
+    url = "https://vault"
+
+    def ask(self, method, path, body=None, **more):
+        return {"data": dict(HELD)} if path == "sys/leases/lookup" else {}
+
+    def now(self):
+        return NOW
+
+
+def test_revocation_that_did_not_happen_is_failure():
+    wanted = {"lease_id": LEASE, "state": "absent", "force": False}
+    with pytest.raises(Problem, match="and still holds the lease"):
+        _leases.keep_or_end(types.SimpleNamespace(client=Stubborn()), wanted, check_mode=False)
+
+
+@pytest.mark.parametrize(("ttl", "overdue"), [(1, False), (0, False), (-1, True)])
+def test_lease_past_its_end_is_overdue(ttl, overdue):
+    row = _leases._row(NOW, LEASE, {**HELD, "ttl": ttl}, "")
+    assert (row["overdue"], row["irrevocable"], row["age"]) == (overdue, False, 3600)
