@@ -535,6 +535,12 @@ class OpenBao(Server):
         self, method: str, path: str, data: Mapping[str, t.Any] | None = None, *, token: str | None = None
     ) -> dict[str, t.Any]:
         """Ask the API, by default with the root token (`""`: with none). Errors are `urllib.error.HTTPError`."""
+        return self.answer(method, path, data, token=token)[0]
+
+    def answer(
+        self, method: str, path: str, data: Mapping[str, t.Any] | None = None, *, token: str | None = None
+    ) -> tuple[dict[str, t.Any], Mapping[str, str]]:
+        """The same, with the headers of the answer."""
         headers = {"X-Vault-Request": "true", "Content-Type": "application/json"}
         headers["X-Vault-Token"] = self.token if token is None else token
         body = None if data is None else json.dumps(data).encode()
@@ -545,7 +551,7 @@ class OpenBao(Server):
         )
         with opener.open(request, timeout=100) as answer:
             content = answer.read()
-        return t.cast("dict[str, t.Any]", json.loads(content)) if content else {}
+        return t.cast("dict[str, t.Any]", json.loads(content)) if content else {}, answer.headers
 
     # How it is made
 

@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a test may ask of the server, and how the server is asked whether it has it.
 
-    @pytest.mark.needs("namespaces")
+    @pytest.mark.needs("namespaces")    # what only a server that has it does
+    @pytest.mark.lacks("tls_ca")        # what only a server without it does
 
-A test whose server lacks it is skipped, with the sentence as its reason. Which server may lack what stands in `skips.yml`;
-a skip that is not listed there is a failure.
+On another server the test is skipped, with the sentence as its reason. Which server may lack what stands in `skips.yml`;
+a skip that it does not explain is a failure.
 """
 
 from __future__ import annotations
@@ -92,6 +93,11 @@ def _refuses(**options: t.Any) -> Callable[[OpenBao], bool]:
     return has
 
 
+def _has_index(server: OpenBao) -> bool:
+    """Whether its answers say how far its storage has come."""
+    return "X-Vault-Index" in server.answer("GET", "sys/mounts")[1]
+
+
 def _rolls_back(server: OpenBao) -> bool:
     """HashiCorp Vault's plugins for databases write a root rotation down before it; OpenBao's have lost that."""
     server.request("POST", f"sys/mounts/{PROBE}", {"type": "database"})
@@ -112,10 +118,9 @@ def _has_path(method: str, path: str, body: t.Any = None) -> Callable[[OpenBao],
 CAPABILITIES = {
     "namespaces": Capability("the server has namespaces", _namespaces),
     "audit_over_api": Capability("audit devices are made over the API", _audit_over_api),
-    "audit_in_files": Capability("audit devices are made in the server's files", lambda server: not _audit_over_api(server)),
     "sys_tune": Capability("the mount sys/ can be tuned", _has_path("POST", "sys/mounts/sys/tune", {})),
     "root_rollback": Capability("a root rotation that was cut off is rolled back", _rolls_back),
-    "root_lost": Capability("a root rotation that was cut off loses the password", lambda server: not _rolls_back(server)),
+    "standby_reads": Capability("standbys answer reads themselves, and can be told how old they may be", _has_index),
     "ldap": Capability("logins by LDAP are built in", _has_path("GET", "sys/plugins/catalog/auth/ldap")),
     "rotation_schedule": Capability(
         "a static role has a schedule", _database_help_names("static-roles/probe", "rotation_schedule")

@@ -23,13 +23,16 @@ if t.TYPE_CHECKING:
 
 SETTINGS = {"max_prepared_transactions": 10}  # so that a user can leave one
 REAL_SERVERS = {"bao", "postgres", "postgres15", "postgres_tls"}
-LACKED = pytest.StashKey[str]()
-"""The capability for whose want a test is skipped."""
+DECIDED = pytest.StashKey[tuple[str, bool]]()
+"""The capability for which a test is skipped, because the server lacks it, or has it."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real: needs a real server (set by itself on what uses a server's fixture)")
     config.addinivalue_line("markers", "needs(name, …): what the server must be able to do, see tests/capabilities.py")
+    config.addinivalue_line(
+        "markers", "lacks(name, …): what the server must not be able to do, see tests/capabilities.py"
+    )
     config.addinivalue_line("markers", "full: too slow for the default run, only in `./test full` or when it is named")
     record = os.environ.get("LEASEHOLD_RECORD")
     if record and not hasattr(config, "workerinput"):
@@ -51,8 +54,10 @@ def _is_on_fake(item: pytest.Item) -> bool:
     return callspec is not None and callspec.params.get("vault") == "fake"
 
 
-def _needed(item: pytest.Item) -> list[str]:
-    return [name for marker in item.iter_markers("needs") for name in marker.args]
+def _needed(item: pytest.Item) -> list[tuple[str, bool]]:
+    """The capabilities that decide whether it runs, each with whether the server must have it."""
+    kinds = (("needs", True), ("lacks", False))
+    return [(name, wanted) for kind, wanted in kinds for marker in item.iter_markers(kind) for name in marker.args]
 
 
 @pytest.fixture
@@ -60,18 +65,19 @@ def server_has_what_is_needed(request: pytest.FixtureRequest) -> None:
     if _is_on_fake(request.node):
         return
     server = request.getfixturevalue("bao")
-    for name in _needed(request.node):
-        if not capabilities.has(server, name):
-            request.node.stash[LACKED] = name
-            pytest.skip(f"{server.title} lacks {name}: {capabilities.CAPABILITIES[name].about}")
+    for name, wanted in _needed(request.node):
+        if capabilities.has(server, name) != wanted:
+            request.node.stash[DECIDED] = (name, wanted)
+            verb = "lacks" if wanted else "has"
+            pytest.skip(f"{server.title} {verb} {name}: {capabilities.CAPABILITIES[name].about}")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> t.Generator[None, pytest.TestReport, pytest.TestReport]:
     """A skip that nobody has listed is a failure."""
     report = yield
-    lacked = item.stash.get(LACKED, "")
-    if report.skipped and not capabilities.may_lack(servers.program(), lacked):
+    name, wanted = item.stash.get(DECIDED, ("", True))
+    if report.skipped and capabilities.may_lack(servers.program(), name) != wanted:
         report.outcome = "failed"
         report.longrepr = f"{_reason(report)}; tests/skips.yml does not list this"
     return report

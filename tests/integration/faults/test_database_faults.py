@@ -194,7 +194,7 @@ def test_site_waits_until_cut_rotation_is_rolled_back_and_rotates_then(roots: Ro
 
 
 @pytest.mark.full
-@pytest.mark.needs("root_lost")
+@pytest.mark.lacks("root_rollback")
 def test_openbao_loses_the_password_between_the_commit_and_its_answer_and_nowhere_else(roots: Rotations) -> None:
     """What it wrote down about the rotation goes with the request that failed: neither it nor anybody else knows the password."""
     lost = {name for name in roots.cut if roots.told[name].get("lost")}

@@ -52,7 +52,7 @@ def test_executable_log_is_warned_about(fake_vault, run, mode, warned):
     assert any("executable" in warning for warning in result["warnings"]) is warned
 
 
-@pytest.mark.needs("audit_in_files")
+@pytest.mark.lacks("audit_over_api")
 def test_openbao_takes_devices_from_its_files_only(bao, tmp_path):
     import servers
 

@@ -60,11 +60,17 @@ def test_the_user_cannot_change(reports, run, wanted):
         ({"db_name": "nowhere"}, "no connection nowhere"),
         ({"username": None}, "username"),
         ({"rotation_period": None}, "rotation_period"),
-        ({"rotation_period": None, "rotation_schedule": "0 0 * * *"}, "rotation_schedule"),
     ],
 )
 def test_bad_input_is_refused_and_rotates_nothing(reports, run, user, wanted, wrong, words):
     assert words in run.refused("database_static_role", **{**wanted, **wrong})
+    assert reports.database.opens("first-password", user)
+
+
+@pytest.mark.lacks("rotation_schedule")
+def test_a_schedule_that_would_be_ignored_is_refused_and_rotates_nothing(reports, run, user, wanted):
+    scheduled = {**wanted, "rotation_period": None, "rotation_schedule": "0 0 * * *"}
+    assert "rotation_schedule" in run.refused("database_static_role", **scheduled)
     assert reports.database.opens("first-password", user)
 
 
