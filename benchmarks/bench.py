@@ -103,7 +103,7 @@ def versions(both: ground.Ground) -> dict[str, str]:
         "ansible-core": importlib.metadata.version("ansible-core"),
         "Python": platform.python_version(),
         "hvac": importlib.metadata.version("hvac"),
-        "OpenBao": str(both.bao.request("GET", "sys/seal-status", token="")["version"]),
+        both.bao.program.product: str(both.bao.request("GET", "sys/seal-status", token="")["version"]),
         "PostgreSQL": str(both.sql("SHOW server_version")[0][0]).split()[0],
     }
 
