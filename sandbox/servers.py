@@ -444,7 +444,7 @@ def program() -> Program:
         done = subprocess.run([path, "version"], capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ServerError(f"LEASEHOLD_VAULT is {named!r}, which does not run: {error}") from None
-    said = re.match(r"(Vault|OpenBao) v(\S+)", done.stdout)
+    said = re.match(r"(Vault|OpenBao) v([^\s,]+)", done.stdout)
     if said is None:
         first = (done.stdout + done.stderr).strip().partition("\n")[0]
         raise ServerError(

@@ -76,8 +76,8 @@ def test_a_skip_is_counted_if_it_is_listed_and_fails_if_not(pytester, monkeypatc
     [
         ("/nowhere/vault", None, "LEASEHOLD_VAULT is '/nowhere/vault', and there is no such program"),
         ("", "echo Terraform v1.9; exit 0", "which is neither `vault` nor `bao`: "),
-        ("", "echo Vault v1.20.3+ent, built today", "Vault 1.20.3+ent"),
-        ("", "echo OpenBao v2.6.1, built today", "OpenBao 2.6.1"),
+        ("", "echo Vault v1.20.3+ent, built today", "program: Vault 1.20.3+ent."),
+        ("", "echo 'OpenBao v2.6.1 (abc), built today'", "program: OpenBao 2.6.1."),
     ],
 )
 def test_the_program_is_what_it_says_it_is(program, answer, sentence, tmp_path, monkeypatch):
@@ -88,7 +88,7 @@ def test_the_program_is_what_it_says_it_is(program, answer, sentence, tmp_path, 
     monkeypatch.setenv("LEASEHOLD_VAULT", program or str(script))
     find = servers.program.__wrapped__
     try:
-        said = str(find())
+        said = f"program: {find()}."
     except servers.ServerError as error:
         said = str(error)
         assert "\n" not in said
