@@ -4,7 +4,7 @@
 """What a test may ask of the server, and how the server is asked whether it has it.
 
     @pytest.mark.needs("namespaces")    # what only a server that has it does
-    @pytest.mark.lacks("tls_ca")        # what only a server without it does
+    @pytest.mark.lacks("root_rollback") # what only a server without it does
 
 On another server the test is skipped, with the sentence as its reason. Which server may lack what stands in `skips.yml`;
 a skip that it does not explain is a failure.
