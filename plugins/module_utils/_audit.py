@@ -75,7 +75,7 @@ def audit_device() -> Task:
 def _hashes(session: Session, wanted: Values, check_mode: bool) -> Values:
     path = f"sys/audit-hash/{DEVICE.said_in(wanted)}"
     session.client.mask(*wanted["inputs"])
-    answers = (session.client.ask("put", path, {"input": value}) for value in wanted["inputs"])
+    answers = [session.client.ask("put", path, {"input": value}, needs=("hash",)) for value in wanted["inputs"]]
     return {"changed": False, "hashes": [answer["data"]["hash"] for answer in answers]}
 
 

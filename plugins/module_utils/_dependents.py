@@ -399,7 +399,8 @@ def _users_of_policy(server: Server, policy: str) -> tuple[list[str], list[Forbi
         mounts = server.read("sys/mounts") or {}
     except Forbidden as error:
         return [], [error]
-    engines = sorted(path.strip("/") for path, held in mounts.items() if held.get("type") == "database")
+    databases = (path for path, held in mounts.items() if isinstance(held, dict) and held.get("type") == "database")
+    engines = sorted(path.strip("/") for path in databases)
     for mount, kind in itertools.product(engines, ("config", "roles", "static-roles")):
         try:
             for name in server.list(f"{mount}/{kind}"):
