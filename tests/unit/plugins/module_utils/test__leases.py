@@ -10,6 +10,7 @@ import types
 
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils import _leases
+from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 
 LEASE = "database/creds/app/1"
@@ -39,3 +40,31 @@ def test_revocation_that_did_not_happen_is_failure():
 def test_lease_past_its_end_is_overdue(ttl, overdue):
     row = _leases._row(NOW, LEASE, {**HELD, "ttl": ttl}, "")
     assert (row["overdue"], row["irrevocable"], row["age"]) == (overdue, False, 3600)
+
+
+class Refusing(Stubborn):
+    """Cannot remove the user; forgets the lease when it is forced to."""
+
+    def __init__(self):
+        self.forgotten = False
+
+    def ask(self, method, path, body=None, **more):
+        if path == "sys/leases/revoke":
+            raise VaultError("no", 500, "role cannot be dropped")
+        self.forgotten |= path.startswith("sys/leases/revoke-force/")
+        if self.forgotten and path == "sys/leases/lookup":
+            raise VaultError("no", 400, "invalid lease")
+        return super().ask(method, path, body, **more)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_lease_is_forgotten_only_by_force(force):
+    client = Refusing()
+    wanted = {"lease_id": LEASE, "state": "absent", "force": force}
+    session = types.SimpleNamespace(client=client)
+    if force:
+        assert "stays in the database" in _leases.keep_or_end(session, wanted, check_mode=False)["warnings"][0]
+    else:
+        with pytest.raises(Problem, match="could not be revoked"):
+            _leases.keep_or_end(session, wanted, check_mode=False)
+    assert client.forgotten is force
