@@ -13,7 +13,7 @@ short_description: Issue short-lived database credentials at play time, once per
 description:
   - Issues a PostgreSQL user from a dynamic role of the database secrets engine and returns how to log in as it.
   - However often it is mentioned, in a run each host gets one user (O(scope)). The user is remembered in the run's private
-    temporary directory, encrypted with a key that only the processes of the run hold. What is about to be issued is noted there first: where that cannot
+    temporary directory, encrypted with a key that only the processes of the run hold. What is about to be issued is noted there first. Where that cannot
     be done (a full or read-only disk), nothing is issued, and what could not be noted is revoked at once.
   - Past half of its life the lease is renewed. When the renewed life is too short, because the hard limit of the role is near, a new
     user is issued, and the old one lives on to its end.

@@ -200,10 +200,8 @@ def test_leases_of_another_mount_hold_users_and_users_of_another_connection_are_
     """The same server, the same admin, the same name of the role."""
     other = f"{safe.mount}-b"
     safe.add_mount(other)
-    options = {"mount": other, "connection_url": safe.database.url, "allowed_roles": ["*"]}
-    run(
-        "database_connection", name="db", username=safe.database.admin, password=safe.database.admin_password, **options
-    )
+    # With Vault's default names, as the first one: PostgreSQL 15 does not tell who made a user.
+    safe.client.write(f"{other}/config/db", {**safe.connection(), "plugin_name": "postgresql-database-plugin"})
     run("database_role", mount=other, name=app, db_name="db", in_role=safe.database.group)
     issued = safe.client.ask("get", f"{other}/creds/{app}", kind="issue")
     found = look(run, safe)
@@ -268,7 +266,7 @@ def test_names_without_a_time_are_paired_by_their_end(made, run, app):
         assert certainties(found) == {left: "expired_and_leaseless"}
     else:
         assert found["users"] == 0
-        assert "Put unix_time into the template" in found["warnings"][-1]
+        assert any("Put unix_time into the template" in warning for warning in found["warnings"])
 
 
 def test_a_template_that_is_not_understood_is_an_error_that_names_it(made, run, app):
