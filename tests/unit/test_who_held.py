@@ -99,8 +99,8 @@ def finish(answer, hashes, problem=""):
     return json.loads(done.stdout)
 
 
-def lines(write, entries=LOG):
-    return "".join(write(one) + "\n" for one in entries)
+def lines(write, entries=None):
+    return "".join(write(one) + "\n" for one in entries or LOG)
 
 
 def held(answer):

@@ -7,5 +7,5 @@ import json
 import sys
 
 order = json.load(sys.stdin)
-changed = [place(path, content, order) for path, content in order["files"].items()]  # noqa: F821
+changed = [place(path, content, order) for path, content in order["files"].items()]  # noqa: F821 # pylint: disable=undefined-variable
 sys.stdout.write("changed" if any(changed) else "ok")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on the host that needs a secret id, with nothing but Python: redeems the wrapping token that came on standard input, and writes
-the secret id and its accessor into files that only their owner can read."""
+the secret id and its accessor into files that only their owner can read.  `place` is that of place.py, which comes before it in one program."""
 
 import json
 import ssl
@@ -14,15 +14,15 @@ import urllib.request
 def main():
     order = json.load(sys.stdin)
     for path in (order["secret_id"], order["accessor"]):  # while the wrapping token can still be used
-        place(path, "", {**order, "check": True})  # noqa: F821 (of place.py, which comes before it in one program)
+        place(path, "", {**order, "check": True})  # noqa: F821 # pylint: disable=undefined-variable
     made_at = ask(order, "sys/wrapping/lookup", {"token": order["token"]})["creation_path"]
     if made_at.lower() != order["path"].lower():
         sys.exit(
             f"The wrapping token is not for a secret id of this role but for {made_at}: somebody has exchanged it."
         )
     issued = ask(order, "sys/wrapping/unwrap", {}, token=order["token"])
-    place(order["secret_id"], issued["secret_id"], order)  # noqa: F821
-    place(order["accessor"], issued["secret_id_accessor"], order)  # noqa: F821
+    place(order["secret_id"], issued["secret_id"], order)  # noqa: F821 # pylint: disable=undefined-variable
+    place(order["accessor"], issued["secret_id_accessor"], order)  # noqa: F821 # pylint: disable=undefined-variable
 
 
 def ask(order, path, body, token=""):
