@@ -340,12 +340,31 @@ def test_a_killed_run_leaves_nothing_that_can_be_read(play: Play, here: Ground) 
     assert places_of(credentials["password"], run.home) == [run.home / "planted"]
 
 
-def test_without_a_place_for_the_ledger_it_works_and_says_so_once(play: Play, here: Ground) -> None:
+def test_without_a_place_for_the_ledger_no_user_is_issued_and_static_passwords_are_read_anew(
+    play: Play, here: Ground
+) -> None:
     me = f"{lookup(here.role('noplace'))} | logs_in(pg_port, pg_database)"
-    run = play(a_play(say("in the way", "'leasehold' | in_the_way"), say("one", me), say("two", me), hosts="h0,h1"))
-    assert set(run.said("one") + run.said("two")) == set(here.users("noplace"))
-    assert len(here.users("noplace")) == 4
-    assert len(run.warned("ANSIBLE_LOCAL_TEMP")) == 1
+    user = here.user("lookup_noplace")
+    here.write("static-roles/noplace-fixed", {"db_name": "db", "username": user, "rotation_period": "24h"})
+    static = "lookup('leasehold.vault.database_static_credentials', 'noplace-fixed') | logs_in(pg_port, pg_database)"
+    mark = here.mark()
+    run = play(
+        a_play(
+            say("in the way", "'leasehold' | in_the_way"),
+            say("dynamic", me, ignore_errors="true"),
+            say("static", static),
+            say("static again", static),
+            hosts="h0,h1",
+        )
+    )
+    refused = [event["result"]["msg"] for event in run.of("dynamic")]
+    assert len(refused) == 2
+    assert all("Nothing was issued" in sentence and "ANSIBLE_LOCAL_TEMP" in sentence for sentence in refused)
+    assert here.users("noplace") == here.leases("noplace") == []
+    assert here.asked(mark)[f"read {here.mount}/creds/noplace"] == 0
+    assert run.said("static") + run.said("static again") == [user] * 4
+    assert here.asked(mark)[f"read {here.mount}/static-creds/noplace-fixed"] == 4
+    assert len(run.warned("Passwords are not remembered")) == 1
 
 
 # ------------------------------------------------------------------------------------------------------------ bad input
