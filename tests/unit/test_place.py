@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import runpy
+from types import SimpleNamespace
 
 import pytest
 
@@ -70,11 +71,34 @@ def test_nothing_is_written_through_a_link(path, order, tmp_path, kind):
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
-def test_directory_that_others_can_write_is_refused(path, order, mode):
+def test_directory_that_others_can_write_is_refused(path, order, mode, monkeypatch):
+    monkeypatch.setitem(place.__globals__, "_is_private", lambda _group, _trusted: False)
     path.parent.chmod(mode)
     with pytest.raises(SystemExit, match="others than root and the owner of the file"):
         place(path, "first", order)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("members", "primary", "private"),
+    [([], ["me"], True), (["me"], [], True), (["me", "other"], [], False), (["me"], ["other"], False), ([], [], False)],
+)
+def test_group_is_private_if_all_its_users_are_trusted(members, primary, private, monkeypatch):
+    uids = {"me": 1000, "other": 1001}
+    users = [SimpleNamespace(pw_uid=uids[name], pw_gid=5000) for name in primary]
+    fakes = {
+        "grp": SimpleNamespace(getgrgid=lambda _gid: SimpleNamespace(gr_mem=members)),
+        "pwd": SimpleNamespace(getpwnam=lambda name: SimpleNamespace(pw_uid=uids[name]), getpwall=lambda: users),
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setitem(place.__globals__, name, fake)
+    assert place.__globals__["_is_private"](5000, {0, 1000}) is private
+
+
+def test_directory_that_a_private_group_can_write_is_used(path, order, monkeypatch):
+    monkeypatch.setitem(place.__globals__, "_is_private", lambda _group, _trusted: True)
+    path.parent.chmod(0o775)
+    assert place(path, "first", order)
 
 
 def test_directory_below_one_that_others_can_write_is_refused(path, order):

@@ -50,7 +50,8 @@ def _directory(path, trusted):
     for start in dict.fromkeys([parent, parent.resolve()]):
         for one in [*reversed(start.parents), start]:
             found = one.lstat()
-            others_write = found.st_mode & 0o022 and not stat.S_ISLNK(found.st_mode)
+            written_by = found.st_mode & (0o002 if _is_private(found.st_gid, trusted) else 0o022)
+            others_write = written_by and not stat.S_ISLNK(found.st_mode)
             sticky = found.st_mode & stat.S_ISVTX and one != start
             if found.st_uid not in trusted or (others_write and not sticky):
                 sys.exit(
@@ -58,6 +59,16 @@ def _directory(path, trusted):
                     "than root and the owner of the file could put another file in its place. Correct the directory, or choose another one."
                 )
     return os.open(parent.resolve(), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _is_private(group, trusted):
+    """Whether the users of a group are all trusted, as in the group of its own that a user is often created with."""
+    try:
+        users = {pwd.getpwnam(name).pw_uid for name in grp.getgrgid(group).gr_mem}
+    except KeyError:
+        return False
+    users.update(user.pw_uid for user in pwd.getpwall() if user.pw_gid == group)
+    return bool(users) and users <= trusted
 
 
 def _existing(path, directory):
