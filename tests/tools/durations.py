@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long commands and files of tests take, in seconds, as they ran last on this machine.
 
-`.cache/durations.json` is what this machine measured, `tests/durations.json` what an idle one with two cores did; it is
-used for what has not run here yet, and the table in TESTING.md is made from it.
+`.cache/durations.json` is what this machine measured; `tests/durations.json`, which is shipped, is used for what has not
+run here yet, and the table in TESTING.md is made from it.
 """
 
 from __future__ import annotations
