@@ -33,6 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "lacks(name, …): what the server must not be able to do, see tests/capabilities.py"
     )
+    config.addinivalue_line(
+        "markers", "both: a story that runs on the fake and on the real server in the default run too"
+    )
     config.addinivalue_line("markers", "full: too slow for the default run, only in `./test full` or when it is named")
     record = os.environ.get("LEASEHOLD_RECORD")
     if record and not hasattr(config, "workerinput"):
@@ -40,7 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    on_fake = _is_on_fake(item)
+    on_fake = _server_of(item) == "fake"
+    if _server_of(item) == "real" and not item.get_closest_marker("both"):
+        item.add_marker("full")  # in the default run it runs on the fake server
     if REAL_SERVERS.intersection(getattr(item, "fixturenames", ())) or (_needed(item) and not on_fake):
         item.add_marker("real")
     if _needed(item) and not on_fake and "server_has_what_is_needed" not in item.fixturenames:  # type: ignore[attr-defined]
@@ -48,10 +53,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.fixturenames.insert(0, "server_has_what_is_needed")  # type: ignore[attr-defined]
 
 
-def _is_on_fake(item: pytest.Item) -> bool:
-    """Whether it is a story told on the server in memory, which has everything."""
+def _server_of(item: pytest.Item) -> str | None:
+    """`fake` or `real`, if it is a story that runs on both servers: the fake one is in memory and has everything."""
     callspec = getattr(item, "callspec", None)
-    return callspec is not None and callspec.params.get("vault") == "fake"
+    return None if callspec is None else callspec.params.get("vault")
 
 
 def _needed(item: pytest.Item) -> list[tuple[str, bool]]:
@@ -62,7 +67,7 @@ def _needed(item: pytest.Item) -> list[tuple[str, bool]]:
 
 @pytest.fixture
 def server_has_what_is_needed(request: pytest.FixtureRequest) -> None:
-    if _is_on_fake(request.node):
+    if _server_of(request.node) == "fake":
         return
     server = request.getfixturevalue("bao")
     for name, wanted in _needed(request.node):

@@ -24,6 +24,8 @@ TESTING = ROOT / "TESTING.md"
 BUDGET = 12 * 60
 """What the default run may take, in seconds, on two cores with nothing else to do."""
 CPUS_OF_BUDGET = 2
+WAITING = 0.5
+"""What a command that waits most of its time takes of a core."""
 Durations = dict[str, dict[str, float]]
 """`commands`: seconds by `part:command`, ` (default)` behind it if the default run takes only some of it;
 `files`: seconds of all tests of a file, likewise."""
@@ -62,7 +64,7 @@ def cost(chosen: Sequence[Part], durations: Durations) -> float:
     for part in chosen:
         for command in part.commands:
             known_one = durations["commands"].get(key(part, command.called()), 0.0)
-            taken += known_one * min(command.cores, CPUS_OF_BUDGET)
+            taken += known_one * min(command.cores or WAITING, CPUS_OF_BUDGET)
     return taken / CPUS_OF_BUDGET
 
 

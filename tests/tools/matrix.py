@@ -6,8 +6,8 @@
 One row is one venv and one pair of servers. The rows go along the edges, not through the whole cube: each ansible-core
 on the oldest and on the newest Python that is here and that it takes, each major of PostgreSQL, the oldest and the
 newest OpenBao; with LEASEHOLD_VAULT, the server that it names. The corners are the oldest of all and the newest of all
-that are here, and run more of the tests; the default run takes only the units and the first runs of `site` on the oldest
-(`./test oldest`). The table says what each row ran, and how many tests that were.
+that are here, and run more of the tests. `./test oldest` runs the units and the first runs of `site` on the oldest, and
+the default run of the units only those that load every plugin. The table says what each row ran, and how many tests that were.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ FIRST_RUNS = tuple(
     )
 )
 UNIT = Suite("unit", ("tests/unit", "-m", "not real"))
+EVERY_PLUGIN = Suite("every plugin", ("tests/unit/test_every_module.py", "-m", "not real"))
 STORIES = Suite("stories", ("tests/unit", "-m", "real", "-k", "not postgres15"))
 PLAYBOOKS = Suite("site, tasks, lookups", (SITE, TASKS, LOOKUPS))
 SITE_AND_TASKS = Suite("first runs of site, tasks", (*FIRST_RUNS, TASKS))
@@ -126,8 +127,8 @@ def named() -> list[Row]:
     return [replace(corners()[-1], named=True)] if os.environ.get("LEASEHOLD_VAULT") else []
 
 
-def oldest() -> list[Row]:
-    return [replace(corners()[0], suites=(UNIT, ONE_SITE))]
+def oldest(units: Suite) -> list[Row]:
+    return [replace(corners()[0], suites=(units, ONE_SITE))]
 
 
 def edges() -> list[Row]:
@@ -214,10 +215,16 @@ def run(row: Row) -> tuple[str, bool]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the tests on the versions that are supported.")
     parser.add_argument("--corners", action="store_true", help="only the oldest of all and the newest of all")
-    parser.add_argument("--oldest", action="store_true", help="only the oldest of all, and little of it")
+    parser.add_argument(
+        "--oldest", action="store_true", help="only the units and first runs of site on the oldest of all"
+    )
+    parser.add_argument("--first-runs", action="store_true", help="the same without most of the units")
     parser.add_argument("--list", action="store_true", help="list the rows")
     arguments = parser.parse_args()
-    rows = oldest() if arguments.oldest else [*(corners() if arguments.corners else edges()), *named()]
+    if arguments.oldest or arguments.first_runs:
+        rows = oldest(EVERY_PLUGIN if arguments.first_runs else UNIT)
+    else:
+        rows = [*(corners() if arguments.corners else edges()), *named()]
     head = "core   python  postgresql  server         "
     if arguments.list:
         print(head, *rows, sep="\n")
@@ -230,7 +237,7 @@ def main() -> int:
         print(lines[-1], flush=True)
         failed += not good
     print("", head, *lines, sep="\n")
-    if not arguments.oldest:
+    if len(rows) > 1:
         for lacking in missing():
             print(f"not here, so not run: {lacking}")
     if arguments.corners:

@@ -43,7 +43,7 @@ class Command:
     shown: bool = False
     """Its output is its result, and is printed on success too."""
     cores: int = 1
-    """How many cores it keeps busy."""
+    """How many cores it keeps busy; 0 if it waits most of its time, and takes no room from others."""
     by_file: bool = False
     """Its result on a file depends on that file alone: what passed is not looked at again before it changes."""
     uses: str = ""
@@ -100,9 +100,9 @@ def pytest(*arguments: str, dist: str = "loadfile", name: str = "pytest", **envi
     return Command(words, environment=environment, name=name, cores=CPUS)
 
 
-def alone(*arguments: str, uses: str = "") -> Command:
+def alone(*arguments: str, uses: str = "", cores: int = 1) -> Command:
     """Tests that have one set of servers in common."""
-    return Command([sys.executable, "-m", "pytest", *arguments], name="pytest", uses=uses)
+    return Command([sys.executable, "-m", "pytest", *arguments], name="pytest", uses=uses, cores=cores)
 
 
 def covered(data: str, *arguments: str) -> list[Command]:
@@ -178,10 +178,9 @@ PARTS = [
     Part(
         "faults",
         "the same with faults: killed, cut off, overloaded",
-        # Most of their time they wait for a leader, a timeout, an end: beside them there is room for another part.
         [alone(FAULTS)],
         FAULTS,
-        default=[alone(FAULTS, "-m", DEFAULT)],
+        default=[alone(FAULTS, "-m", DEFAULT, cores=0)],  # most of their time they wait for a leader, a timeout, an end
     ),
     Part(
         "examples",
@@ -216,6 +215,7 @@ PARTS = [
         "the oldest of all supported versions: units, and the first runs of site",
         [Command([sys.executable, f"{TOOLS}/matrix.py", "--oldest"], name="oldest", shown=True)],
         f"{TOOLS}/matrix.py",
+        default=[Command([sys.executable, f"{TOOLS}/matrix.py", "--first-runs"], name="oldest", shown=True)],
     ),
     Part(
         "docs",
@@ -227,6 +227,7 @@ PARTS = [
         "the documentation site, with every link in it",
         [Command([sys.executable, "docs/site/build.py", str(CACHE / "site")], name="site")],
         "docs/site",
+        default=[],  # links between pages are checked by `examples`, the plugins' documentation by `docs` and `sanity`
     ),
     Part("changelog", "the changelog and its fragments", [Command(["antsibull-changelog", "lint"])], "changelogs"),
     Part(

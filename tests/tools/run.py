@@ -191,7 +191,7 @@ class Run:
             while waiting or self._error or any(thread.is_alive() for thread in threads):
                 with self._changed:
                     for chain in list(waiting):
-                        cores = min(max(job.command.cores for job in chain), self._free if self.verbose else CPUS)
+                        cores = 1 if self.verbose else min(max(job.command.cores for job in chain), CPUS)
                         uses = {job.command.uses for job in chain} - {""}
                         if cores <= self._free and not uses & self._in_use:
                             self._free -= cores

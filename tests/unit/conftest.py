@@ -355,7 +355,7 @@ def tls_vault(request: pytest.FixtureRequest, bao: t.Any, postgres_tls: t.Any) -
     yield from _real(request, "postgres_tls")
 
 
-@pytest.fixture(params=["postgres", "postgres15"])
+@pytest.fixture(params=["postgres", pytest.param("postgres15", marks=pytest.mark.full)])
 def any_postgres(request: pytest.FixtureRequest, bao: t.Any) -> Iterator[World]:
     """The same on PostgreSQL 18 and 15."""
     yield from _real(request, request.param)
@@ -489,6 +489,9 @@ class Stub:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = (
+                True  # head and body are two packets, and the second one is not to wait for an answer
+            )
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

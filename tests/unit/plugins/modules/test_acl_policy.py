@@ -21,6 +21,7 @@ def policy(vault):
     return {"mount": None, "name": f"{vault.mount}-app"}
 
 
+@pytest.mark.both
 def test_the_life_of_a_policy(vault, run, policy):
     made = run.changes("acl_policy", **policy, policy=POLICY)
     assert made["diff"]["before"] == ""

@@ -14,6 +14,7 @@ def name(vault):
     return f"{vault.mount}-app"
 
 
+@pytest.mark.both
 def test_one_policy_is_shown_as_the_server_keeps_it_and_can_be_given_back(vault, run, name):
     made = run("acl_policy", mount=None, name=name, policy=POLICY)["policy"]
     for check in (True, False):

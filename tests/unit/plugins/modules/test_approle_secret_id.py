@@ -35,6 +35,7 @@ def test_a_check_run_issues_nothing_and_a_run_issues_one_each_time(vault, run, r
     assert "wrap_info" not in first
 
 
+@pytest.mark.both
 def test_the_one_you_have_is_kept_as_long_as_it_is_good(vault, run, role):
     had = run("approle_secret_id", **role)["secret_id"]
     wanted = {**role, "secret_id_accessor": had["secret_id_accessor"]}
@@ -74,6 +75,7 @@ def test_it_ends_when_it_shall(vault, run, role):
     assert "needs secret_id_accessor" in run.refused("approle_secret_id", **role, state="absent")
 
 
+@pytest.mark.both
 def test_a_wrapped_one_never_passes_through_here(vault, run, role):
     issued = run("approle_secret_id", **role, wrap_ttl="2m")
     assert set(issued["secret_id"]) == {"secret_id_accessor"}

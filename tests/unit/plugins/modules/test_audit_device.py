@@ -22,6 +22,7 @@ def vault(request):
         yield RealWorld(server, None)
 
 
+@pytest.mark.both
 def test_the_life_of_an_audit_device(vault, run, tmp_path):
     file = {"file_path": str(tmp_path / "audit.log"), "mode": "0600"}
     made = run.changes(

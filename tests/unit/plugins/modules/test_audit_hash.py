@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 
+
+@pytest.mark.both
 def test_hashes_come_in_order_of_inputs_and_twice_the_same(vault, run):
     first = run.nothing("audit_hash", mount=None, device="main", inputs=["v-approle-app", "database/creds/app/x"])
     assert all(re.fullmatch(r"hmac-sha256:[0-9a-f]{64}", one) for one in first["hashes"])

@@ -29,6 +29,7 @@ def cluster(vault):
     }
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("kind", TYPES)
 def test_the_life_of_a_mount(vault, run, kind):
     wanted = {"type": kind, "description": "For applications", "default_lease_ttl": "1h", "max_lease_ttl": "24h"}
@@ -57,6 +58,7 @@ def test_a_method_is_mounted_under_its_own_name_unless_it_is_said_otherwise(fake
 # -- what is configured inside ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both
 def test_the_life_of_a_kubernetes_configuration(vault, run, cluster):
     foreseen = run("auth_mount", check=True, **cluster)
     assert yaml.safe_load(foreseen["diff"]["after"])["token_reviewer_jwt"] == "(sent)"
@@ -119,6 +121,7 @@ def test_a_new_reviewers_token_is_sent_when_asked(vault, run, cluster):
         assert run("auth_mount", check=check, **cluster, update_password="always")["changed"]
 
 
+@pytest.mark.both
 def test_the_life_of_a_jwt_configuration(vault, run):
     one, two = public_key(), public_key()
     made = run.changes("auth_mount", type="jwt", jwt_validation_pubkeys=[one, two], bound_issuer="ci")

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import pytest
 
+
+@pytest.mark.both
 def test_one_mount_is_shown_with_its_configuration_and_can_be_given_back(vault, run):
     wanted = {"type": "kubernetes", "kubernetes_host": "https://x", "kubernetes_ca_cert": "any"}
     made = run("auth_mount", **wanted)["auth_mount"]

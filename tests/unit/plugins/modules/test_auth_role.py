@@ -37,6 +37,7 @@ def held(vault, name="app"):
     return vault.client.read(f"auth/{vault.mount}/role/{name}")
 
 
+@pytest.mark.both
 @each_type
 def test_the_life_of_a_role(vault, run, mounted, kind):
     wanted = {**mounted(kind), "token_policies": ["app", "Other"], "token_period": "25h"}

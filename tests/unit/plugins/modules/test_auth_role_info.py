@@ -13,6 +13,7 @@ ROLES = {
 }
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("kind", ROLES)
 def test_one_role_is_shown_as_the_module_returns_it_and_can_be_given_back(vault, run, kind):
     vault.client.write(f"sys/auth/{vault.mount}", {"type": kind})

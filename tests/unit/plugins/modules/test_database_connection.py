@@ -23,6 +23,7 @@ def changed_keys(result):
     return {key: (before.get(key), after.get(key)) for key in after if before.get(key) != after.get(key)}
 
 
+@pytest.mark.both
 def test_the_life_of_a_connection(mounted, run):
     wanted = {"name": "db", **mounted.connection(), "allowed_roles": ["b", "a"]}
     made = run.changes("database_connection", **wanted)
@@ -94,6 +95,7 @@ def test_a_wrong_password_stores_nothing(mounted, run):
     assert "wrong-password" not in sentence
 
 
+@pytest.mark.both
 def test_a_wrong_new_password_leaves_the_old_one_in_use(mounted, run):
     mounted.add_connection().add_role()
     wanted = {**mounted.connection(), "password": "wrong-password", "update_password": "always"}
@@ -188,6 +190,7 @@ def test_what_is_no_duration_is_refused(mounted, run, lifetime):
     assert repr(lifetime) in sentence
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("option", ["tls_ca", "tls_certificate"])
 def test_tls_options_that_the_server_would_ignore_are_refused(mounted, run, option):
     sentence = run.refused("database_connection", name="db", **mounted.connection(), **{option: "PEM"})
@@ -276,6 +279,7 @@ def rotated(mounted, run):
     return wanted
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     "change",
     [
@@ -324,6 +328,7 @@ def test_a_password_that_was_reset_in_the_database_can_be_given_to_vault_with_fo
 # -- deleting --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both
 def test_deleting_with_live_leases_refuses_with_their_number_or_revokes_them_first(mounted, run):
     mounted.add_connection("db").add_connection("other")
     mounted.add_role("app").add_role("reports").add_role("elsewhere", db_name="other")

@@ -52,6 +52,7 @@ def test_expires_at_is_a_time_in_utc(issuing, run):
     assert until > datetime.datetime.now(datetime.timezone.utc)
 
 
+@pytest.mark.both
 def test_the_credentials_of_a_static_role_are_read_and_nothing_changes(vault, run):
     vault.add_mount().add_connection()
     if "FakeWorld" not in type(vault).__name__:

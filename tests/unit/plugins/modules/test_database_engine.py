@@ -9,6 +9,7 @@ import yaml
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 
 
+@pytest.mark.both
 def test_the_life_of_a_mount(vault, run):
     wanted = {"description": "Short-lived users", "default_lease_ttl": "1h", "max_lease_ttl": "24h"}
     made = run.changes("database_engine", **wanted)
@@ -50,6 +51,7 @@ def test_zero_goes_back_to_the_servers_default(vault, run):
     assert run.changes("database_engine", default_lease_ttl="0")["engine"]["default_lease_ttl"] == 0
 
 
+@pytest.mark.both
 def test_lists_are_sets_and_can_be_emptied(vault, run):
     run.changes("database_engine", audit_non_hmac_request_keys=["b", "a"])
     run.nothing("database_engine", audit_non_hmac_request_keys=["a", "b", "a"])
@@ -125,6 +127,7 @@ def test_what_is_chosen_at_creation_cannot_be_changed(vault, run):
     assert "only at creation" in sentence
 
 
+@pytest.mark.both
 def test_deleting_with_live_leases_refuses_with_their_number_or_revokes_them_first(vault, run):
     vault.add_mount().add_connection().add_role("app").add_role("other")
     for role in ("app", "app", "other"):

@@ -61,6 +61,7 @@ def changed_keys(result):
 # -- the stories -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both
 def test_the_life_of_a_role_with_its_own_statements(connected, run):
     wanted = {"name": "app", **OWN, "default_ttl": "1h", "max_ttl": "24h"}
     made = run.changes("database_role", **wanted)
@@ -80,6 +81,7 @@ def test_the_life_of_a_role_with_its_own_statements(connected, run):
     run.nothing("database_role", name="app", state="absent")
 
 
+@pytest.mark.both
 def test_the_life_of_a_role_in_a_group(connected, run):
     wanted = {"name": "app", "db_name": "db", "in_role": connected.database.group, "default_ttl": "1h"}
     made = run.changes("database_role", **wanted)
@@ -279,6 +281,7 @@ def test_checks_that_need_the_server_can_be_turned_off(vault, run):
 # -- deleting --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both
 def test_deleting_with_live_leases_refuses_with_their_number_or_revokes_them_first(connected, run):
     connected.add_role("app").add_role("app-two")
     for role in ("app", "app", "app-two"):
@@ -529,6 +532,7 @@ SECOND_ARTICLE = {
 }
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     ("allowed", "article", "words"),
     [

@@ -20,6 +20,7 @@ def test_one_role_is_shown_as_the_module_returns_it_in_readable_sql(connected, r
         assert shown == {"changed": False, "roles": [role], "warnings": []}
 
 
+@pytest.mark.both
 def test_what_is_shown_can_be_given_back_without_a_difference(connected, run):
     run("database_role", name="app", db_name="db", in_role=connected.database.group, default_ttl="1h")
     run.nothing("database_role", **run("database_role_info", name="app")["roles"][0])

@@ -32,6 +32,7 @@ def assert_rotated(vault):
     vault.add_role().issue("app")
 
 
+@pytest.mark.both
 def test_twice_is_changed_and_then_ok(connected, run):
     foreseen = rotate(run, connected, check=True)
     assert foreseen["changed"]

@@ -29,6 +29,7 @@ def actions(result):
     return {each["name"]: each["action"] for each in result["objects"] if each["action"] != "none"}
 
 
+@pytest.mark.both
 def test_the_life_of_an_engine_in_one_document(vault, run, document):
     made = run.changes("database_sync", **document)
     assert actions(made) == {vault.mount: "create", "db": "create", "app": "create", "reports": "create"}
@@ -52,6 +53,7 @@ def test_what_somebody_else_changed_is_reported_alone_and_mended(vault, run, doc
     assert vault.read("roles/app")["max_ttl"] == 7200
 
 
+@pytest.mark.both
 def test_what_is_not_declared_stays_unless_it_is_to_be_pruned(vault, run, document):
     run("database_sync", **document)
     vault.add_role("old").add_connection("old-db")
@@ -62,6 +64,7 @@ def test_what_is_not_declared_stays_unless_it_is_to_be_pruned(vault, run, docume
     assert vault.names("config") == ["db"]
 
 
+@pytest.mark.both
 def test_pruning_with_live_leases_refuses_or_revokes_first(vault, run, document):
     run("database_sync", **document)
     vault.write("config/db", allowed_roles=["*"])

@@ -76,6 +76,7 @@ def test_connection_other_name_of_same_server_with_live_leases_is_changed(fake_v
     assert run("database_connection", name="db", connection_url=url, verify_connection=False, check=True)["changed"]
 
 
+@pytest.mark.both
 def test_connection_address_change_revokes_leases_first_when_asked(mounted, run):
     user = mounted.add_role().issue("app")
     wanted = {"name": "db", "connection_url": at(mounted, port=1), "verify_connection": False, "revoke_leases": True}
@@ -99,6 +100,7 @@ def test_connection_address_without_leases_is_changed(mounted, run):
     assert run("database_connection", name="db", connection_url=at(mounted, port=1), verify_connection=False)["changed"]
 
 
+@pytest.mark.both
 def test_role_connection_with_live_leases_is_refused(mounted, run):
     mounted.add_connection("other", connection_url=at(mounted, name="postgres"), verify_connection=False)
     mounted.add_role().issue("app")
@@ -312,6 +314,7 @@ def test_ttl_above_limit_of_mount_is_refused(mounted, run, ttls, words):
     run.changes("database_role", name="app", db_name="db", in_role=mounted.database.group, max_ttl="10h")
 
 
+@pytest.mark.both
 def test_ttl_above_limit_of_server_is_refused(mounted, run):
     wanted = {"name": "app", "db_name": "db", "in_role": mounted.database.group}
     sentence = refused(run, "database_role", **wanted, max_ttl="9000h")

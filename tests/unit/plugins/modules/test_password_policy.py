@@ -22,6 +22,7 @@ def policy(vault):
     return {"mount": None, "name": f"{vault.mount}-app"}
 
 
+@pytest.mark.both
 def test_the_life_of_a_password_policy(vault, run, policy):
     made = run.changes("password_policy", **policy, policy=POLICY)
     assert made["diff"]["before"] == ""
