@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -22,15 +24,18 @@ from .conftest import ROOT, said, tool
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import servers
+
 TOP = {
     "CHANGELOG.md", "COPYING", "FILES.json", "LICENSES", "MANIFEST.json", "README.md", "REUSE.toml", "SECURITY.md", "changelogs", "demo",
-    "docs", "examples", "meta", "migrate", "playbooks", "plugins", "requirements", "roles", "sandbox",
+    "docs", "examples", "extensions", "meta", "migrate", "playbooks", "plugins", "requirements", "roles", "sandbox",
 }  # fmt: skip
 INSIDE = [
     r"LICENSES/GPL-3\.0-or-later\.txt",
     r"changelogs/changelog\.yaml",
     r"docs/[\w./-]+\.(md|rst|yml|png|svg)",
     r"examples/[\w./-]+\.(cfg|md|py|yml|sql)",
+    r"extensions/audit/event_query\.yml",
     r"meta/(execution-environment\.yml|ee-requirements\.txt|runtime\.yml)",
     r"playbooks/\w+\.yml",
     r"plugins/(action|callback|doc_fragments|filter|lookup|module_utils|modules|plugin_utils)/\w+\.(py|yml)",
@@ -42,8 +47,33 @@ INSIDE = [
     r"sandbox/(bootstrap\.sh|(demo|fetched|postgresql_packages|servers|stage)\.py|inventory\.yml|group_vars/all\.yml)",
 ]
 PROGRAMS = {"demo", "migrate"}
-NOT_SHIPPED = {"CONTRIBUTING.md", "TESTING.md", "benchmarks", "tests"}
+NOT_SHIPPED = {
+    "CODE_OF_CONDUCT.md",
+    "CONTRIBUTING.md",
+    "MAINTAINERS",
+    "RELEASING.md",
+    "TESTING.md",
+    "benchmarks",
+    "tests",
+}
 """What the documentation links to and only the repository has."""
+DOCUMENT = """
+vault_database_mount: alone
+vault_databases:
+  - name: alone
+    host: {host}
+    port: {port}
+    database: alone
+    sslmode: disable
+    admin: {{username: alone_admin, password: alone-first}}
+    owner: alone_owner
+    groups: {{alone_rw: {{schemas: [public], tables: [select]}}}}
+    roles: {{alone-role: {{in_role: alone_rw, default_ttl: 1h, max_ttl: 2h}}}}
+postgresql_access_login_user: {user}
+postgresql_access_login_password: "{{{{ lookup('ansible.builtin.env', 'DBA_PASSWORD') }}}}"
+leasehold_teardown: alone
+"""
+URL = "postgresql://{{username}}:{{password}}@db.example.com:5432/appdb?sslmode=verify-full"
 KILOBYTES = 800
 """How large the tarball may be; half of it are pictures."""
 
@@ -123,6 +153,36 @@ def test_a_builder_of_execution_environments_finds_what_it_needs(collections: Pa
     ]
 
 
+def test_queries_of_the_audit_are_for_modules_that_exist() -> None:
+    queries = yaml.safe_load((ROOT / "extensions" / "audit" / "event_query.yml").read_text())
+    assert queries
+    for name, query in queries.items():
+        assert list(query) == ["query"]
+        assert (ROOT / "plugins" / "modules" / f"{name.removeprefix('leasehold.vault.')}.py").is_file()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [
+        ("database_connection", {"connection": {"connection_url": URL}}),
+        ("database_connection_info", {"connections": [{"connection_url": URL}]}),
+        (
+            "database_sync",
+            {"invocation": {"module_args": {"connections": [{"connection_url": URL}, {"state": "absent"}]}}},
+        ),
+    ],
+)
+def test_automation_platform_counts_the_databases(name: str, result: dict[str, t.Any]) -> None:
+    query = yaml.safe_load((ROOT / "extensions" / "audit" / "event_query.yml").read_text())[f"leasehold.vault.{name}"]
+    program = "import jq, json, sys; query, *data = json.loads(sys.argv[1]); print(json.dumps([jq.compile(query).input(one).all() for one in data]))"
+    output = said(tool("jq") / "python", "-c", program, json.dumps([query["query"], result, {}, {"connection": {}}]))
+    (node,), *of_nothing = json.loads(output)
+    assert node["name"] == "db.example.com:5432/appdb"
+    assert node["canonical_facts"] == {"server": "db.example.com:5432", "database": "appdb"}
+    assert of_nothing == [[], []]
+
+
 # --------------------------------------------------------------------------------------------------- where it is installed
 
 
@@ -154,6 +214,32 @@ def test_the_demo_plays_from_where_it_is_installed(kept: Path, tmp_path: Path) -
     assert f"nothing is left but {ours}" in output
     said(kept / "demo", "clean", environment=home)
     assert not ours.exists()
+
+
+@pytest.mark.full
+def test_it_works_with_its_plugins_roles_and_playbooks_alone(
+    collections: Path, bao: servers.OpenBao, postgres: servers.PostgreSQL, tmp_path: Path
+) -> None:
+    """As where a distribution has removed documentation, examples and everything else."""
+    whole = collections / "ansible_collections"
+    shutil.copytree(whole, tmp_path / "ansible_collections")
+    for path in (tmp_path / "ansible_collections" / "leasehold" / "vault").iterdir():
+        if path.name not in ("meta", "plugins", "roles", "playbooks"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    document = tmp_path / "document.yml"
+    document.write_text(DOCUMENT.format(host=postgres.host, port=postgres.port, user=postgres.user))
+    document.with_name("inventory").write_text(
+        f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}"
+    )
+    environment = {
+        "ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "VAULT_ADDR": bao.url, "VAULT_CACERT": str(bao.ca_cert), "VAULT_TOKEN": bao.token,
+        "DBA_PASSWORD": postgres.password, "HOME": str(tmp_path), "ANSIBLE_CALLBACKS_ENABLED": "leasehold.vault.revoke_leases",
+        "ANSIBLE_NOCOLOR": "1",
+    }  # fmt: skip
+    for playbook in ("site", "verify", "drift", "teardown"):
+        play = ("ansible-playbook", "-i", tmp_path / "inventory", f"leasehold.vault.{playbook}", "-e", f"@{document}")
+        output = said(*play, environment=environment)
+        assert "[WARNING]" not in output
 
 
 @pytest.mark.full
