@@ -39,6 +39,8 @@ if t.TYPE_CHECKING:
 
 Run = t.Callable[[Session, Values, bool], Values]
 Connect = t.Callable[[Values], Session]
+FOLDED = 6
+"""Texts of more lines are folded in a diff, unless they change."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +170,7 @@ def told(kind: str, outcomes: t.Sequence[tuple[Resource, Outcome]]) -> Values:
         if changed:  # otherwise the diff is empty
             before.update(resource.in_diff(step.before))
             after.update(resource.in_diff({**step.after, **outcome.beside} if outcome.changed else step.before))
-    answer["diff"] = {"before": as_text(before), "after": as_text(after)}
+    answer["diff"] = readable_diff(before, after)
     revoked = sum(outcome.revoked for _resource, outcome in outcomes)
     return {**answer, "revoked_leases": revoked} if revoked else answer
 
@@ -208,8 +210,28 @@ def act(options: t.Sequence[Field], run: Run, keeps_token: bool = False, **const
     return Task({field.option: field.argument() for field in options}, run, constraints, keeps_token)
 
 
+def readable_diff(before: Values, after: Values) -> Values:
+    """Both sides as YAML; of a long text (SQL) that does not change, or is there on one side only, the first line."""
+    return {"before": as_text(_folded(before, after)), "after": as_text(_folded(after, before))}
+
+
+def _folded(value: t.Any, other: t.Any) -> t.Any:
+    """``value`` with long texts folded, unless ``other`` has a different text in the same place."""
+    if isinstance(value, dict):
+        others = other if isinstance(other, dict) else {}
+        return {key: _folded(each, others.get(key)) for key, each in value.items()}
+    if isinstance(value, list):
+        if not isinstance(other, list) or not other or value == other:
+            return [_folded(each, None) for each in value]
+        return [_folded(each, None) if each in other else each for each in value]
+    if not isinstance(value, str) or value.count("\n") < FOLDED or other not in (None, "", value):
+        return value
+    first, *rest = value.splitlines()
+    return f"{first} ... ({len(rest)} more lines)"
+
+
 def as_text(values: Values) -> str:
-    """A side of a diff: sorted YAML, SQL as blocks of lines where PyYAML is at hand."""
+    """A side of a diff: sorted YAML without anchors, SQL as blocks of lines where PyYAML is at hand."""
     if not values:
         return ""
     try:
@@ -220,7 +242,8 @@ def as_text(values: Values) -> str:
         return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
     class Readable(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-        pass
+        def ignore_aliases(self, _data: t.Any) -> bool:
+            return True
 
     def block(dumper: t.Any, text: str) -> t.Any:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)

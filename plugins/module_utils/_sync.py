@@ -21,7 +21,7 @@ import typing as t
 from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
-from ansible_collections.leasehold.vault.plugins.module_utils._module import KEEP_LEASES, STATE, Task, as_text
+from ansible_collections.leasehold.vault.plugins.module_utils._module import KEEP_LEASES, STATE, Task, readable_diff
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     Manner,
     Outcome,
@@ -277,18 +277,14 @@ def _told(results: Sequence[Result]) -> Values:
             }
             for result in results
         ],
-        "diff": {
-            "before": as_text(
-                {r.object.label: r.outcome.plan.before for r in differing if r.outcome and r.outcome.plan.before}
-            ),
-            "after": as_text(
-                {
-                    r.object.label: {**r.outcome.plan.after, **r.outcome.beside}
-                    for r in differing
-                    if r.outcome and r.outcome.plan.after
-                }
-            ),
-        },
+        "diff": readable_diff(
+            {r.object.label: r.outcome.plan.before for r in differing if r.outcome and r.outcome.plan.before},
+            {
+                r.object.label: {**r.outcome.plan.after, **r.outcome.beside}
+                for r in differing
+                if r.outcome and r.outcome.plan.after
+            },
+        ),
         "warnings": sorted(
             {f"{r.object.label}: {warning}" for r in results if r.outcome for warning in r.outcome.warnings}
         ),

@@ -214,9 +214,17 @@ def _unpacked(packed: bytes) -> bytearray:
 
 
 def _timed(pool: t.Any) -> t.Any:
-    """A kind of connection pool in which the timeout of a request is that of all its reads together."""
-    connection = type("Connection", (pool.ConnectionCls,), {"response_class": _timed_response()})
-    return type("Pool", (pool,), {"ConnectionCls": connection})
+    """A kind of connection pool in which the timeout of a request is that of all its reads together.
+
+    urllib3 would warn of each connection without verification, on the standard error of a worker.  Whoever turned it off has decided.
+    """
+
+    def connect(self: t.Any) -> None:
+        pool.ConnectionCls.connect(self)
+        self.is_verified = True
+
+    methods = {"response_class": _timed_response(), "connect": connect}
+    return type("Pool", (pool,), {"ConnectionCls": type("Connection", (pool.ConnectionCls,), methods)})
 
 
 @functools.cache

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.parameters import PASS_VARS
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.module_utils._module import Task, as_text
+from ansible_collections.leasehold.vault.plugins.module_utils._module import Task, as_text, readable_diff
 
 
 @dataclasses.dataclass
@@ -125,6 +125,36 @@ def test_sql_of_many_lines_is_shown_in_lines():
     values = {"creation_statements": ["DO $$\nBEGIN\n  NULL;\nEND\n$$"]}
     assert "\n  BEGIN\n" in as_text(values)
     assert yaml.safe_load(as_text(values)) == values
+
+
+def test_values_that_appear_twice_are_written_out_in_a_diff():
+    ttl = ["app-role"]
+    assert as_text({"a": ttl, "b": ttl}) == "a:\n- app-role\nb:\n- app-role\n"
+
+
+SQL = "\n".join(["DO $$", *(f"  line {number};" for number in range(10)), "$$"])
+FOLDED = "DO $$ ... (11 more lines)"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ({}, {"sql": [SQL]}, ({}, {"sql": [FOLDED]})),
+        ({"sql": [SQL]}, {}, ({"sql": [FOLDED]}, {})),
+        (
+            {"sql": [SQL], "ttl": 1},
+            {"sql": [SQL], "ttl": 2},
+            ({"sql": [FOLDED], "ttl": 1}, {"sql": [FOLDED], "ttl": 2}),
+        ),
+        ({"sql": SQL}, {"sql": SQL + "x"}, ({"sql": SQL}, {"sql": SQL + "x"})),
+        ({"r": [SQL, "b"]}, {"r": [SQL + "x", "b"]}, ({"r": [SQL, "b"]}, {"r": [SQL + "x", "b"]})),
+        ({}, {"sql": ["DROP ROLE\nx"]}, ({}, {"sql": ["DROP ROLE\nx"]})),
+    ],
+    ids=["created", "deleted", "unchanged", "changed", "changed in a list", "short"],
+)
+def test_a_diff_shows_sql_where_it_changes(before, after, shown):
+    answer = readable_diff(before, after)
+    assert tuple(yaml.safe_load(answer[side]) or {} for side in ("before", "after")) == shown
 
 
 def test_without_yaml_it_is_json(monkeypatch):

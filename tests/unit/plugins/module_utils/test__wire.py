@@ -10,6 +10,7 @@ import gzip
 import socket
 import threading
 import time
+import warnings
 
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils import _wire
@@ -228,6 +229,15 @@ def test_redirect_to_another_host_is_not_followed_unverified(made, tls_stub, stu
     with pytest.raises(_wire.UnacceptableError, match="another host"):
         redirected(stub, named(second, "localhost"))
     assert second.asked == []
+
+
+def test_library_does_not_warn_of_each_unverified_connection(made, tls_stub):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        server = tls_stub(made)
+        server.answers = [(200, {})]
+        assert _wire.Wire(server.url, False, None, [], 20).send("get", "/v1/x", TOKEN).ok
+    assert caught == []
 
 
 @pytest.mark.parametrize("url", ["https://vault:70000", "https://[::1", "ftp://vault", "https://", "vault:8200"])
