@@ -109,6 +109,7 @@ def _application(
         return answer
     if bool(agent.get("files")) == bool(agent.get("exec")):
         raise AnsibleFilterError(f"{where}: give either files or exec; the agent cannot do both.")
+    _check_reload(answer["reload"], answer["user"], where)
     answer["login"] = _login(application, agent, answer["home"])
     if agent.get("exec"):
         if answer["reload"]:
@@ -124,6 +125,16 @@ def _application(
         answer["secrets"] = list({entry["secret"]["path"]: entry.pop("secret") for entry in files}.values())
         answer["files"] = files
     return answer
+
+
+def _check_reload(words: list[str], user: str, where: str) -> None:
+    """systemd takes a reload of a system service from root alone; the agent would find out at its first new credentials."""
+    if user != "root" and words and words[0].rpartition("/")[2] == "systemctl" and "--user" not in words:
+        raise AnsibleFilterError(
+            f"{where}: reload calls systemctl, which systemd does not allow {user}. Leave user out, so that the agent runs as root, or tell the "
+            f"application by a signal, as in [pkill, -HUP, -x, {words[-1].removesuffix('.service')}]. Where a policy of your own (polkit) allows it, call "
+            "a script of your own."
+        )
 
 
 def _login(application: Values, agent: Values, home: str) -> Values:

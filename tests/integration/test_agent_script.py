@@ -73,7 +73,7 @@ class Written(t.NamedTuple):
 
     def run(self, ok: bool = True, **more: t.Any) -> Run:
         path = self.play.write("document.yml", as_yaml(self.document | more))
-        return self.play("leasehold.vault.agent", "-e", f"@{path}", ok=ok)
+        return self.play("leasehold.vault.agent", "-e", f"@{path}", "-e", "leasehold_agent_hosts=localhost", ok=ok)
 
 
 @pytest.fixture(scope="module")

@@ -397,6 +397,19 @@ def test_what_the_host_says_reaches_the_one_who_runs_the_play(applications: Appl
     assert applications.log_in()
 
 
+@pytest.mark.full
+def test_owner_that_the_host_does_not_have_is_named_before_a_secret_id_is_issued(
+    applications: Applications, runs: FirstRuns
+) -> None:
+    before = applications.bao.request("LIST", "auth/access-approle/role/Billing/secret-id")["data"]["keys"]
+    applications.entry["deliver"] |= {"owner": "no-such-user", "valid_for": "59d", "group": "no-such-group"}
+    run = applications.run(ok=False)
+    assert "billing1 does not have the user no-such-user and the group no-such-group" in run.output
+    for word in ("owner", "valid_for", "group"):
+        del applications.entry["deliver"][word]
+    assert applications.bao.request("LIST", "auth/access-approle/role/Billing/secret-id")["data"]["keys"] == before
+
+
 # --------------------------------------------------------------------------------------------------------------- and the end
 
 

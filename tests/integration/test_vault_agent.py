@@ -120,7 +120,17 @@ class Host:
     def run(self, *arguments: str, ok: bool = True, check: bool = False, **more: t.Any) -> Run:
         path = self.play.write("document.yml", as_yaml({**self.variables, **self.document}))
         return self.play(
-            "leasehold.vault.agent", "-e", f"@{path}", "-vvv", "--diff", *arguments, ok=ok, check=check, **more
+            "leasehold.vault.agent",
+            "-e",
+            f"@{path}",
+            "-e",
+            "leasehold_agent_hosts=localhost",
+            "-vvv",
+            "--diff",
+            *arguments,
+            ok=ok,
+            check=check,
+            **more,
         )
 
     def script(self, what: str) -> subprocess.CompletedProcess[str]:
@@ -591,6 +601,17 @@ def test_it_is_removed_again(host: Host) -> None:
 def test_without_its_variables_the_playbook_does_nothing(host: Host) -> None:
     run = host.play("leasehold.vault.agent", "-e", '{"vault_applications": [{"name": "app", "roles": ["a"]}]}')
     assert run.stats["localhost"]["ok"] == 0
+
+
+def test_without_hosts_nothing_is_installed_on_the_controller(host: Host) -> None:
+    run = host.play(
+        "leasehold.vault.agent",
+        "-e",
+        '{"vault_applications": [{"name": "app", "roles": ["a"], "agent": {"files": []}}]}',
+        ok=False,
+    )
+    assert "app: the document asks for an agent (agent), and no host is named for it" in run.output
+    assert run.changed == []
 
 
 # ----------------------------------------------------------------------------------------------------------------- the program

@@ -115,6 +115,23 @@ def test_what_cannot_work_is_refused_in_a_sentence(agent: t.Any, application: t.
         document(agent, **application)
 
 
+@pytest.mark.parametrize(
+    ("user", "reload"),
+    [
+        ("root", ["systemctl", "reload", "app"]),
+        ("app", ["systemctl", "--user", "reload", "app"]),
+        ("app", ["pkill", "-HUP", "-x", "app"]),
+    ],
+)
+def test_reload_that_may_work_is_taken(user: str, reload: list[str]) -> None:
+    assert document({"files": [FILE], "user": user, "reload": reload})["reload"] == reload
+
+
+def test_reload_by_systemctl_is_refused_for_an_unprivileged_user() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"systemd does not allow app.* \[pkill, -HUP, -x, web\]"):
+        document({"files": [FILE], "user": "app", "reload": ["/usr/bin/systemctl", "reload", "web.service"]})
+
+
 def test_a_program_gets_its_user_in_its_environment() -> None:
     answer = document({"exec": {"command": ["/usr/bin/app", 1], "environment": {"DB_USER": "username"}}})
     assert answer["exec"] == {"command": ["/usr/bin/app", "1"], "stop_signal": "SIGTERM"}
