@@ -44,7 +44,12 @@ def code() -> str:
 
 
 @pytest.fixture(scope="module")
-def servers_say(bao: servers.OpenBao, postgres: servers.PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> str:
+def servers_say(
+    bao: servers.OpenBao,
+    postgres: servers.PostgreSQL,
+    postgres_tls: servers.PostgreSQL,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> str:
     """What comes of the tasks of causes.yml, none of which can succeed."""
     with contextlib.closing(postgres.connect()) as connection, connection.cursor() as cursor:
         for statement in (
@@ -64,7 +69,17 @@ def servers_say(bao: servers.OpenBao, postgres: servers.PostgreSQL, tmp_path_fac
         {},
     )
     weak_token = bao.request("POST", "auth/token/create", {"policies": ["default"]})["auth"]["client_token"]
-    about = f"-e weak_token={weak_token} -e host={postgres.host} -e port={postgres.port} -e closed={servers.free_port()} -e dba_password={postgres.password}"
+    about = " ".join(
+        f"-e {name}={value}"
+        for name, value in {
+            "weak_token": weak_token,
+            "host": postgres.host,
+            "port": postgres.port,
+            "closed": servers.free_port(),
+            "dba_password": postgres.password,
+            "tls_port": postgres_tls.port,
+        }.items()
+    )
     code, output = shell.run(f"ansible-playbook {CAUSES} {about}")
     assert code == 0, output
     assert re.search(r"ok=(\d+) .* ignored=(?!0)", output), output
