@@ -14,6 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.leasehold.vault.plugins.module_utils._access import ROLES, TYPES, auth_mount
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path, seconds
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import name as vault_name
+from ansible_collections.leasehold.vault.plugins.plugin_utils import _automation
 
 Values = dict[str, t.Any]
 
@@ -26,6 +27,8 @@ SHORT = {
     "service_accounts": "bound_service_account_names",
     "namespaces": "bound_service_account_namespaces",
 }
+METHODS = {**{kind: kind for kind in TYPES}, "automation": "jwt"}
+"""How an application logs in, and by which method of Vault; ``automation`` are the jobs of a platform."""
 SYSTEM_MAX_TTL = 2764800  # 32 days, where nothing says otherwise
 
 
@@ -104,12 +107,14 @@ class _Application:
             self._refuse("say which roles (or static_roles) it may read credentials of.")
         self.auth: Values = entry.get("auth") or {}
         if not self.auth:
-            self._refuse(f"say in auth how it logs in: {', '.join(TYPES)}.")
+            self._refuse(f"say in auth how it logs in: {', '.join(METHODS)}.")
         for method, settings in self.auth.items():
-            if method not in TYPES:
-                self._refuse(f"auth: {method} is not known; known are {', '.join(TYPES)}.")
-            words = {f.option for f in ROLES[method].fields if f.kept != "fact" and not f.internal} | BESIDE
-            self._only(settings or {}, words | set(SHORT if method == "kubernetes" else ()), f"auth: {method}")
+            if method not in METHODS:
+                self._refuse(f"auth: {method} is not known; known are {', '.join(METHODS)}.")
+            words = {f.option for f in ROLES[METHODS[method]].fields if f.kept != "fact" and not f.internal} | BESIDE
+            words |= set(SHORT) if method == "kubernetes" else set()
+            words |= _automation.words(settings or {}) if method == "automation" else set()
+            self._only(settings or {}, words, f"auth: {method}")
 
     def document(self) -> Values:
         return {
@@ -150,15 +155,25 @@ class _Application:
         return head + "".join(_hcl(**path) for path in paths)
 
     def _auth_role(self, method: str, settings: Values) -> Values:
+        kind = METHODS[method]
         said = {SHORT.get(key, key): value for key, value in settings.items() if key not in BESIDE}
-        role = {"type": method, "mount": settings.get("mount") or method, "name": settings.get("role") or self.name}
+        role = {"type": kind, "mount": settings.get("mount") or kind, "name": settings.get("role") or self.name}
         if self.state == "absent":
             return {**role, "state": "absent"}
+        if method == "automation":
+            of_jobs = _automation.words(settings)
+            said = {**{key: value for key, value in said.items() if key not in of_jobs}, **self._jobs(settings)}
         # Every user ends with the token it was issued under, so the token outlives the longest of them.
         if not {"token_period", "token_ttl", "token_type"} & set(said):
             role["token_period"] = min(self._longest("max_ttl") + self.margin, SYSTEM_MAX_TTL)
         policies = [self.name.lower(), *(self.entry.get("policies") or [])]
         return {**role, "token_policies": policies, "token_no_default_policy": True, **said}
+
+    def _jobs(self, settings: Values) -> Values:
+        try:
+            return _automation.jwt_role(settings)
+        except ValueError as error:
+            self._refuse(f"auth: automation: {error}.")
 
     def _longest(self, ttl: str) -> int:
         return max([self._ttl(role, ttl) for role in self.roles], default=0)

@@ -194,3 +194,17 @@ def test_user_is_found_by_hash_and_not_by_name_alone_then(ask):
     assert [one["user"] for one in ask(lines(compact, log), name, "--user-hash=hmac-sha256:1")["held"]] == [
         "hmac-sha256:1"
     ]
+
+
+def test_job_that_held_a_user_is_named_with_who_started_it(ask):
+    one = entry("14:01:00", "database/creds/app")
+    one["auth"]["metadata"] = {
+        "role": "deploy",
+        "job": "42",
+        "job_template": "Deploy",
+        "started_by": "alice",
+        "other": "x",
+    }
+    (found,) = ask(compact(one) + "\n")["held"]
+    assert found["application"] == "deploy"
+    assert found["job"] == {"job": "42", "job_template": "Deploy", "started_by": "alice"}

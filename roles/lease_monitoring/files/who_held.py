@@ -62,6 +62,12 @@ def application(auth):
     return known.get("role_name") or known.get("username") or known.get("role") or auth.get("display_name") or "?"
 
 
+def job(auth):
+    """Of a job that logged in by its platform's token: which, of which template, started by whom (as app_access maps the claims)."""
+    known = auth.get("metadata") or {}
+    return {word: known[word] for word in ("job", "job_template", "started_by") if known.get(word)}
+
+
 def entry_of(line):
     """The entry in a line, its time, and where it begins and its first key ends; None if there is no whole entry."""
     for found in OPENING.finditer(line):
@@ -175,7 +181,7 @@ class Log:
     def _issued(self, when, auth, request, response, lease):
         mount, _slash, role = request["path"].rpartition("creds/")
         one = {
-            "application": application(auth), "login": auth.get("display_name") or "", "entity": auth.get("entity_id") or "",
+            "application": application(auth), "login": auth.get("display_name") or "", "entity": auth.get("entity_id") or "", "job": job(auth),
             "from": request.get("remote_address") or "", "role": role, "kind": "static" if mount.endswith("static-") else "dynamic",
             "mount": (request.get("mount_point") or re.sub("static-$", "", mount)).rstrip("/"), "user": (response.get("data") or {}).get("username", "?"),
             "lease_id": lease or "", "issued": when, "renewed": None, "ended": None,

@@ -10,6 +10,8 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.leasehold.vault.plugins.filter.access_document import FilterModule
 from ansible_collections.leasehold.vault.plugins.module_utils._policies import checked, read, unknown_words
 
+from ...conftest import ROOT
+
 DATABASES = [{"name": "db", "roles": {"app-role": {"default_ttl": "1h", "max_ttl": "24h"}, "endless": {}}}]
 POD = {"kubernetes": {"service_accounts": ["app"], "namespaces": ["production"]}}
 access_document = FilterModule().filters()["access_document"]
@@ -256,3 +258,67 @@ def test_an_auth_mount_is_written_in_known_words():
     with pytest.raises(AnsibleFilterError, match="entry 1: kube_host is no option of auth_mount"):
         access_document([], auth_mounts=[{"type": "kubernetes", "kube_host": "x"}])
     assert access_document([], auth_mounts=[{"type": "kubernetes", "kubernetes_host": "x"}]) == []
+
+
+# -- the jobs of a platform ------------------------------------------------------------------------------------------------
+
+CONTROLLER = {
+    "platform": "controller",
+    "audience": "https://vault:8200",
+    "organization": "Default",
+    "job_template": "Deploy",
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "claims"),
+    [
+        (CONTROLLER, {"aap_controller_organization_name": "Default", "aap_controller_job_template_name": "Deploy"}),
+        (
+            {
+                "platform": "github",
+                "audience": "vault",
+                "repository": "o/r",
+                "branch": "main",
+                "bound_claims": {"x": "y"},
+            },
+            {"repository": "o/r", "ref": "refs/heads/main", "ref_type": "branch", "x": "y"},
+        ),
+        (
+            {"platform": "gitlab", "audience": ["vault"], "project": "g/p", "branch": "main", "protected": "true"},
+            {"project_path": "g/p", "ref": "main", "ref_type": "branch", "ref_protected": "true"},
+        ),
+    ],
+)
+def test_jobs_of_a_platform_are_bound_by_its_claims(settings, claims):
+    (role,) = documented({"auth": {"automation": {"mount": "jobs", "token_ttl": "1h", **settings}}})["auth_roles"]
+    assert (role["type"], role["mount"], role["name"], role["token_ttl"]) == ("jwt", "jobs", "app", "1h")
+    assert role["bound_claims"] == claims
+    assert role["bound_audiences"] in (["vault"], ["https://vault:8200"])
+    assert "started_by" in role["claim_mappings"].values()
+    assert not {"platform", "audience", "branch", "organization"} & set(role)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"platform": "jenkins"}, "platform is one of controller, github, gitlab, not 'jenkins'"),
+        ({**CONTROLLER, "job_template": ""}, "say job_template or job_template_id, or the jobs of others"),
+        ({**CONTROLLER, "audience": None}, "say audience"),
+        ({"platform": "github", "audience": "v", "repository": "o/r"}, "say branch or environment"),
+        ({**CONTROLLER, "repository": "o/r"}, "repository is not known"),
+    ],
+)
+def test_jobs_that_could_be_those_of_others_are_refused(settings, sentence):
+    with pytest.raises(AnsibleFilterError, match=sentence):
+        documented({"auth": {"automation": settings}})
+
+
+def test_manifests_of_the_page_about_operators_are_made():
+    page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    document = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    (answer,) = access_document(document["vault_applications"], DATABASES, auth_mounts=document["vault_auth_mounts"])
+    (manifest,) = answer["manifests"]
+    login, secret = yaml.safe_load_all(manifest["content"])
+    assert (login["kind"], login["spec"]["kubernetes"]["audiences"]) == ("VaultAuth", ["vault"])
+    assert (secret["kind"], secret["spec"]["revoke"]) == ("VaultDynamicSecret", True)
