@@ -40,7 +40,7 @@ if t.TYPE_CHECKING:
 Run = t.Callable[[Session, Values, bool], Values]
 Connect = t.Callable[[Values], Session]
 FOLDED = 6
-"""Texts of more lines are folded in a diff, unless they change."""
+"""Statements of more lines are folded in a diff, unless they change."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,23 +211,26 @@ def act(options: t.Sequence[Field], run: Run, keeps_token: bool = False, **const
 
 
 def readable_diff(before: Values, after: Values) -> Values:
-    """Both sides as YAML; of a long text (SQL) that does not change, or is there on one side only, the first line."""
+    """Both sides as YAML; of long SQL that does not change, or is there on one side only, how many lines it has."""
     return {"before": as_text(_folded(before, after)), "after": as_text(_folded(after, before))}
 
 
-def _folded(value: t.Any, other: t.Any) -> t.Any:
-    """``value`` with long texts folded, unless ``other`` has a different text in the same place."""
-    if isinstance(value, dict):
-        others = other if isinstance(other, dict) else {}
-        return {key: _folded(each, others.get(key)) for key, each in value.items()}
-    if isinstance(value, list):
-        if not isinstance(other, list) or not other or value == other:
-            return [_folded(each, None) for each in value]
-        return [_folded(each, None) if each in other else each for each in value]
-    if not isinstance(value, str) or value.count("\n") < FOLDED or other not in (None, "", value):
-        return value
-    first, *rest = value.splitlines()
-    return f"{first} ... ({len(rest)} more lines)"
+def _folded(values: Values, others: Values) -> Values:
+    """``values`` with long statements folded, unless ``others`` has different ones in the same place."""
+    answer = {}
+    for key, value in values.items():
+        other = others.get(key)
+        if isinstance(value, dict):
+            value = _folded(value, other if isinstance(other, dict) else {})
+        elif key.endswith("_statements") and isinstance(value, list):
+            value = [each if other and each not in other else _summary(each) for each in value]
+        answer[key] = value
+    return answer
+
+
+def _summary(text: str) -> str:
+    lines = str(text).count("\n") + 1
+    return text if lines <= FOLDED else f"({lines} lines of SQL)"
 
 
 def as_text(values: Values) -> str:

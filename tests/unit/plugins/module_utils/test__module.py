@@ -133,24 +133,21 @@ def test_values_that_appear_twice_are_written_out_in_a_diff():
 
 
 SQL = "\n".join(["DO $$", *(f"  line {number};" for number in range(10)), "$$"])
-FOLDED = "DO $$ ... (11 more lines)"
+S = "creation_statements"
+FOLDED = "(12 lines of SQL)"
 
 
 @pytest.mark.parametrize(
     ("before", "after", "shown"),
     [
-        ({}, {"sql": [SQL]}, ({}, {"sql": [FOLDED]})),
-        ({"sql": [SQL]}, {}, ({"sql": [FOLDED]}, {})),
-        (
-            {"sql": [SQL], "ttl": 1},
-            {"sql": [SQL], "ttl": 2},
-            ({"sql": [FOLDED], "ttl": 1}, {"sql": [FOLDED], "ttl": 2}),
-        ),
-        ({"sql": SQL}, {"sql": SQL + "x"}, ({"sql": SQL}, {"sql": SQL + "x"})),
-        ({"r": [SQL, "b"]}, {"r": [SQL + "x", "b"]}, ({"r": [SQL, "b"]}, {"r": [SQL + "x", "b"]})),
-        ({}, {"sql": ["DROP ROLE\nx"]}, ({}, {"sql": ["DROP ROLE\nx"]})),
+        ({}, {S: [SQL]}, ({}, {S: [FOLDED]})),
+        ({S: [SQL]}, {}, ({S: [FOLDED]}, {})),
+        ({S: [SQL], "ttl": 1}, {S: [SQL], "ttl": 2}, ({S: [FOLDED], "ttl": 1}, {S: [FOLDED], "ttl": 2})),
+        ({"r": {S: [SQL, "b"]}}, {"r": {S: [SQL + "x", "b"]}}, ({"r": {S: [SQL, "b"]}}, {"r": {S: [SQL + "x", "b"]}})),
+        ({}, {S: ["DROP ROLE\nx"]}, ({}, {S: ["DROP ROLE\nx"]})),
+        ({}, {"policy": SQL}, ({}, {"policy": SQL})),
     ],
-    ids=["created", "deleted", "unchanged", "changed", "changed in a list", "short"],
+    ids=["created", "deleted", "unchanged", "changed", "short", "not SQL"],
 )
 def test_a_diff_shows_sql_where_it_changes(before, after, shown):
     answer = readable_diff(before, after)

@@ -86,7 +86,8 @@ def test_the_life_of_a_role_in_a_group(connected, run):
     wanted = {"name": "app", "db_name": "db", "in_role": connected.database.group, "default_ttl": "1h"}
     made = run.changes("database_role", **wanted)
     assert f"in_role name := '{connected.database.group}'" in made["role"]["creation_statements"][0]
-    assert "REASSIGN OWNED BY" in made["diff"]["after"]  # people read SQL, not base64
+    assert "lines of SQL)" in made["diff"]["after"]
+    assert "REASSIGN OWNED BY" in str(made["role"]["revocation_statements"])  # people read SQL, not base64
     held = connected.read("roles/app")["revocation_statements"]
     assert held[1] == "COMMIT AND CHAIN"
     assert "REASSIGN" in json.loads(base64.b64decode(held[2]))[0]
