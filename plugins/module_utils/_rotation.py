@@ -83,7 +83,7 @@ def _rotate_once(client: Client, wanted: Values, held: Values) -> Values:
         if _accepts_bootstrap_password(client, wanted, held, AGAIN):
             raise Problem(f"Nothing was rotated, and the bootstrap password still works. {error}") from None
         warnings = _note(client, wanted, begun=_begun(client))
-        if warnings and _rolls_back(client, wanted):
+        if warnings and _rolls_back(client):
             raise Problem(
                 f"The database refuses the bootstrap password now, and it is unknown whether Vault can log in: it may roll the rotation back within "
                 f"two minutes, so run this again then. {error}",
@@ -181,7 +181,7 @@ def _note(client: Client, wanted: Values, prefix: str = "", known: Values | None
 
 def _lost(client: Client, wanted: Values, begun: str, problem: Problem) -> Problem:
     refuses = f"The database refuses the password that Vault holds for {CONNECTION.at(wanted)}: a rotation was cut off before its answer came"
-    if begun.startswith(BEGUN) and _seconds_since(client, begun) < PENDING and _rolls_back(client, wanted):
+    if begun.startswith(BEGUN) and _seconds_since(client, begun) < PENDING and _rolls_back(client):
         return Problem(
             f"{refuses}. Vault rolls such a rotation back by itself, within two minutes, and the password that worked before it works again "
             f"then: run this again in two minutes. {problem}",
@@ -202,10 +202,6 @@ def _seconds_since(client: Client, begun: str) -> float:
         return float("inf")
 
 
-def _rolls_back(client: Client, wanted: Values) -> bool:
-    """Whether the server may set the old password again; OpenBao does not, and says who it is."""
-    try:
-        mount = client.read(f"sys/internal/ui/mounts/{MOUNT.said_in(wanted)}") or {}
-    except Problem:
-        return True
-    return "+builtin.bao" not in mount.get("running_plugin_version", "")
+def _rolls_back(client: Client) -> bool:
+    """Whether the server may set the old password again: Vault does, OpenBao does not, and of others it is not known."""
+    return client.identity.product != "openbao"

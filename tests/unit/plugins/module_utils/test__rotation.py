@@ -11,6 +11,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils import _rotation
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
 from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._servers import Identity
 
 WANTED = {"mount": "database", "name": "db", "password": "bootstrap", "rotate": "once"}
 HELD = {
@@ -19,6 +20,7 @@ HELD = {
     "connection_details": {"connection_url": "postgresql://x", "username": "admin", "max_open_connections": 9},
 }
 PROBE = "database/config/leasehold-probe-db"
+VAULT = Identity("vault", (1, 20, 0))
 
 
 def noted(held, when):
@@ -29,7 +31,7 @@ class Client:
     """Answers probes in the order given: True and False are the database's word, anything else is raised."""
 
     url = "https://vault"
-    plugin = "v2.7.2+builtin.bao"
+    identity = Identity("openbao", (2, 7, 2))
 
     def now(self):
         return datetime.datetime.now(datetime.timezone.utc)
@@ -39,8 +41,6 @@ class Client:
         self.locked_out = locked_out  # Vault, until it is given a password
 
     def read(self, path):
-        if path.startswith("sys/internal/ui/mounts/"):
-            return {"running_plugin_version": self.plugin}
         return self.held
 
     def write(self, path, body):
@@ -174,11 +174,11 @@ def test_a_run_that_was_killed_when_the_password_got_lost_is_told_by_the_next():
     assert caught.value.result == {"lost": True}
 
 
-@pytest.mark.parametrize("plugin", ["v1.20.0+builtin.vault", "v1.13.0+builtin.vault", ""])
+@pytest.mark.parametrize("identity", [VAULT, Identity("vault"), Identity()], ids=str)
 @pytest.mark.parametrize("how", ["once", "always"])
-def test_rotation_cut_off_on_server_that_rolls_back_says_to_run_again(how, plugin):
+def test_rotation_cut_off_on_server_that_rolls_back_says_to_run_again(how, identity):
     client = Client(True, False)
-    client.plugin = plugin
+    client.identity = identity
 
     def cut_off(*_what, **_more):
         client.locked_out = True
@@ -195,7 +195,7 @@ def test_rotation_cut_off_on_server_that_rolls_back_says_to_run_again(how, plugi
 
 def test_rotation_is_not_claimed_where_it_may_be_rolled_back_and_login_of_vault_was_not_tried():
     client = Client(True, False, rotation=VaultError("no", 500, "conn closed"))
-    client.plugin, original = "v1.20.0+builtin.vault", client.write
+    client.identity, original = VAULT, client.write
 
     def refuse(path, body):
         if path != PROBE:
@@ -215,7 +215,7 @@ def test_next_run_waits_for_rollback_only_shortly_after_rotation_began(how, age,
     noted = f"begun {begun.isoformat(timespec='seconds')}"
     held = {**HELD, "connection_details": {**HELD["connection_details"], _rotation.ROTATED_AT: noted}}
     client = Client(False, held=held, locked_out=True)
-    client.plugin = "v1.20.0+builtin.vault"
+    client.identity = VAULT
     with pytest.raises(Problem) as caught:
         rotate(client, rotate=how)
     assert caught.value.result == {"lost": True, **({"rollback_pending": True} if pending else {})}

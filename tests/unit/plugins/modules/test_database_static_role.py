@@ -74,6 +74,15 @@ def test_a_schedule_that_would_be_ignored_is_refused_and_rotates_nothing(reports
     assert reports.database.opens("first-password", user)
 
 
+@pytest.mark.needs("rotation_schedule")
+def test_role_with_schedule_is_made_changed_and_found_again(reports, run, user, wanted):
+    scheduled = {**wanted, "rotation_period": None, "rotation_schedule": "0 0 * * *", "rotation_window": "1h"}
+    run.changes("database_static_role", **scheduled)
+    assert not reports.database.opens("first-password", user)
+    run.changes("database_static_role", **{**scheduled, "rotation_schedule": "0 3 * * 6"})
+    assert reports.read("static-roles/reports")["rotation_schedule"] == "0 3 * * 6"
+
+
 def test_a_role_the_connection_does_not_allow_is_refused(reports, run, user, wanted):
     reports.write("config/db", allowed_roles="another")
     assert "does not allow the role reports" in run.refused("database_static_role", **wanted)
