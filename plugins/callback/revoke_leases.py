@@ -45,5 +45,6 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         end_of_run().revoke_leases(float(t.cast("t.Any", self).get_option("timeout")))
-        # Loaded here, in the main process, it is inherited by the workers; otherwise each mention loads it again.
-        lookup_loader.get("leasehold.vault.database_credentials")
+        # Loaded here, in the main process, they are inherited by the workers; otherwise each mention loads them again.
+        for lookup in ("database_credentials", "database_static_credentials"):
+            lookup_loader.get(f"leasehold.vault.{lookup}")

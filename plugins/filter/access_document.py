@@ -12,8 +12,9 @@ import typing as t
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.leasehold.vault.plugins.module_utils._access import ROLES, TYPES, auth_mount
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path, seconds
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import name as vault_name
+from ansible_collections.leasehold.vault.plugins.module_utils._names import mount_path
+from ansible_collections.leasehold.vault.plugins.module_utils._names import name as vault_name
+from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _automation
 
 Values = dict[str, t.Any]

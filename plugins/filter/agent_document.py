@@ -20,7 +20,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._addresses import 
     pgpass_places,
     url_parts,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import name as vault_name
+from ansible_collections.leasehold.vault.plugins.module_utils._names import name as vault_name
 from ansible_collections.leasehold.vault.plugins.plugin_utils._databases import Target, target
 
 Values = dict[str, t.Any]

@@ -113,7 +113,30 @@ _raw:
       type: bool
 """
 
-from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import DynamicCredentials
+from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import DynamicCredentials, declare_options
+
+declare_options(
+    __name__,
+    {
+        "scope": {
+            "type": "str",
+            "choices": ["host", "run", "none"],
+            "default": "host",
+            "vars": [{"name": "leasehold_scope"}],
+        },
+        "name": {"type": "str"},
+        "valid_for": {"type": "str", "vars": [{"name": "leasehold_valid_for"}]},
+        "renew_increment": {"type": "str"},
+        "revoke": {
+            "type": "str",
+            "choices": ["never", "at_end"],
+            "default": "never",
+            "vars": [{"name": "leasehold_revoke"}],
+        },
+        "revoke_replaced": {"type": "bool", "default": False},
+        "issue_in_check_mode": {"type": "bool", "default": False},
+    },
+)
 
 
 class LookupModule(DynamicCredentials):

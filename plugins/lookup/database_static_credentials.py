@@ -48,7 +48,9 @@ _raw:
   elements: dict
 """
 
-from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import StaticCredentials
+from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import StaticCredentials, declare_options
+
+declare_options(__name__, {"read_in_check_mode": {"type": "bool", "default": False}})
 
 
 class LookupModule(StaticCredentials):

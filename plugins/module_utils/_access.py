@@ -20,11 +20,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
     duration,
     fact,
     flag,
-    mount_path,
-    name,
     names,
     number,
-    seconds,
     secret,
     text,
 )
@@ -35,6 +32,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._module import (
     manner_of,
     told,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._names import mount_path, name
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     Field,
     Finding,
@@ -53,6 +51,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._resources import 
     tuned,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._servers import known_to_server
+from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import flag, mount_path, text
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import flag, text
 from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task, act, manner_of, told
+from ansible_collections.leasehold.vault.plugins.module_utils._names import mount_path
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     Field,
     Finding,

@@ -9,24 +9,19 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import datetime
 import json
-import os
-import pathlib
-import signal
-import threading
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._options import auth_mount, client_arguments
+from ansible_collections.leasehold.vault.plugins.module_utils._options import auth_mount, client_arguments, secret_file
+from ansible_collections.leasehold.vault.plugins.module_utils._process import signals_deferred
 from ansible_collections.leasehold.vault.plugins.module_utils._times import said_at
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values
 
-KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 NEEDS = {
     "approle": ("role_id",),
     "kubernetes": ("auth_role",),
@@ -35,20 +30,6 @@ NEEDS = {
     "ldap": ("auth_username", "auth_password"),
     "cert": ("client_cert",),
 }
-
-
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-IDENTITY = {
-    "token": ("token", "token_path"),
-    "approle": ("role_id", "secret_id"),
-    "kubernetes": ("auth_role", "jwt", "jwt_path"),
-    "jwt": ("auth_role", "jwt", "jwt_path"),
-    "userpass": ("auth_username", "auth_password"),
-    "ldap": ("auth_username", "auth_password"),
-    "cert": ("auth_role",),
-    "none": (),
-}
-"""The options that say as whom a method logs in."""
 
 
 class Session(t.NamedTuple):
@@ -73,45 +54,6 @@ class Session(t.NamedTuple):
         except Problem as problem:
             return [f"The token of this task could not be revoked and lives until it expires. {problem}"]
         return []
-
-
-@contextlib.contextmanager
-def signals_deferred() -> t.Iterator[None]:
-    """What would end this process waits until what is made in here is noted; for the main thread, which alone may say so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = {number: signal.signal(number, lambda got, _frame: came.append(got)) for number in ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        for got in came[:1]:
-            os.kill(os.getpid(), got)
-
-
-def leave_no_core() -> None:
-    """When this process or a child of it crashes, its memory, and the secrets in it, are not written into a file."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-
-
-def login_identity(options: Values) -> str:
-    """Who asks, and where, in one spelling; how long it waits and how often it tries is no part of that.  Holds secrets."""
-    arguments, _warnings = client_arguments(options)
-    method = options.get("auth_method") or "token"
-    who = {option: str(options.get(option) or "").strip() for option in IDENTITY[method]}
-    for given, file in (("token", "token_path"), ("jwt", "jwt_path")):
-        if who.get(given):
-            del who[file]
-        elif file in who:
-            who[file] = str(_secret_file(options, method))
-    where = {key: value for key, value in arguments.items() if key not in ("timeout", "retries")}
-    mount = auth_mount({**options, "auth_method": method}) if method not in ("token", "none") else ""
-    return json.dumps([where, method, mount, who], sort_keys=True)
 
 
 def log_in(options: Values) -> Session:
@@ -208,7 +150,7 @@ def _given_token(options: Values) -> str:
     """The token option (with its variables and environment), else the file the command line client leaves behind."""
     if options.get("token"):
         return str(options["token"]).strip()
-    path = _secret_file(options, "token")
+    path = secret_file(options, "token")
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError:
@@ -217,20 +159,10 @@ def _given_token(options: Values) -> str:
         ) from None
 
 
-def _secret_file(options: Values, method: str) -> pathlib.Path:
-    """Where the token, or the JWT, lies that was not given as an option."""
-    if method == "token":
-        return pathlib.Path(options.get("token_path") or "~/.vault-token").expanduser()
-    path = options.get("jwt_path") or (KUBERNETES_TOKEN if method == "kubernetes" else "")
-    if not path:
-        raise Refused("auth_method jwt needs jwt or jwt_path.")
-    return pathlib.Path(path)
-
-
 def _jwt(options: Values, method: str) -> str:
     if options.get("jwt"):
         return str(options["jwt"]).strip()
-    path = _secret_file(options, method)
+    path = secret_file(options, method)
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:

@@ -24,6 +24,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import (
     Problem,
     Refused,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._options import RETRIES, TIMEOUT
 from ansible_collections.leasehold.vault.plugins.module_utils._servers import Identity, identify, is_health
 from ansible_collections.leasehold.vault.plugins.module_utils._times import now
 
@@ -69,8 +70,6 @@ _WRONG_PASSWORD = re.compile(
 )
 _SECRETS = ("password", "private_key", "secret_id", "token", "token_reviewer_jwt")
 PAGE = 1000  # keys asked for at once
-TIMEOUT = 60  # seconds
-RETRIES = 8
 _CAPABILITY = {
     "get": ("read",),
     "list": ("list",),

@@ -13,7 +13,8 @@ import datetime
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, name
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
+from ansible_collections.leasehold.vault.plugins.module_utils._names import name
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._times import now, said_at
 

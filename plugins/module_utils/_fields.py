@@ -8,19 +8,14 @@
 
 from __future__ import annotations
 
-import re
 import stringprep
 import typing as t
 import unicodedata
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _statements
+from ansible_collections.leasehold.vault.plugins.module_utils._names import mount_path
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_NUMBER = re.compile("[0-9]+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[smhd])+")
-_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds
 
 
 def text(option: str, **more: t.Any) -> Field:
@@ -68,42 +63,6 @@ def switch(option: str, **more: t.Any) -> Field:
 
 def fact(option: str, *read: str, same: t.Callable[[t.Any], t.Any] = str) -> Field:
     return Field(option, kept="fact", read=read or (option,), same=same)
-
-
-def seconds(value: t.Any) -> int:
-    """Whole seconds of a duration as Vault writes it; refuses what the server would refuse, ignore or misread."""
-    said = str(value).strip()
-    if _NUMBER.fullmatch(said):
-        return int(said)
-    if not _DURATION.fullmatch(said):
-        raise ValueError(f"{said!r} is not a duration; write seconds (5400) or units of s, m, h and d (1h30m)")
-    total = sum((float(n) if "." in n else int(n)) * _UNITS[unit] for n, unit in _PART.findall(said))
-    if total != int(total):
-        raise ValueError(f"{said!r} is not a whole number of seconds")
-    return int(total)
-
-
-def name(value: t.Any) -> str:
-    """A name as Vault's own path pattern has it, so that it can stand in a path and nothing else can."""
-    said = str(value)
-    if not _NAME.fullmatch(said):
-        raise ValueError(
-            f"{said!r} cannot be a name in Vault; use letters, digits and _, with . and - inside (no slash, blank or accent)"
-        )
-    return said
-
-
-def mount_path(value: t.Any) -> str:
-    """Where an engine is mounted; ``team-a/db`` and ``/team-a/db/`` are one mount."""
-    said = str(value).strip("/")
-    parts = said.split("/")
-    if not all(_NAME.fullmatch(part) for part in parts):
-        raise ValueError(
-            f"{str(value)!r} cannot be a mount; use names joined by /, without blanks, dots in front, or '..'"
-        )
-    if parts[0] in ("sys", "auth", "identity", "cubbyhole"):
-        raise ValueError(f"{said!r} cannot be a mount: {parts[0]}/ belongs to Vault itself")
-    return said
 
 
 def postgresql_password(value: t.Any) -> str:

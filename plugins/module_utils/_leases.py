@@ -19,7 +19,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._credentials impor
     look_up_token,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path
+from ansible_collections.leasehold.vault.plugins.module_utils._names import mount_path
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._times import said_at, seconds_of, time_of
 

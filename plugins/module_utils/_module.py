@@ -17,14 +17,10 @@ import dataclasses
 import signal
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import (
-    Session,
-    leave_no_core,
-    log_in,
-    signals_deferred,
-)
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._options import argument_spec, drop_empty_variables
+from ansible_collections.leasehold.vault.plugins.module_utils._process import leave_no_core, signals_deferred
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     Field,
     Manner,

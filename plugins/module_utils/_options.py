@@ -9,20 +9,35 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import pathlib
 import re
 import typing as t
 from urllib.parse import urlsplit
 
-from ansible_collections.leasehold.vault.plugins.module_utils._client import RETRIES, TIMEOUT
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import mount_path
+from ansible_collections.leasehold.vault.plugins.module_utils._names import mount_path
 from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values
 
+TIMEOUT = 60  # seconds
+RETRIES = 8
+KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 AUTH_METHODS = ("token", "approle", "kubernetes", "jwt", "userpass", "ldap", "cert", "none")
+IDENTITY = {
+    "token": ("token", "token_path"),
+    "approle": ("role_id", "secret_id"),
+    "kubernetes": ("auth_role", "jwt", "jwt_path"),
+    "jwt": ("auth_role", "jwt", "jwt_path"),
+    "userpass": ("auth_username", "auth_password"),
+    "ldap": ("auth_username", "auth_password"),
+    "cert": ("auth_role",),
+    "none": (),
+}
+"""The options that say as whom a method logs in."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +72,17 @@ class Option:
         if self.env:
             spec["fallback"] = (env_fallback, list(self.env))
         return spec
+
+    def definition(self) -> Values:
+        """Where plugins find it, as Ansible's configuration wants it declared: of each kind of place the last one wins."""
+        places: Values = {
+            "env": [{"name": name} for name in reversed(self.env)],
+            "ini": [] if self.secret else [{"section": "leasehold_vault", "key": self.name}],
+            "vars": [{"name": name} for name in reversed(self.variables)],
+        }
+        about: Values = {"aliases": list(self.aliases), "choices": list(self.choices)}
+        given = {key: value for key, value in {**places, **about}.items() if value}
+        return {"type": self.type, **given, **({} if self.default is None else {"default": self.default})}
 
 
 OPTIONS = (
@@ -176,6 +202,36 @@ def auth_mount(options: Values) -> str:
         raise Refused(f"auth_mount: {error}") from None
 
 
+def logs_in(options: Values) -> bool:
+    """Whether the token is the run's own."""
+    return (options.get("auth_method") or "token") not in ("token", "none")
+
+
+def login_identity(options: Values) -> str:
+    """Who asks, and where, in one spelling; how long it waits and how often it tries is no part of that.  Holds secrets."""
+    arguments, _warnings = client_arguments(options)
+    method = options.get("auth_method") or "token"
+    who = {option: str(options.get(option) or "").strip() for option in IDENTITY[method]}
+    for given, file in (("token", "token_path"), ("jwt", "jwt_path")):
+        if who.get(given):
+            del who[file]
+        elif file in who:
+            who[file] = str(secret_file(options, method))
+    where = {key: value for key, value in arguments.items() if key not in ("timeout", "retries")}
+    mount = auth_mount({**options, "auth_method": method}) if method not in ("token", "none") else ""
+    return json.dumps([where, method, mount, who], sort_keys=True)
+
+
+def secret_file(options: Values, method: str) -> pathlib.Path:
+    """Where the token, or the JWT, lies that was not given as an option."""
+    if method == "token":
+        return pathlib.Path(options.get("token_path") or "~/.vault-token").expanduser()
+    path = options.get("jwt_path") or (KUBERNETES_TOKEN if method == "kubernetes" else "")
+    if not path:
+        raise Refused("auth_method jwt needs jwt or jwt_path.")
+    return pathlib.Path(path)
+
+
 def _loopback(url: str) -> bool:
     host = url.split("//", 1)[1].split("/", 1)[0].rpartition("@")[2]
     return bool(re.fullmatch(r"(?:127(?:\.\d+){3}|localhost|\[::1\])(?::\d+)?", host))
@@ -186,7 +242,5 @@ def _proxies(said: t.Any) -> dict[str, str]:
     if not said:
         return {}
     if isinstance(said, str) and said.lstrip().startswith("{"):
-        import json
-
         said = json.loads(said)
     return dict(said) if isinstance(said, dict) else {"http": str(said), "https": str(said)}

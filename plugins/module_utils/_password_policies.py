@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _dependents, _policies
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import name, text
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import text
+from ansible_collections.leasehold.vault.plugins.module_utils._names import name
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     Field,
     Finding,

@@ -16,7 +16,7 @@ import json
 import re
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import seconds
+from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,6 @@ from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
     duration,
     fact,
     flag,
-    name,
     names,
     number,
     password,
@@ -28,6 +27,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
     switch,
     text,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._names import name
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     SENT,
     Field,

@@ -13,7 +13,11 @@ import re
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import seconds
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_NUMBER = re.compile("[0-9]+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[smhd])+")
 
 
 def now() -> datetime.datetime:
@@ -28,6 +32,19 @@ def time_of(text: str) -> datetime.datetime:
 
 def said_at(at: datetime.datetime) -> str:
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def seconds(value: t.Any) -> int:
+    """Whole seconds of a duration as Vault writes it; refuses what the server would refuse, ignore or misread."""
+    said = str(value).strip()
+    if _NUMBER.fullmatch(said):
+        return int(said)
+    if not _DURATION.fullmatch(said):
+        raise ValueError(f"{said!r} is not a duration; write seconds (5400) or units of s, m, h and d (1h30m)")
+    total = sum((float(n) if "." in n else int(n)) * _UNITS[unit] for n, unit in _PART.findall(said))
+    if total != int(total):
+        raise ValueError(f"{said!r} is not a whole number of seconds")
+    return int(total)
 
 
 def seconds_of(option: str, value: t.Any) -> int:

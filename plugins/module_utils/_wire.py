@@ -264,9 +264,10 @@ def _timed_response() -> type:
 
 def warm_up() -> None:
     """What is done once for a process, to be done before that forks."""
-    from urllib3.util.ssl_ import create_urllib3_context
+    with contextlib.suppress(ImportError):  # said where it is needed
+        from urllib3.util.ssl_ import create_urllib3_context
 
-    create_urllib3_context()
+        create_urllib3_context()
 
 
 def _trust(verify: bool | str, certificate: tuple[str, str] | None) -> ssl.SSLContext:

@@ -86,8 +86,9 @@ credentials:
 """
 
 from ansible_collections.leasehold.vault.plugins.module_utils._credentials import hand_out
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, name
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
 from ansible_collections.leasehold.vault.plugins.module_utils._module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._names import name
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
 
 TASK = act(

@@ -27,8 +27,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.leasehold.vault.plugins.module_utils import _wire
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in, login_identity
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._module import secrets_within
 from ansible_collections.leasehold.vault.plugins.module_utils._options import (
@@ -36,14 +35,12 @@ from ansible_collections.leasehold.vault.plugins.module_utils._options import (
     OPTIONS,
     Option,
     drop_empty_variables,
+    login_identity,
+    logs_in,
 )
 from ansible_collections.leasehold.vault.plugins.plugin_utils._end import end_of_run
 from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import CannotNote, of_this_run
-from ansible_collections.leasehold.vault.plugins.plugin_utils._lookup import (
-    issued_by_module,
-    logs_in,
-    session_of_run,
-)
+from ansible_collections.leasehold.vault.plugins.plugin_utils._session import issued_by_module, session_of_run
 
 constants = t.cast("t.Any", _constants)
 KEPT = (
@@ -67,8 +64,6 @@ Values = dict[str, t.Any]
 display = Display()
 VALIDATED = ("mutually_exclusive", "required_together", "required_one_of", "required_if", "required_by")
 end_of_run()
-if HAS_HVAC:
-    _wire.warm_up()
 
 
 class LeaseholdAction(ActionBase):

@@ -19,9 +19,9 @@ import typing as t
 from ansible_collections.leasehold.vault.plugins.module_utils._addresses import parse_addresses
 from ansible_collections.leasehold.vault.plugins.module_utils._dependents import Place, canonical
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import name as vault_name
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import seconds
+from ansible_collections.leasehold.vault.plugins.module_utils._names import name as vault_name
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ROLE, STATIC_ROLE
+from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Resource

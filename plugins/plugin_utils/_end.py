@@ -8,6 +8,8 @@
 
 Leaving the interpreter is what nearly all ends of a run have in common: callbacks are not called after Ctrl-C, and several
 times for several playbooks.  SIGTERM alone ends it without leaving; Ansible passes it on to the workers and to itself.
+
+This is loaded in the main process, and so is all that the lookups of its workers use: they inherit it.
 """
 
 from __future__ import annotations
@@ -21,10 +23,12 @@ import time
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import leave_no_core, log_in
+from ansible_collections.leasehold.vault.plugins.module_utils import _wire
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._leases import look_up, revoke
-from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
+from ansible_collections.leasehold.vault.plugins.module_utils._process import leave_no_core
+from ansible_collections.leasehold.vault.plugins.plugin_utils import _issue, _ledger, _lookup  # noqa: F401
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,5 +163,6 @@ def end_of_run() -> EndOfRun:
     """To be called first in the main process, when plugins are loaded there."""
     if not _end:
         leave_no_core()
+        _wire.warm_up()
         _end.append(EndOfRun())
     return _end[0]

@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import hmac
 import json
+import math
 import multiprocessing
 import os
 import pathlib
@@ -33,9 +35,15 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import Pro
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-Page = dict[str, t.Any]
+Values = dict[str, t.Any]
+Page = Values
 ROOM = 16384
 """Bytes kept free for what follows an intention: a few states of a page, each with the login's options and token."""
+
+
+def clock() -> float:
+    """Seconds of a clock that all processes of this machine share and that nobody sets; it goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class CannotNote(Problem):
@@ -180,3 +188,27 @@ def _place() -> pathlib.Path:
         "t.Any", constants
     ).DEFAULT_LOCAL_TMP  # set when the configuration is loaded, unknown to type checkers
     return pathlib.Path(private) / "leasehold"
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaseRequest:
+    """What a mention asks of a lease."""
+
+    mount: str
+    role: str
+    valid_for: int = 0
+    renew_increment: int = 0
+    revoke_at_end: bool = False
+    revoke_replaced: bool = False
+
+
+def has_enough(page: Page, request: LeaseRequest) -> bool:
+    """Enough is more than half of a full life, or as much as is asked for and can be had."""
+    left: int = math.ceil(page["expires"] - clock())  # what was granted a moment ago counts in full
+    if request.valid_for and (page["reachable"] is None or request.valid_for <= page["reachable"]):
+        return left >= request.valid_for
+    return bool(left > page["life"] / 2)
+
+
+def answer(page: Page) -> Values:
+    return {**page["credentials"], "expires_in": max(int(page["expires"] - clock()), 0)}

@@ -8,9 +8,11 @@ import resource
 import time
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import leave_no_core, log_in, login_identity
+from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._options import login_identity
+from ansible_collections.leasehold.vault.plugins.module_utils._process import leave_no_core
 from cluster import signed_token
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa

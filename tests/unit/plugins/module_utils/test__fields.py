@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _fields
+from ansible_collections.leasehold.vault.plugins.module_utils import _fields, _names
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
 
 
@@ -31,7 +31,7 @@ def test_what_is_no_duration_is_refused_by_name(said):
 
 @pytest.mark.parametrize("said", ["a", "A1", "_", "app-role", "app.role", "a--b", "a_", 7, "x" * 200])
 def test_what_can_be_a_name(said):
-    assert _fields.name(said) == str(said)
+    assert _names.name(said) == str(said)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_what_can_be_a_name(said):
 )
 def test_what_cannot_be_a_name(said):
     with pytest.raises(ValueError, match="cannot be a name in Vault"):
-        _fields.name(said)
+        _names.name(said)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import Mou
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
     duration,
     fact,
-    name,
     names,
     number,
     secret,
     switch,
     text,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._names import name
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
     SENT,
     Field,

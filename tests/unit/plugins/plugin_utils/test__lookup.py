@@ -14,6 +14,8 @@ import os
 import re
 import resource
 import signal
+import subprocess
+import sys
 
 import pytest
 from ansible import constants
@@ -22,7 +24,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger, _lookup
+from ansible_collections.leasehold.vault.plugins.module_utils._options import login_identity
+from ansible_collections.leasehold.vault.plugins.plugin_utils import _end, _issue, _ledger, _lookup, _session
 
 from ...test_every_module import options_of
 
@@ -40,7 +43,7 @@ def issuing(real_vault):
 @pytest.fixture
 def warned(monkeypatch):
     told = []
-    monkeypatch.setattr(_lookup.display, "warning", told.append)
+    monkeypatch.setattr(_session.display, "warning", told.append)
     return told
 
 
@@ -86,6 +89,36 @@ def make_older(ledger, **page):
             path.write_bytes(ledger.encrypted(_ledger.json.dumps({**held, **page})))
 
 
+# -- what a mention loads ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("plugin", ["database_credentials", "database_static_credentials"])
+def test_declared_options_are_those_of_the_documentation(plugin):
+    module = importlib.import_module(f"ansible_collections.leasehold.vault.plugins.lookup.{plugin}")
+    _lookup.config._plugins["lookup"].pop(module.__name__, None)
+    importlib.reload(module)
+    declared = _lookup.config.get_configuration_definitions("lookup", module.__name__)
+    documented = {
+        option: {key: value for key, value in says.items() if key not in ("description", "version_added")}
+        for option, says in options_of(module).items()
+    }
+    assert declared == documented
+
+
+def test_mention_that_finds_its_credentials_loads_neither_client_nor_http_library():
+    """Ansible compiles each file of a collection in each worker, and a mention is a worker."""
+    name = "ansible_collections.leasehold.vault.plugins.lookup.database_credentials"
+    code = f"import sys; sys.path[:] = {sys.path!r}; import {name}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    ours = {module.rpartition("plugins.")[2] for module in loaded if module.startswith("ansible_collections.leasehold")}
+    utils = {module for module in ours if "_utils." in module}
+    assert utils == {
+        *(f"module_utils.{file}" for file in ("_errors", "_names", "_options", "_process", "_times")),
+        *(f"plugin_utils.{file}" for file in ("_ledger", "_lookup")),
+    }
+    assert not {"urllib3", "hvac", "requests", "psycopg2"} & set(loaded)
+
+
 # -- leases ----------------------------------------------------------------------------------------------------------------
 
 
@@ -101,7 +134,7 @@ def test_each_host_has_one_user_however_often_it_is_mentioned(app, issuing):
 
 def test_past_half_of_its_life_a_lease_is_renewed(app, ledger):
     first = app()
-    make_older(ledger, kind="lease", expires=_lookup.clock() + 1000)
+    make_older(ledger, kind="lease", expires=_ledger.clock() + 1000)
     renewed = app()
     assert renewed["username"] == first["username"]
     assert renewed["expires_in"] > 3500
@@ -111,14 +144,14 @@ def test_past_half_of_its_life_a_lease_is_renewed(app, ledger):
 def test_a_lease_that_can_be_renewed_no_more_is_replaced_and_lives_on(app, ledger, issuing):
     first = app()
     issuing.client.ask("put", "sys/leases/revoke", {"lease_id": first["lease_id"], "sync": True})
-    make_older(ledger, kind="lease", expires=_lookup.clock() + 1000)
+    make_older(ledger, kind="lease", expires=_ledger.clock() + 1000)
     assert app()["username"] != first["username"]
     assert ledger.pages()[0]["replaced"] == [first["lease_id"]]
 
 
 def test_a_lease_that_has_ended_is_replaced_without_asking_for_its_renewal(app, ledger):
     first = app()
-    make_older(ledger, kind="lease", expires=_lookup.clock() - 1)
+    make_older(ledger, kind="lease", expires=_ledger.clock() - 1)
     assert app()["username"] != first["username"]
 
 
@@ -126,14 +159,14 @@ def test_each_replaced_user_is_remembered(app, ledger):
     replaced = []
     for _round in range(2):
         replaced.append(app()["lease_id"])
-        make_older(ledger, kind="lease", expires=_lookup.clock() - 1)
+        make_older(ledger, kind="lease", expires=_ledger.clock() - 1)
     app()
     assert ledger.pages()[0]["replaced"] == replaced
 
 
 def test_a_replaced_user_is_revoked_when_that_is_asked_for(app, ledger, issuing):
     first = app()
-    make_older(ledger, kind="lease", expires=_lookup.clock() - 1)
+    make_older(ledger, kind="lease", expires=_ledger.clock() - 1)
     assert app(revoke_replaced=True)["username"] != first["username"]
     assert not issuing.database.has(first["username"])
     assert ledger.pages()[0]["replaced"] == []
@@ -142,7 +175,7 @@ def test_a_replaced_user_is_revoked_when_that_is_asked_for(app, ledger, issuing)
 def test_a_replaced_user_that_cannot_be_revoked_is_named(app, ledger, issuing, warned):
     issuing.write("roles/app", revocation_statements=["SELECT no_such_function()"])
     first = app()
-    make_older(ledger, kind="lease", expires=_lookup.clock() - 1)
+    make_older(ledger, kind="lease", expires=_ledger.clock() - 1)
     app(revoke_replaced=True)
     assert f"The replaced lease {first['lease_id']} could not be revoked" in warned[-1]
     assert ledger.pages()[0]["replaced"] == [first["lease_id"]]
@@ -171,7 +204,7 @@ def test_a_user_for_the_run_only_stays_one(app, ledger, warned):
     app()
     app(revoke="at_end")
     assert "needs the callback leasehold.vault.revoke_leases, which is not enabled" in warned[0]
-    make_older(ledger, kind="lease", expires=_lookup.clock() - 1)
+    make_older(ledger, kind="lease", expires=_ledger.clock() - 1)
     app()
     assert ledger.pages()[0]["revoke_at_end"]
 
@@ -204,7 +237,7 @@ def room(size):
 
 
 def test_sixty_hosts_on_a_full_disk_leave_no_user(app, issuing, login, monkeypatch):
-    monkeypatch.setattr(_lookup, "run_has_end", lambda: False)
+    monkeypatch.setattr(_end, "run_has_end", lambda: False)
     sentences = set()
     with room(4096):
         for number in range(60):
@@ -220,13 +253,13 @@ def test_sixty_hosts_on_a_full_disk_leave_no_user(app, issuing, login, monkeypat
 
 def test_user_that_cannot_be_noted_is_revoked_at_once(app, issuing, monkeypatch):
     """The room that was kept is gone by then."""
-    original = _lookup._ledger._FileEntry.note
+    original = _ledger._FileEntry.note
 
     def note(entry, page, keep_room=False):
         with room(512) if page and page.get("credentials") else contextlib.nullcontext():
             original(entry, page, keep_room)
 
-    monkeypatch.setattr(_lookup._ledger._FileEntry, "note", note)
+    monkeypatch.setattr(_ledger._FileEntry, "note", note)
     with pytest.raises(AnsibleLookupError, match=r"could not be noted.*File too large, and was revoked at once"):
         app()
     assert issuing.leases() == []
@@ -236,7 +269,7 @@ def test_user_of_a_killed_worker_is_remembered_as_unconfirmed(app, ledger, issui
     """Killed between the answer of the server and the note."""
     child = os.fork()
     if child == 0:
-        _lookup.issue = lambda *_arguments: os.kill(os.getpid(), signal.SIGKILL)
+        _issue.issue = lambda *_arguments: os.kill(os.getpid(), signal.SIGKILL)
         try:
             app()
         finally:
@@ -253,13 +286,13 @@ def test_user_of_a_killed_worker_is_remembered_as_unconfirmed(app, ledger, issui
 def test_worker_that_is_terminated_notes_first_what_it_issues(app, ledger, issuing):
     child = os.fork()
     if child == 0:
-        issue = _lookup.issue
+        issue = _issue.issue
 
         def interrupted(client, mount, role, note):
             os.kill(os.getpid(), signal.SIGTERM)
             return issue(client, mount, role, note)
 
-        _lookup.issue = interrupted
+        _issue.issue = interrupted
         try:
             app()
         finally:
@@ -281,7 +314,7 @@ def tokens_of(world):
 
 
 def test_lookup_that_fails_leaves_no_login(app, issuing, login, look_up, monkeypatch):
-    monkeypatch.setattr(_lookup, "run_has_end", lambda: False)
+    monkeypatch.setattr(_end, "run_has_end", lambda: False)
     given = {**login, "mount": issuing.mount}
     with pytest.raises(AnsibleLookupError, match="Not allowed"):
         look_up("database_credentials", "app", **given)
@@ -301,7 +334,7 @@ def test_a_static_password_is_read_once_until_it_is_rotated(reports, look_up, le
     first = mention()
     reports.client.ask("post", f"{reports.mount}/rotate-role/reports")
     assert mention()["password"] == first["password"]
-    make_older(ledger, kind="static", expires=_lookup.clock() - 1)
+    make_older(ledger, kind="static", expires=_ledger.clock() - 1)
     assert mention()["password"] != first["password"]
     assert reports.database.opens(mention()["password"], mention()["username"])
 
@@ -367,7 +400,7 @@ def login(real_vault):
 
 
 def session(ledger, login):
-    return _lookup.session_of_run(ledger, _lookup.login_identity(login), login).client
+    return _session.session_of_run(ledger, login_identity(login), login).client
 
 
 def test_a_run_logs_in_once(ledger, login):
@@ -380,16 +413,16 @@ def test_a_run_logs_in_once(ledger, login):
 
 def test_past_half_of_its_life_a_login_is_renewed(ledger, login):
     first = session(ledger, login)
-    make_older(ledger, kind="login", expires=_lookup.clock() + 1000)
+    make_older(ledger, kind="login", expires=_ledger.clock() + 1000)
     assert session(ledger, login).token == first.token
-    assert ledger.pages()[0]["expires"] > _lookup.clock() + 3000
+    assert ledger.pages()[0]["expires"] > _ledger.clock() + 3000
 
 
 @pytest.mark.parametrize("left", [1000, -1], ids=["cannot be renewed", "has ended"])
 def test_a_login_that_goes_on_no_more_is_replaced_and_remembered(ledger, login, real_vault, left):
     first = session(ledger, login)
     real_vault.client.ask("put", "auth/token/revoke", {"token": first.token})
-    make_older(ledger, kind="login", expires=_lookup.clock() + left)
+    make_older(ledger, kind="login", expires=_ledger.clock() + left)
     assert session(ledger, login).token != first.token
     assert ledger.pages()[0]["earlier"] == [first.token]
 
@@ -420,6 +453,6 @@ def test_login_that_cannot_be_noted_ends_at_once(ledger, login, real_vault, monk
 
 
 def test_what_a_login_says_of_the_environment_is_shown(ledger, login, warned, monkeypatch):
-    monkeypatch.setattr(_lookup, "log_in", lambda options: log_in(options)._replace(warnings=["mind the gap"]))
+    monkeypatch.setattr(_session, "log_in", lambda options: log_in(options)._replace(warnings=["mind the gap"]))
     session(ledger, login)
     assert warned == ["mind the gap"]
