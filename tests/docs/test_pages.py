@@ -44,6 +44,7 @@ ELSEWHERE = {
     "docs/monitoring.md": ("tests/integration/test_monitoring.py", "runbook in docs/monitoring.md are run"),
     "docs/private_ca.md": ("tests/integration/test_private_ca.py", "the entry of docs/private_ca.md"),
     "docs/kubernetes.md": ("tests/unit/plugins/filter/test_access_document.py", '"docs" / "kubernetes.md"'),
+    "docs/pipelines.md": ("tests/unit/plugins/filter/test_access_document.py", '"docs" / "pipelines.md"'),
     "docs/agent.md": ("tests/integration/test_vault_agent.py", 'self.script("health")'),
 }
 # Commands that are not for these servers, and who runs them.

@@ -322,3 +322,11 @@ def test_manifests_of_the_page_about_operators_are_made():
     login, secret = yaml.safe_load_all(manifest["content"])
     assert (login["kind"], login["spec"]["kubernetes"]["audiences"]) == ("VaultAuth", ["vault"])
     assert (secret["kind"], secret["spec"]["revoke"]) == ("VaultDynamicSecret", True)
+
+
+def test_jobs_of_the_page_about_pipelines_are_let_in():
+    page = (ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8")
+    document = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    answers = access_document(document["vault_applications"], DATABASES, auth_mounts=document["vault_auth_mounts"])
+    mounts = {mount["mount"] for mount in document["vault_auth_mounts"]}
+    assert {role["mount"] for answer in answers for role in answer["auth_roles"]} == mounts
