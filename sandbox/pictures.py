@@ -5,7 +5,7 @@
 
 badges  what the collection runs on, read from the files that say so
 demo    a run of ./demo as it is printed
-report  the page of ten thousand leases in a real browser; all of it, and its upper part
+report  the page of ten thousand leases in a real browser; all of it
 """
 
 from __future__ import annotations
@@ -162,7 +162,6 @@ def report() -> None:
         options = {"lease_report_dest": str(page), "__lease_report_moment": said(NOW)}
         subprocess.run(["ansible-playbook", play, "-e", f"@{source}", "-e", json.dumps(options)], check=True)
         Browser().picture(page, DOCS / "report.png", width=900, height=1900)
-        Browser().picture(page, DOCS / "report-top.png", width=900, height=890)
 
 
 def main() -> None:
