@@ -90,7 +90,7 @@ class Issuer:
             def log_message(self, *_words: t.Any) -> None:
                 pass
 
-        certificate, key = self.authority.issue(HOST)
+        certificate, key = self.authority.issue(names=(HOST,))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(write_private(directory / "crt", certificate), write_private(directory / "key", key))
         self.server = http.server.ThreadingHTTPServer((HOST, 0), Answer)
@@ -110,7 +110,8 @@ def issuer(bao: servers.OpenBao, tmp_path_factory: pytest.TempPathFactory) -> It
     threading.Thread(target=issuer.server.serve_forever, daemon=True).start()
     bao.request("POST", f"sys/auth/{MOUNT}", {"type": "jwt"})
     ca_pem = issuer.authority.certificate.decode()
-    config = {"oidc_discovery_url": issuer.url, "oidc_discovery_ca_pem": ca_pem}
+    # Without bound_issuer OpenBao takes a token with another iss, as long as the key is the issuer's.
+    config = {"oidc_discovery_url": issuer.url, "oidc_discovery_ca_pem": ca_pem, "bound_issuer": issuer.url}
     bao.request("POST", f"auth/{MOUNT}/config", config)
     entries = [
         {
