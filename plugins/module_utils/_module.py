@@ -50,6 +50,8 @@ class Task:
     """It may issue a lease, which would end with the token the task made for itself."""
     returns_secrets: bool = False
     """Its answer holds what opens a door."""
+    library: t.ClassVar[str] = "hvac"
+    """What the Python that runs it must have."""
 
     @property
     def specification(self) -> Values:
@@ -94,6 +96,20 @@ class Task:
         for warning in result.pop("warnings"):
             module.warn(warning)
         module.exit_json(**result)
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskWithoutVault(Task):
+    """A module that talks to PostgreSQL alone, and has none of the options by which others reach Vault."""
+
+    library: t.ClassVar[str] = "psycopg2"
+
+    @property
+    def specification(self) -> Values:
+        return {"argument_spec": self.options, "supports_check_mode": True, **self.constraints}
+
+    def perform(self, options: Values, check_mode: bool, connect: Connect = log_in) -> Values:
+        return self.run(t.cast("Session", None), options, check_mode)
 
 
 def _revoke_issued(session: Session, result: Values) -> None:

@@ -13,7 +13,7 @@ A revocation ends the access first (no login, no membership) and commits that.  
 second half ends the sessions, gives the user's objects to the heir and drops the user.  What cannot be dropped is parked: it stays
 without login, sessions and memberships, and its comment says why.
 
-``roles/postgresql_access/files/functions.sql`` holds the same lines as functions; a unit test compares them.
+``_postgresql/functions.py`` holds the same lines as functions; a unit test compares them.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ Action plugins are loaded in the main process, before the workers fork: what is 
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
@@ -52,7 +53,12 @@ ASYNC = (
     "The answer of a task with async lies in a file on its target (~/.ansible_async), with the password in it, until async_status with "
     "mode=cleanup removes it. Issue without async."
 )
-HAS_HVAC = importlib.util.find_spec("hvac") is not None
+
+
+@functools.cache
+def _is_here(library: str) -> bool:
+    return importlib.util.find_spec(library) is not None
+
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,8 +83,10 @@ class LeaseholdAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Values | None = None) -> Values:
         result: Values = super().run(tmp, task_vars)
         variables = task_vars or {}
-        arguments = with_variables(self._task.args, variables, self._templar.template)
-        if HAS_HVAC and self._controller_is_target(variables):
+        arguments = dict(self._task.args)
+        if "url" in self.task.specification["argument_spec"]:
+            arguments = with_variables(arguments, variables, self._templar.template)
+        if _is_here(self.task.library) and self._controller_is_target(variables):
             result.update(perform_here(self.task, self._task.action, arguments, bool(self._task.check_mode)))
         else:
             for warning in _laid_open(self.task, bool(self._task.async_val)):

@@ -172,6 +172,7 @@ GROUP = keys(
         "tables": PRIVILEGES,
         "sequences": PRIVILEGES,
         "functions": PRIVILEGES,
+        "shared": boolean,
     }
 )
 DATABASE = keys(

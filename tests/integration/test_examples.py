@@ -10,6 +10,7 @@ the groups app_rw and app_ro, the admin role vault_admin with its first password
 from __future__ import annotations
 
 import ast
+import json
 import re
 import typing as t
 
@@ -32,6 +33,7 @@ FIRST_PASSWORD = "first-and-soon-worthless"
 SUBSTITUTES: dict[str, Callable[[servers.PostgreSQL], str]] = {
     "postgres.production.svc:5432": lambda server: f"{server.host}:{server.port}",
     "sslmode=verify-full": lambda server: "sslmode=disable",
+    "sslmode: verify-full": lambda server: "sslmode: disable",
 }
 # What others build on comes first; what is not named here comes in between, in the order of the alphabet.
 FIRST = [
@@ -101,8 +103,15 @@ def run(bao: servers.OpenBao, surroundings: servers.PostgreSQL, tmp_path_factory
     play.write("cluster-ca.pem", bao.authority.certificate.decode())
     play.write("ci-public-key.pem", public_key())
     play.environment["REVIEWER_JWT"] = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyZXZpZXdlciJ9.c2ln"
+    given = {
+        "first_password": FIRST_PASSWORD, "dba_password": surroundings.password,
+        "vault_databases": [{
+            "name": "db", "host": surroundings.host, "port": surroundings.port, "sslmode": "disable", "database": "appdb", "owner": "app_owner",
+            "admin": {"username": "vault_admin"}, "groups": {"app_ro": {"schemas": ["public"], "tables": ["select"]}},
+        }],
+    }  # fmt: skip
     plays = "".join(as_play(name, text, surroundings, bao) for name, text in examples().items())
-    return play(plays, "-e", f"first_password={FIRST_PASSWORD}", ok=False)
+    return play(plays, "-e", json.dumps(given), ok=False)
 
 
 def public_key() -> str:

@@ -31,6 +31,7 @@ CHECKOUT = Path(__file__).parents[2]
 FIRST_PASSWORD = "First 'one' \"%s\" äß\u00a0x"
 IN_AN_HOUR = time.strftime("%Y-%m-%d %H:%M:%S+0000", time.gmtime(time.time() + 3600))
 
+SYNC = "Make roles, databases and privileges be as the document says"
 REVOCATION = """
 DO $do$
 DECLARE
@@ -59,7 +60,7 @@ class Run(t.NamedTuple):
 
     output: str
     changed: list[str]
-    """`task` or `task (item)` for everything that changed."""
+    """The lines of the diff, and other tasks that changed something."""
     ok: bool
 
 
@@ -102,18 +103,21 @@ class Access:
         paths = [str(self.directory / "tree"), *filter(None, [os.environ.get("ANSIBLE_COLLECTIONS_PATH")])]
         done = subprocess.run(
             [Path(sys.executable).with_name("ansible-playbook"), playbook, "-e", f"@{document}", "-i", "localhost,",
-             "-c", "local", *arguments],
+             "-c", "local", "--diff", *arguments],
             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, cwd=self.directory,
             env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": ":".join(paths), "ANSIBLE_PYTHON_INTERPRETER": interpreter(),
                  "ANSIBLE_HOME": str(self.directory / "home"), "ANSIBLE_PIPELINING": "true", "ANSIBLE_NOCOLOR": "true",
                  "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
-        changed, task = [], ""
+        changed: list[str] = []
+        task = ""
         for line in done.stdout.splitlines():
             if found := re.match(r"TASK \[(?:leasehold\.vault\.postgresql_access : )?(.*)\] \*", line):
                 task = found[1]
-            elif found := re.match(r"changed: \[[^]]*\](?: => \(item=(.*?)\))?", line):
-                changed.append(f"{task} ({found[1]})" if found[1] else task)
+            elif found := re.match(r"  (\S.*: [-+*] .+)$", line):
+                changed.append(found[1])
+            elif re.match(r"changed: ", line) and task != SYNC:
+                changed.append(task)
         return Run(done.stdout, changed, done.returncode == 0)
 
     def run_well(self, *arguments: str) -> Run:
@@ -169,9 +173,9 @@ def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     access.dba("CREATE DATABASE access_other")
     access.dba("ALTER SYSTEM SET log_statement = 'all'")
     access.dba("SELECT pg_reload_conf()")
-    predicted = access.run_well("--check", "--diff")
+    predicted = access.run_well("--check")
     existed = access.has_role("plain_admin") or access.has_role("careful_owner")
-    first = access.run_well("--diff", "-vvv")
+    first = access.run_well("-vvv")
     log = access.server.log_path.read_text()
     access.dba("ALTER SYSTEM RESET log_statement")
     access.dba("SELECT pg_reload_conf()")
@@ -204,8 +208,8 @@ both = pytest.mark.parametrize("entry", ["plain", "careful"])
 
 
 def test_check_mode_on_a_fresh_server_predicts_and_writes_nothing(prepared: Prepared) -> None:
-    assert "Create the database" in prepared.predicted.changed
-    assert "Create the group roles (plain Group)" in prepared.predicted.changed
+    assert "access_plain: + database, owner plain_owner" in prepared.predicted.changed
+    assert prepared.predicted.changed == prepared.first.changed
     assert not prepared.existed
 
 
@@ -331,18 +335,19 @@ def test_again_what_others_changed_is_mended_and_nothing_else(access: Access) ->
     if new:  # a right that the admin role could have given itself
         access.dba("GRANT plain_ro TO plain_admin WITH INHERIT TRUE")
     expected = [
-        "Create the admin role with its attributes and limits",
-        "Give the admin role ADMIN on the groups, and only that" if new
-        else "Let the admin role hand out the groups (PostgreSQL 15 and older)",
-        "Give the groups their rights on what exists (plain Group: tables in public)",
-        "Give the groups their rights on what will be created (plain_ro: tables of plain_owner in public)",
-        "Take back what the document no longer gives",
-        "Take the groups from an admin role that works through the functions",
-        "Create the admin role with its attributes and limits",
-        "Install the functions",
-        "Let the admin role call the functions",
-        "Close the database to those who were not let in by name",
-    ]  # fmt: skip
+        "plain_admin: * statement_timeout = 60s",
+        "plain Group: + ADMIN OPTION of plain_admin",
+        *(["plain_ro: - INHERIT OPTION of plain_admin"] if new else []),
+        "careful Group: - member careful_admin",
+        "careful_admin: * NOCREATEROLE",
+        "access_careful: - CONNECT of PUBLIC",
+        "plain Group: + UPDATE on tables in schema public (1 table: public.items)",
+        "plain_ro: + SELECT on tables in schema public (those to come from plain_owner)",
+        "plain_ro: - DELETE, TRUNCATE on tables in schema public (1 table: public.items)",
+        "schema leasehold: * functions of this version",
+        "careful_admin: + EXECUTE on leasehold.renew(text,timestamp with time zone) in schema leasehold",
+    ]
+    assert access.run_well("--check").changed == expected
     assert access.run_well().changed == expected
     for entry in ("plain", "careful"):
         access.as_admin(entry, "SELECT 1")

@@ -53,7 +53,7 @@ def test_one_ca_cert_serves_site_twice_verify_and_the_users(
     path = play.write("document.yml", as_yaml(document))
     play.secrets.append(FIRST_PASSWORD)
     try:
-        assert play("leasehold.vault.site", "-e", f"@{path}").changes > 5
+        assert play("leasehold.vault.site", "-e", f"@{path}").changed
         assert play("leasehold.vault.site", "-e", f"@{path}").changed == []
         run = play("leasehold.vault.verify", "-e", f"@{path}")
         assert run.result("The first password is refused")["msg"] == "production-db: the first password is refused"

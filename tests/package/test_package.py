@@ -38,6 +38,7 @@ INSIDE = [
     r"extensions/audit/event_query\.yml",
     r"meta/(execution-environment\.yml|ee-requirements\.txt|runtime\.yml)",
     r"playbooks/\w+\.yml",
+    r"plugins/module_utils/_\w+/\w+\.py",
     r"plugins/(action|callback|doc_fragments|filter|lookup|module_utils|modules|plugin_utils)/\w+\.(py|yml)",
     r"requirements/(runtime|collections)\.txt",
     r"roles/\w+/README\.md",

@@ -21,7 +21,7 @@ import servers
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 
 from .conftest import ROOT, RealWorld, Runner, specification_of
-from .test_every_module import MODULES
+from .test_every_module import VAULT_MODULES
 
 NOTHING = 'path "nothing" { capabilities = ["read"] }'
 PASSWORDS = 'length = 20\nrule "charset" { charset = "abc" }'
@@ -255,7 +255,7 @@ def with_static_role(world):
 
 # -- the tests ---------------------------------------------------------------------------------------------------------------
 
-STORIES = {name: globals().get(name) for name in MODULES}
+STORIES = {name: globals().get(name) for name in VAULT_MODULES}
 DOCUMENTED = policies.documented()
 SAYS_ITS_MOUNT = {"auth_mount_info", "database_engine_info"}
 
@@ -312,12 +312,12 @@ def without(rules, rule, capability):
 def test_every_module_and_lookup_has_its_policy():
     lookups = sorted(file.stem for file in (ROOT / "plugins" / "lookup").glob("*.py"))
     assert set(DOCUMENTED) == {
-        policies.EVERY_LOGIN, *(f"module {name}" for name in MODULES), *(f"lookup {name}" for name in lookups),
+        policies.EVERY_LOGIN, *(f"module {name}" for name in VAULT_MODULES), *(f"lookup {name}" for name in lookups),
     }  # fmt: skip
 
 
 @pytest.mark.full  # that its policy is enough, every story on real servers shows
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", VAULT_MODULES)
 def test_a_module_needs_all_of_its_policy_and_nothing_else(name, bao, postgres, open_to_devices):
     server = open_to_devices if name == "audit_device" else bao
     rules = [*DOCUMENTED[policies.EVERY_LOGIN], *DOCUMENTED[f"module {name}"]]

@@ -7,11 +7,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-from pathlib import Path
 
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils import _statements, _user_sql
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.functions import FUNCTIONS
 
 
 def as_the_server_cuts(element):
@@ -119,8 +119,7 @@ def test_definer_functions_do_not_go_with_set_role():
 
 @pytest.mark.parametrize("body", [_user_sql.CREATE, _user_sql.RENEW, _user_sql.END_ACCESS, _user_sql.REMOVE])
 def test_functions_do_what_blocks_do(body):
-    functions = Path(__file__).resolve().parents[4] / "roles" / "postgresql_access" / "files" / "functions.sql"
-    assert body in functions.read_text()
+    assert body in FUNCTIONS
 
 
 @pytest.mark.parametrize("tag", re.findall(r"\$\w+\$", str(_statements.expand({"in_role": "g"}))))

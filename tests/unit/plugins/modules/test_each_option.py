@@ -17,7 +17,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._options import NA
 from ansible_collections.leasehold.vault.plugins.module_utils._servers import FEATURES
 
 from ...conftest import specification_of
-from ...test_every_module import MODULES
+from ...test_every_module import VAULT_MODULES
 from .test_auth_mount import public_key
 
 TUNED = {
@@ -212,7 +212,7 @@ def test_every_option_is_given_here_or_has_its_reason():
         kept.setdefault(module, set()).update(named, hidden, base, values, resource.shorthand, {"type"})
     for module, reasons in ELSEWHERE.items():
         kept.setdefault(module, {"name"}).update(reasons)
-    for module in MODULES:
+    for module in VAULT_MODULES:
         options = set(specification_of(module)["argument_spec"]) - set(NAMES) - HOW
         if module == "database_connection":
             options -= {"connection_url", "username"}
@@ -220,7 +220,7 @@ def test_every_option_is_given_here_or_has_its_reason():
             options -= {"username"}
         if module in kept:
             assert options <= kept[module], module
-    without = {module for module in MODULES if module not in kept}
+    without = {module for module in VAULT_MODULES if module not in kept}
     acts = {
         "approle_secret_id",
         "audit_hash",

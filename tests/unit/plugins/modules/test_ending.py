@@ -18,10 +18,10 @@ import psycopg2
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils import _statements
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.functions import FUNCTIONS
 
 from ...conftest import _real as real_world
 
-FUNCTIONS = Path(__file__).resolve().parents[4] / "roles" / "postgresql_access" / "files" / "functions.sql"
 ROUNDS = 200 if os.environ.get("LEASEHOLD_LOAD") == "full" else 1
 PARKED = "SELECT rolcanlogin, rolvaliduntil::text, shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s"
 
@@ -97,7 +97,7 @@ def install_functions(database, text=""):
         sql(f"GRANT {database.group} TO leasehold_definer WITH ADMIN OPTION")
         sql("CREATE SCHEMA IF NOT EXISTS leasehold AUTHORIZATION leasehold_definer")
         sql("SET ROLE leasehold_definer")
-        sql(text or FUNCTIONS.read_text())
+        sql(text or FUNCTIONS)
         sql(f"GRANT USAGE ON SCHEMA leasehold TO {database.admin}")
         sql(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA leasehold TO {database.admin}")
 

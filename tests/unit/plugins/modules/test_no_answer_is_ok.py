@@ -15,7 +15,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_i
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 
 from ...conftest import module_named, specification_of, validated
-from ...test_every_module import MODULES
+from ...test_every_module import VAULT_MODULES
 
 ROLE = {"name": "app", "db_name": "db", "creation_statements": "CREATE ROLE \"{{name}}\" PASSWORD '{{password}}'"}
 CONNECTION = {
@@ -97,7 +97,7 @@ def reached(bao):
 
 
 def test_each_module_is_tried():
-    assert {module for module, _options in (TASKS | UNCHECKED).values()} == set(MODULES)
+    assert {module for module, _options in (TASKS | UNCHECKED).values()} == set(VAULT_MODULES)
 
 
 def fails(module, options, check):

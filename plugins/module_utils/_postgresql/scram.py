@@ -1,7 +1,10 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read a password, write what PostgreSQL stores for it (SCRAM-SHA-256), so that the password itself never travels."""
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""What PostgreSQL stores for a password (SCRAM-SHA-256), so that the password itself never travels; also as a filter, from stdin to stdout."""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ def prepared(password: str) -> str:
 
 
 def verifier(password: str) -> str:
+    """``SCRAM-SHA-256$…``, with a salt of its own each time."""
     salt = os.urandom(16)
     salted = hashlib.pbkdf2_hmac("sha256", prepared(password).encode(), salt, ITERATIONS)
     stored_key = hashlib.sha256(hmac.new(salted, b"Client Key", hashlib.sha256).digest()).digest()

@@ -1,3 +1,25 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""The functions by which users are made without CREATEROLE, for PostgreSQL 15 and older."""
+
+from __future__ import annotations
+
+import hashlib
+
+CALLED_BY_ADMIN = (
+    "leasehold.issue(text,text,timestamp with time zone,text)",
+    "leasehold.renew(text,timestamp with time zone)",
+    "leasehold.end_access(text)",
+    "leasehold.revoke(text,text)",
+    "leasehold.revoke(text,text,boolean)",
+)
+"""What the admin role may call; the server writes them like that."""
+
+FUNCTIONS = """\
 -- Copyright (c) 2026 The leasehold.vault authors
 -- GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 -- SPDX-License-Identifier: GPL-3.0-or-later
@@ -278,4 +300,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$
   SELECT leasehold.revoke(name, reassign_to, false)
 $f$;
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA leasehold FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA leasehold FROM PUBLIC;"""
+
+VERSION = f"leasehold.vault {hashlib.sha256(FUNCTIONS.encode()).hexdigest()}"
+"""The beginning of the comment on the schema; after it comes what the server made of them."""

@@ -1,0 +1,44 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one document that people write, as the entries of ``postgresql_sync``."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.module_utils._addresses import libpq_words
+from ansible_collections.leasehold.vault.plugins.plugin_utils._databases import target
+
+Values = t.Mapping[str, t.Any]
+AS_THEY_ARE = (
+    "name", "ca_cert", "client_cert", "client_key", "database", "owner", "admin", "groups", "creators", "connect", "functions",
+)  # fmt: skip
+
+
+def postgresql_document(databases: t.Sequence[Values]) -> list[dict[str, t.Any]]:
+    """For each entry what concerns PostgreSQL."""
+    return [_entry(database) for database in databases]
+
+
+def _entry(database: Values) -> dict[str, t.Any]:
+    try:
+        found = target(database, "")
+    except ValueError as error:
+        raise AnsibleFilterError(f"{database.get('name')}: {error}.") from None
+    roles = (database.get("roles") or {}).values()
+    entry = {
+        **{key: database.get(key) for key in AS_THEY_ARE},
+        **libpq_words(found.addresses),
+        "sslmode": found.parameters.get("sslmode"),
+        "target_session_attrs": found.parameters.get("target_session_attrs"),
+        "heirs": sorted({role["reassign_owned_to"] for role in roles if role and role.get("reassign_owned_to")}),
+    }
+    return {key: value for key, value in entry.items() if value not in (None, "", [])}
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"postgresql_document": postgresql_document}

@@ -1,0 +1,264 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+"""What is there: one query for each kind of object, whatever their number."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+PUBLIC = ""
+"""The grantee that is everybody."""
+DATABASE_OWNER = "pg_database_owner"
+"""The role (PostgreSQL 14 and newer) whose only member is the owner of the database one is in."""
+
+Query = t.Callable[..., t.Any]
+
+
+class Acl(t.NamedTuple):
+    """One privilege of one grantee."""
+
+    grantee: str
+    privilege: str
+    grantor: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Role:
+    superuser: bool = False
+    login: bool = False
+    inherit: bool = True
+    createrole: bool = False
+    settings: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    usable: bool = False
+    """Whether the DBA has its privileges and may act as it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Membership:
+    role: str
+    member: str
+    grantor: str
+    admin: bool
+    inherit: bool
+    set: bool
+    revocable: bool
+    """Whether the DBA may revoke what this grantor granted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Database:
+    owner: str
+    acl: tuple[Acl, ...] = ()
+    allows_connections: bool = True
+
+    def holds(self, grantee: str, privilege: str) -> bool:
+        return any(each.grantee == grantee and each.privilege == privilege for each in self.acl)
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """What concerns the whole server, of the roles that the document names and of all databases."""
+
+    version: int
+    identity: str
+    me: str
+    superuser: bool
+    createrole: bool
+    initial: str
+    """The superuser that the cluster was made with."""
+    roles: t.Mapping[str, Role]
+    memberships: tuple[Membership, ...]
+    databases: t.Mapping[str, Database]
+    elsewhere: t.Mapping[str, tuple[str, ...]]
+    """By role: the databases in which it owns something or has privileges."""
+
+
+class Schema(t.NamedTuple):
+    owner: str
+    acl: tuple[Acl, ...]
+    usable: bool
+
+
+class Objects(t.NamedTuple):
+    """The objects of one kind in one schema with the same owner and the same privileges."""
+
+    schema: str
+    kind: str
+    owner: str
+    usable: bool
+    acl: tuple[Acl, ...]
+    names: tuple[str, ...]
+    """Quoted by the server, with the schema."""
+
+
+class DefaultAcl(t.NamedTuple):
+    creator: str
+    schema: str
+    kind: str
+    grantee: str
+    privilege: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What is in one database, as far as the document is concerned."""
+
+    owner: str
+    schemas: t.Mapping[str, Schema] = dataclasses.field(default_factory=dict)
+    objects: tuple[Objects, ...] = ()
+    defaults: frozenset[DefaultAcl] = frozenset()
+    functions_comment: str = ""
+    functions_now: str = ""
+    """A digest of the functions in the schema ``leasehold``."""
+    callers: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    """By function: the roles that may call it."""
+
+
+def new_database(server: Server, owner: str) -> Contents:
+    """What PostgreSQL puts into a new database."""
+    old = server.version < 150000
+    owner_of_public = server.initial if old else DATABASE_OWNER
+    public = (Acl(PUBLIC, privilege, owner_of_public) for privilege in (("USAGE", "CREATE") if old else ("USAGE",)))
+    return Contents(owner, {"public": Schema(owner_of_public, tuple(public), usable=False)})
+
+
+_ME = """
+SELECT current_setting('server_version_num')::int, pg_postmaster_start_time()::text || ' ' || current_setting('port'),
+       current_user::text, rolsuper, rolcreaterole, pg_get_userbyid(10)::text, has_function_privilege('pg_control_system()', 'EXECUTE')
+  FROM pg_roles WHERE rolname = current_user
+"""
+_ROLES = """
+SELECT rolname, rolsuper, rolcanlogin, rolinherit, rolcreaterole, coalesce(rolconfig, '{{}}'),
+       pg_has_role(oid, 'USAGE') AND pg_has_role(oid, '{set}')
+  FROM pg_roles WHERE rolname = ANY (%(roles)s)
+"""
+_MEMBERSHIPS = """
+SELECT g.rolname, m.rolname, coalesce(b.rolname, ''), a.admin_option, {options}, b.oid IS NULL OR pg_has_role(b.oid, 'USAGE')
+  FROM pg_auth_members AS a
+  JOIN pg_roles AS g ON g.oid = a.roleid
+  JOIN pg_roles AS m ON m.oid = a.member
+  LEFT JOIN pg_roles AS b ON b.oid = a.grantor
+ WHERE g.rolname = ANY (%(roles)s) AND m.rolname = ANY (%(roles)s || ARRAY[current_user::text])
+ ORDER BY 1, 2, 3
+"""
+_ACL = """
+(SELECT json_agg(json_build_array(coalesce(e.rolname, ''), a.privilege_type, coalesce(b.rolname, '')))
+   FROM aclexplode({acl}) AS a LEFT JOIN pg_roles AS e ON e.oid = a.grantee LEFT JOIN pg_roles AS b ON b.oid = a.grantor
+  WHERE a.grantee = 0 OR e.rolname = ANY (%(roles)s))
+"""
+_DATABASES = f"""
+SELECT d.datname, o.rolname, d.datallowconn, {_ACL.format(acl="coalesce(d.datacl, acldefault('d', d.datdba))")}
+  FROM pg_database AS d JOIN pg_roles AS o ON o.oid = d.datdba ORDER BY 1
+"""
+_ELSEWHERE = """
+SELECT DISTINCT r.rolname, d.datname FROM pg_shdepend AS s JOIN pg_roles AS r ON r.oid = s.refobjid
+  JOIN pg_database AS d ON d.oid = s.dbid
+ WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = ANY (%(roles)s) ORDER BY 1, 2
+"""
+
+
+def read_server(query: Query, roles: t.Iterable[str]) -> Server:
+    """Read what concerns the whole server, of these roles."""
+    values = {"roles": sorted(roles)}
+    ((version, started, me, superuser, createrole, initial, may_identify),) = query(_ME)
+    identifier = query("SELECT system_identifier FROM pg_control_system()")[0][0] if may_identify else ""
+    new = version >= 160000
+    options = "a.inherit_option, a.set_option" if new else "m.rolinherit, true"
+    found = query(_ROLES.format(set="SET" if new else "MEMBER"), values)
+    return Server(
+        version=version,
+        # A server that was copied has the identifier of the other one; it did not start at the same moment.
+        identity=f"{identifier} {started}",
+        me=me,
+        superuser=superuser,
+        createrole=createrole,
+        initial=initial,
+        roles={
+            name: Role(is_super, login, inherit, makes, dict(each.split("=", 1) for each in settings), usable)
+            for name, is_super, login, inherit, makes, settings, usable in found
+        },
+        memberships=tuple(Membership(*row) for row in query(_MEMBERSHIPS.format(options=options), values)),
+        databases={
+            name: Database(owner, _acl(acl), allowed) for name, owner, allowed, acl in query(_DATABASES, values)
+        },
+        elsewhere=_grouped(query(_ELSEWHERE, values)),
+    )
+
+
+_SCHEMAS = f"""
+SELECT n.nspname, o.rolname, {_ACL.format(acl="coalesce(n.nspacl, acldefault('n', n.nspowner))")}, pg_has_role(n.nspowner, 'USAGE')
+  FROM pg_namespace AS n JOIN pg_roles AS o ON o.oid = n.nspowner WHERE n.nspname !~ '^pg_(toast|temp)'
+"""
+_OBJECTS = f"""
+WITH object AS (
+  SELECT relnamespace AS namespace, CASE relkind WHEN 'S' THEN 'sequences' ELSE 'tables' END AS kind,
+         CASE relkind WHEN 'S' THEN 's' ELSE 'r' END AS type, relowner AS owner, relacl AS acl, oid::regclass::text AS name
+    FROM pg_class WHERE relkind IN ('r', 'v', 'm', 'p', 'f', 'S')
+     AND relnamespace = ANY (ARRAY(SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s)))
+  UNION ALL
+  SELECT pronamespace, 'functions', 'f', proowner, proacl, oid::regprocedure::text
+    FROM pg_proc WHERE prokind <> 'p'
+     AND pronamespace = ANY (ARRAY(SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s)))
+), alike AS (
+  SELECT namespace, kind, type, owner, acl, array_agg(name) AS names FROM object GROUP BY namespace, kind, type, owner, acl
+)
+SELECT n.nspname, x.kind, o.rolname, pg_has_role(x.owner, 'USAGE'),
+       {_ACL.format(acl="coalesce(x.acl, acldefault(x.type::" + '"char"' + ", x.owner))")}, x.names
+  FROM alike AS x JOIN pg_namespace AS n ON n.oid = x.namespace JOIN pg_roles AS o ON o.oid = x.owner
+ ORDER BY 1, 2, 3
+"""
+_DEFAULTS = """
+SELECT c.rolname, n.nspname, CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' ELSE 'functions' END, e.rolname, a.privilege_type
+  FROM pg_default_acl AS d CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a
+  JOIN pg_roles AS c ON c.oid = d.defaclrole JOIN pg_namespace AS n ON n.oid = d.defaclnamespace
+  JOIN pg_roles AS e ON e.oid = a.grantee
+ WHERE d.defaclobjtype IN ('r', 'S', 'f') AND e.rolname = ANY (%(roles)s)
+"""
+DIGEST = """
+(SELECT encode(sha256(convert_to(string_agg(
+    pg_get_functiondef(oid) || pg_get_userbyid(proowner) || has_function_privilege('public', oid, 'EXECUTE'),
+    '' ORDER BY oid::regprocedure::text), 'UTF8')), 'hex')
+   FROM pg_proc WHERE pronamespace = to_regnamespace('leasehold'))
+"""
+"""What the functions in the database are, as one number."""
+_FUNCTIONS = f"SELECT obj_description(to_regnamespace('leasehold'), 'pg_namespace'), {DIGEST}"
+_CALLERS = """
+SELECT p.oid::regprocedure::text, coalesce(array_agg(e.rolname::text) FILTER (WHERE e.rolname IS NOT NULL), '{}')
+  FROM pg_proc AS p CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+  LEFT JOIN pg_roles AS e ON e.oid = a.grantee
+ WHERE p.pronamespace = to_regnamespace('leasehold') GROUP BY 1
+"""
+
+
+def read_contents(query: Query, roles: t.Iterable[str], schemas: t.Iterable[str]) -> Contents:
+    """Read what is in the database of this session, of these roles and schemas."""
+    values = {"roles": sorted(roles), "schemas": sorted(schemas)}
+    ((owner,),) = query("SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()")
+    ((comment, now),) = query(_FUNCTIONS)
+    return Contents(
+        owner=owner,
+        schemas={name: Schema(owner, _acl(acl), usable) for name, owner, acl, usable in query(_SCHEMAS, values)},
+        objects=tuple(
+            Objects(schema, kind, owner, usable, _acl(acl), tuple(sorted(names)))
+            for schema, kind, owner, usable, acl, names in query(_OBJECTS, values)
+        ),
+        defaults=frozenset(DefaultAcl(*row) for row in query(_DEFAULTS, values)),
+        functions_comment=comment or "",
+        functions_now=now or "",
+        callers={name: frozenset(roles) for name, roles in query(_CALLERS)},
+    )
+
+
+def _acl(rows: t.Any) -> tuple[Acl, ...]:
+    return tuple(Acl(*row) for row in rows or ())
+
+
+def _grouped(rows: t.Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for key, value in rows:
+        found[key] = (*found.get(key, ()), value)
+    return found

@@ -1,0 +1,545 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+"""The plan: from what is desired and what is there to statements, each with its meaning.  No server is asked here."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import (
+    DATABASE_OWNER,
+    DIGEST,
+    PUBLIC,
+    Acl,
+    Contents,
+    Database,
+    Membership,
+    Objects,
+    Role,
+    Server,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import DEFINER
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.functions import (
+    CALLED_BY_ADMIN,
+    FUNCTIONS,
+    VERSION,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import Entry, Group
+
+CHUNK = 1000
+"""Objects in one statement."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """SQL with ``{0}`` for identifiers and ``%s`` for values."""
+
+    text: str
+    names: tuple[str, ...] = ()
+    values: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    alone: bool = False
+    """Not within a transaction."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What differs, in words, and the statements that bring it about."""
+
+    subject: str
+    """The role, database or schema that changes."""
+    meaning: str
+    statements: tuple[Statement, ...]
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.meaning}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Obstacle:
+    """What differs and this login cannot change."""
+
+    subject: str
+    meaning: str
+    reason: str
+    fatal: bool = True
+    """Whether the document's users lack something; otherwise they, or others, have more than it says."""
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.meaning} is not possible for this login: {self.reason}"
+
+
+@dataclasses.dataclass
+class Plan:
+    changes: list[Change] = dataclasses.field(default_factory=list)
+    obstacles: list[Obstacle] = dataclasses.field(default_factory=list)
+
+    def add(self, subject: str, meaning: str, *statements: Statement) -> None:
+        change = Change(subject, meaning, statements)
+        if change not in self.changes:
+            self.changes.append(change)
+
+    def cannot(self, subject: str, meaning: str, reason: str, fatal: bool = True) -> None:
+        obstacle = Obstacle(subject, meaning, reason, fatal)
+        if obstacle not in self.obstacles:
+            self.obstacles.append(obstacle)
+
+
+def listed(words: Collection[str]) -> str:
+    return ", ".join(words)
+
+
+# -- what concerns the whole server ----------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerOptions:
+    settings: Mapping[str, str]
+    close: tuple[str, ...] = ()
+    """Databases that PUBLIC loses."""
+
+
+class ServerPlan(Plan):
+    """Owners, groups, admins, databases of all entries of one server."""
+
+    def __init__(self, entries: Sequence[Entry], server: Server, options: ServerOptions) -> None:
+        super().__init__()
+        self.server, self.options = server, options
+        self.made: set[str] = set()
+        """Roles that this plan creates."""
+        self.gained: set[str] = set()
+        """Roles that this login becomes a member of."""
+        for entry in entries:
+            self._roles(entry)
+        for entry in entries:
+            self._admin(entry)
+            self._hand_out(entry)
+        for entry in entries:
+            self._database(entry)
+        for name in options.close:
+            if name in server.databases and name not in {entry.database for entry in entries}:
+                self._close(name, server.databases[name], ("CONNECT", "TEMPORARY"))
+
+    @property
+    def usable(self) -> Collection[str]:
+        """The roles that this login can act for, once the plan is carried out."""
+        return {name for name, role in self.server.roles.items() if role.usable} | self.gained
+
+    def _uses_functions(self, entry: Entry) -> bool:
+        return entry.uses_functions(self.server.version)
+
+    def _roles(self, entry: Entry) -> None:
+        if entry.owner not in self.server.roles:
+            self._create(entry.owner, "NOLOGIN")
+        for name in entry.group_names:
+            role = self.server.roles.get(name)
+            if role is None:
+                self._create(name, "NOLOGIN")
+            elif role.login:
+                self.add(name, "- LOGIN", Statement("ALTER ROLE {0} NOLOGIN", (name,)))
+        if self._uses_functions(entry):
+            self._alter_or_create(DEFINER, {"login": False, "inherit": True, "createrole": True})
+        for name in (*entry.makers, *([DEFINER] if self._uses_functions(entry) else [])):
+            self._act_as(name)
+
+    def _create(self, name: str, attributes: str, *values: str) -> None:
+        if name in self.made:
+            return
+        self.made.add(name)
+        self.add(name, f"+ role ({attributes})", Statement(f"CREATE ROLE {{0}} {attributes}", (name,), values))
+
+    def _alter_or_create(self, name: str, attributes: Mapping[str, bool], password: str = "") -> None:
+        role = self.server.roles.get(name)
+        if role is None:
+            words = " ".join(_attribute(key, value) for key, value in attributes.items())
+            if name not in self.made:
+                self.made.add(name)
+                secret = " PASSWORD %s" if password else ""
+                statement = Statement(f"CREATE ROLE {{0}} {words}{secret}", (name,), (password,) if password else ())
+                self.add(name, f"+ role ({words})", statement)
+            return
+        odd = [_attribute(key, value) for key, value in attributes.items() if getattr(role, key) != value]
+        if odd:
+            self.add(name, f"* {' '.join(odd)}", Statement(f"ALTER ROLE {{0}} {' '.join(odd)}", (name,)))
+
+    def _act_as(self, name: str) -> None:
+        """A login that is no superuser creates and grants as a member of the owner."""
+        role = self.server.roles.get(name, Role())
+        if self.server.superuser or role.usable or name in self.gained:
+            return
+        how = " WITH INHERIT TRUE, SET TRUE" if self.server.version >= 160000 else ""
+        meaning = f"+ member {self.server.me} (this login)"
+        if name not in self.made and not self._may_grant(name, role):
+            self.cannot(
+                name,
+                meaning,
+                f"somebody with ADMIN OPTION on {name}, or a superuser, has to GRANT {_quoted(name)} TO {_quoted(self.server.me)}{how}",
+                fatal=False,
+            )
+            return
+        self.gained.add(name)
+        self.add(name, meaning, Statement(f"GRANT {{0}} TO {{1}}{how}", (name, self.server.me)))
+
+    def _may_grant(self, name: str, role: Role) -> bool:
+        if self.server.version < 160000 and self.server.createrole:
+            return not role.superuser
+        return any(each.admin for each in self._memberships(name, self.server.me))
+
+    def _memberships(self, role: str, member: str) -> Iterator[Membership]:
+        return (each for each in self.server.memberships if each.role == role and each.member == member)
+
+    def _admin(self, entry: Entry) -> None:
+        name, functions = entry.admin, self._uses_functions(entry)
+        role = self.server.roles.get(name)
+        if functions and role is not None:
+            for group in entry.group_names:
+                for each in self._memberships(group, name):
+                    by = " GRANTED BY {2}" if self.server.version >= 160000 else ""
+                    names = (group, name, each.grantor) if by else (group, name)
+                    self._revoke(each, f"- member {name}", Statement(f"REVOKE {{0}} FROM {{1}}{by}", names))
+        self._alter_or_create(name, {"login": True, "inherit": True, "createrole": not functions}, entry.password)
+        current = role.settings if role else {}
+        differing = {key: value for key, value in self.options.settings.items() if current.get(key) != value}
+        if differing:
+            self.add(
+                name,
+                f"* {listed([f'{key} = {value}' for key, value in differing.items()])}",
+                *(
+                    Statement(f"ALTER ROLE {{0}} SET {_placeholders(key)} TO %s", (name, *key.split(".")), (value,))
+                    for key, value in differing.items()
+                ),
+            )
+
+    def _revoke(self, membership: Membership, meaning: str, statement: Statement) -> None:
+        if membership.revocable or self.server.superuser:
+            self.add(membership.role, meaning, statement)
+        else:
+            reason = f"{membership.grantor} granted it, and {membership.grantor} or a superuser has to revoke it"
+            self.cannot(membership.role, meaning, reason, fatal=False)
+
+    def _hand_out(self, entry: Entry) -> None:
+        """ADMIN OPTION on the roles that users become members of, and from PostgreSQL 16 on no more than that."""
+        functions, new = self._uses_functions(entry), self.server.version >= 160000
+        receiver = DEFINER if functions else entry.admin
+        how = "WITH ADMIN TRUE, INHERIT FALSE, SET FALSE" if new and not functions else "WITH ADMIN OPTION"
+        for name in entry.handed_out:
+            current = list(self._memberships(name, receiver))
+            if not any(each.admin for each in current):
+                self._grant_role(name, receiver, how)
+            if not new or functions:
+                continue
+            for each in current:
+                for option, has in (("INHERIT", each.inherit), ("SET", each.set)):
+                    if has:
+                        text = f"REVOKE {option} OPTION FOR {{0}} FROM {{1}} GRANTED BY {{2}}"
+                        statement = Statement(text, (name, receiver, each.grantor))
+                        self._revoke(each, f"- {option} OPTION of {receiver}", statement)
+
+    def _grant_role(self, name: str, receiver: str, how: str) -> None:
+        meaning = f"+ ADMIN OPTION of {receiver}"
+        role = self.server.roles.get(name, Role())
+        if self.server.superuser or name in self.made or self._may_grant(name, role):
+            self.add(name, meaning, Statement(f"GRANT {{0}} TO {{1}} {how}", (name, receiver)))
+        else:
+            reason = f"somebody with ADMIN OPTION on {name}, or a superuser, has to GRANT {_quoted(name)} TO {_quoted(receiver)} {how}"
+            self.cannot(name, meaning, reason)
+
+    def _database(self, entry: Entry) -> None:
+        name = entry.database
+        database = self.server.databases.get(name)
+        if database is None:
+            create = Statement("CREATE DATABASE {0} OWNER {1}", (name, entry.owner), alone=True)
+            self.add(name, f"+ database, owner {entry.owner}", create)
+            database = Database(
+                entry.owner, tuple(Acl(PUBLIC, privilege, entry.owner) for privilege in ("CONNECT", "TEMPORARY"))
+            )
+        self._close(name, database, ("CONNECT",))
+        guests = [*entry.group_names, entry.admin, *entry.creators, *entry.guests]
+        missing = [role for role in dict.fromkeys(guests) if not database.holds(role, "CONNECT")]
+        if not missing:
+            return
+        meaning = f"+ CONNECT of {listed(missing)}"
+        if self._can(database.owner):
+            for_all = _placeholders(*missing, start=1)
+            self.add(name, meaning, Statement(f"GRANT CONNECT ON DATABASE {{0}} TO {for_all}", (name, *missing)))
+        else:
+            closed = not database.holds(PUBLIC, "CONNECT")
+            self.cannot(name, meaning, _whose("the database", database.owner), fatal=closed)
+
+    def _close(self, name: str, database: Database, privileges: Sequence[str]) -> None:
+        found = [each for each in database.acl if each.grantee == PUBLIC and each.privilege in privileges]
+        _take_back(self, name, "DATABASE", database.owner, found, self._can(database.owner), "the database")
+
+    def _can(self, owner: str) -> bool:
+        return self.server.superuser or owner in self.usable
+
+
+# -- what is in one database -----------------------------------------------------------------------------------------------
+
+
+class DatabasePlan(Plan):
+    """Schemas, functions and privileges in the database of one entry."""
+
+    def __init__(self, entry: Entry, contents: Contents, server: Server, usable: Collection[str]) -> None:
+        super().__init__()
+        self.entry, self.contents, self.server = entry, contents, server
+        self.may_use = set(usable)
+        if contents.owner in self.may_use:
+            self.may_use.add(DATABASE_OWNER)
+        self._schemas()
+        if entry.uses_functions(server.version):
+            self._functions()
+        for group in entry.groups:
+            for kind in ("tables", "sequences", "functions"):
+                if kind in group.privileges:
+                    for schema in group.schemas:
+                        self._objects(group, kind, schema)
+
+    def _can(self, owner: str, usable: bool = False) -> bool:
+        return self.server.superuser or usable or owner in self.may_use
+
+    def _schemas(self) -> None:
+        for name in self.entry.schemas:
+            if name not in self.contents.schemas:
+                statement = Statement("CREATE SCHEMA {0} AUTHORIZATION {1}", (name, self.entry.owner))
+                self.add(f"schema {name}", f"+ schema, owner {self.entry.owner}", statement)
+        if "public" in self.contents.schemas:
+            there = self.contents.schemas["public"]
+            found = [each for each in there.acl if each.grantee == PUBLIC and each.privilege == "CREATE"]
+            can = self._can(there.owner, there.usable)
+            _take_back(self, "public", "SCHEMA", there.owner, found, can, "the schema")
+        for maker in self.entry.makers:
+            for name in self.entry.schemas:
+                self._schema_privileges(maker, name, frozenset({"USAGE", "CREATE"}), complete=False)
+        for group in self.entry.groups:
+            for name in group.schemas:
+                self._schema_privileges(group.name, name, group.privileges["schema_privileges"], complete=True)
+
+    def _schema_privileges(self, role: str, name: str, desired: frozenset[str], complete: bool) -> None:
+        there = self.contents.schemas.get(name)
+        owner = there.owner if there else self.entry.owner
+        acl = there.acl if there else tuple(Acl(owner, privilege, owner) for privilege in ("USAGE", "CREATE"))
+        current = {each.privilege for each in acl if each.grantee == role}
+        can, subject = self._can(owner, bool(there and there.usable)), role
+        missing = _in_order(desired - current)
+        if missing:
+            meaning = f"+ {listed(missing)} on schema {name}"
+            if can:
+                self.add(subject, meaning, Statement(f"GRANT {listed(missing)} ON SCHEMA {{0}} TO {{1}}", (name, role)))
+            elif not set(missing) <= {each.privilege for each in acl if each.grantee == PUBLIC}:
+                self.cannot(subject, meaning, _whose("the schema", owner))
+        surplus = [each for each in acl if each.grantee == role and each.privilege not in desired]
+        if complete and owner != role:
+            _take_back(self, name, "SCHEMA", owner, surplus, can, "the schema")
+
+    # -- the functions
+
+    def _functions(self) -> None:
+        there, entry = self.contents.schemas.get("leasehold"), self.entry
+        subject = "schema leasehold"
+        if there is None:
+            statement = Statement("CREATE SCHEMA leasehold AUTHORIZATION {0}", (DEFINER,))
+            self.add(subject, f"+ schema, owner {DEFINER}", statement)
+        elif there.owner != DEFINER:
+            self.add(subject, f"* owner {DEFINER}", Statement("ALTER SCHEMA leasehold OWNER TO {0}", (DEFINER,)))
+        if (
+            there is None
+            or not self.contents.functions_now
+            or self.contents.functions_comment != f"{VERSION} {self.contents.functions_now}"
+        ):
+            comment = (
+                f"DO $do$ BEGIN EXECUTE format('COMMENT ON SCHEMA leasehold IS %L', '{VERSION} ' || {DIGEST}); END $do$"
+            )
+            self.add(
+                subject,
+                "+ functions of this version" if not self.contents.functions_now else "* functions of this version",
+                Statement("SET LOCAL ROLE {0}", (DEFINER,)),
+                Statement(FUNCTIONS),
+                Statement(comment),
+                Statement("RESET ROLE"),
+            )
+        if not there or not any(each.grantee == entry.admin and each.privilege == "USAGE" for each in there.acl):
+            statement = Statement("GRANT USAGE ON SCHEMA leasehold TO {0}", (entry.admin,))
+            self.add(entry.admin, "+ USAGE on schema leasehold", statement)
+        missing = [name for name in CALLED_BY_ADMIN if entry.admin not in self.contents.callers.get(name, frozenset())]
+        if missing:
+            what = "the functions" if len(missing) == len(CALLED_BY_ADMIN) else listed(missing)
+            statement = Statement(f"GRANT EXECUTE ON FUNCTION {listed(missing)} TO {{0}}", (entry.admin,))
+            self.add(entry.admin, f"+ EXECUTE on {what} in schema leasehold", statement)
+
+    # -- tables, sequences, functions
+
+    def _objects(self, group: Group, kind: str, schema: str) -> None:
+        desired = group.privileges[kind]
+        missing: dict[tuple[str, ...], list[str]] = {}
+        surplus: dict[tuple[str, ...], list[str]] = {}
+        for alike in self.contents.objects:
+            if (alike.schema, alike.kind) != (schema, kind):
+                continue
+            lacks = _in_order(desired - {each.privilege for each in alike.acl if each.grantee == group.name})
+            if lacks and self._can(alike.owner, alike.usable):
+                missing.setdefault(lacks, []).extend(alike.names)
+            elif lacks:
+                self._cannot_grant(group, kind, schema, alike, lacks)
+            held = [each for each in alike.acl if each.grantee == group.name and each.privilege not in desired]
+            if held and alike.owner != group.name:
+                taken = self._takes(
+                    group, kind, schema, alike, {each.privilege for each in held if each.grantor == alike.owner}
+                )
+                if taken:
+                    surplus.setdefault(taken, []).extend(alike.names)
+                self._others_granted(group, kind, schema, alike, [each for each in held if each.grantor != alike.owner])
+        to_come = self._to_come(group, kind, schema)
+        for privileges in dict.fromkeys([*missing, *(lacks for lacks, _extra in to_come.values() if lacks)]):
+            creators = [creator for creator, (lacks, _extra) in to_come.items() if lacks == privileges]
+            self._change(group, kind, schema, "+", privileges, missing.get(privileges, []), creators)
+        for privileges in dict.fromkeys([*surplus, *(extra for _lacks, extra in to_come.values() if extra)]):
+            creators = [creator for creator, (_lacks, extra) in to_come.items() if extra == privileges]
+            self._change(group, kind, schema, "-", privileges, surplus.get(privileges, []), creators)
+
+    def _takes(self, group: Group, kind: str, schema: str, alike: Objects, privileges: set[str]) -> tuple[str, ...]:
+        if privileges and not self._can(alike.owner, alike.usable):
+            meaning = f"- {listed(_in_order(privileges))} on {kind} in schema {schema}{_some(alike.names)}"
+            self.cannot(group.name, meaning, _whose("what is named", alike.owner), fatal=False)
+            return ()
+        return _in_order(privileges)
+
+    def _others_granted(self, group: Group, kind: str, schema: str, alike: Objects, held: Sequence[t.Any]) -> None:
+        for grantor in sorted({each.grantor for each in held}):
+            privileges = _in_order({each.privilege for each in held if each.grantor == grantor})
+            meaning = f"- {listed(privileges)} on {kind} in schema {schema}{_some(alike.names)}"
+            self.cannot(group.name, meaning, f"{grantor} granted it, and has to revoke it", fatal=False)
+
+    def _cannot_grant(self, group: Group, kind: str, schema: str, alike: Objects, privileges: tuple[str, ...]) -> None:
+        for_all = {each.privilege for each in alike.acl if each.grantee == PUBLIC}
+        # What a user of Vault owns goes to its group when it is revoked.
+        fatal = not set(privileges) <= for_all and not alike.owner.startswith("v-")
+        meaning = f"+ {listed(privileges)} on {kind} in schema {schema}{_some(alike.names)}"
+        self.cannot(group.name, meaning, _whose("what is named", alike.owner), fatal=fatal)
+
+    def _to_come(self, group: Group, kind: str, schema: str) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """By creator, the default privileges that are missing and those that are too much."""
+        found = {}
+        for creator in self.entry.makers:
+            current = {
+                each.privilege
+                for each in self.contents.defaults
+                if (each.creator, each.schema, each.kind, each.grantee) == (creator, schema, kind, group.name)
+            }
+            lacks, extra = _in_order(group.privileges[kind] - current), _in_order(current - group.privileges[kind])
+            if (lacks or extra) and not self._can(creator):
+                meaning = f"privileges on {kind} in schema {schema} that {creator} will create"
+                self.cannot(group.name, meaning, f"{creator} or a superuser has to change its default privileges")
+            elif lacks or extra:
+                found[creator] = (lacks, extra)
+        return found
+
+    def _change(self, group: Group, kind: str, schema: str, sign: str, privileges: tuple[str, ...],
+                names: Sequence[str], creators: Sequence[str]) -> None:  # fmt: skip
+        verb, way = ("GRANT", "TO") if sign == "+" else ("REVOKE", "FROM")
+        words = listed(privileges)
+        statements = [
+            # The names are quoted by the server.
+            Statement(
+                f"{verb} {words} ON {kind.upper()[:-1]} {_escaped(listed(names[start : start + CHUNK]))} {way} {{0}}",
+                (group.name,),
+            )
+            for start in range(0, len(names), CHUNK)
+        ]
+        statements += [
+            Statement(
+                f"ALTER DEFAULT PRIVILEGES FOR ROLE {{0}} IN SCHEMA {{1}} {verb} {words} ON {kind.upper()} {way} {{2}}",
+                (creator, schema, group.name),
+            )
+            for creator in creators
+        ]
+        there = _count(kind, names)
+        future = f"those to come from {listed(creators)}" if creators else ""
+        extent = f"{there}, and {future}" if there and future else there or future
+        self.add(group.name, f"{sign} {words} on {kind} in schema {schema} ({extent})", *statements)
+
+
+# -- words -----------------------------------------------------------------------------------------------------------------
+
+
+def _take_back(plan: Plan, name: str, kind: str, owner: str, found: Sequence[t.Any], can: bool, what: str) -> None:
+    """Revoke privileges of one grantee on a database or schema."""
+    if not found:
+        return
+    grantee = found[0].grantee
+    who = grantee or "PUBLIC"
+    subject = name if kind == "DATABASE" else f"schema {name}"
+    ours = _in_order({each.privilege for each in found if each.grantor in (owner, "")})
+    meaning = f"- {listed(ours)} of {who}"
+    if ours and can:
+        receiver = "{1}" if grantee else "PUBLIC"
+        names = (name, grantee) if grantee else (name,)
+        plan.add(subject, meaning, Statement(f"REVOKE {listed(ours)} ON {kind} {{0}} FROM {receiver}", names))
+    elif ours:
+        plan.cannot(subject, meaning, _whose(what, owner), fatal=False)
+    for grantor in sorted({each.grantor for each in found if each.grantor not in (owner, "")}):
+        rest = _in_order({each.privilege for each in found if each.grantor == grantor})
+        plan.cannot(subject, f"- {listed(rest)} of {who}", f"{grantor} granted it, and has to revoke it", fatal=False)
+
+
+def _whose(what: str, owner: str) -> str:
+    return f"{what} belongs to {owner}, who, or a superuser, has to do it"
+
+
+def _count(kind: str, names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    if len(names) > 3:
+        return f"{len(names)} {kind}"
+    return f"{len(names)} {kind if len(names) > 1 else kind[:-1]}: {listed(names)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return f" ({listed(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''})"
+
+
+_ORDER = (
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "TRUNCATE",
+    "REFERENCES",
+    "TRIGGER",
+    "MAINTAIN",
+    "USAGE",
+    "CREATE",
+    "EXECUTE",
+    "CONNECT",
+)
+
+
+def _in_order(privileges: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted(privileges, key=lambda each: (_ORDER.index(each) if each in _ORDER else len(_ORDER), each)))
+
+
+def _attribute(key: str, value: bool) -> str:
+    return f"{'' if value else 'NO'}{key.upper()}"
+
+
+def _placeholders(*names: str, start: int = 1) -> str:
+    """``{1}, {2}`` for names; of a setting with a dot ``{1}.{2}``."""
+    if len(names) == 1 and "." in names[0]:
+        return f"{{{start}}}.{{{start + 1}}}"
+    return ", ".join(f"{{{start + number}}}" for number in range(len(names)))
+
+
+def _escaped(text: str) -> str:
+    """Text of the server as part of a statement in which braces have a meaning."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _quoted(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""'))

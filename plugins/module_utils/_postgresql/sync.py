@@ -1,0 +1,468 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+"""The PostgreSQL side of all entries: servers first, then databases, some at a time; plan, apply, read back."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import (
+    PUBLIC,
+    new_database,
+    read_contents,
+    read_server,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import (
+    DatabaseProblem,
+    Session,
+    login_words,
+    place_of,
+    require_psycopg2,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import (
+    DEFINER,
+    read_entries,
+    read_settings,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import (
+    DatabasePlan,
+    Obstacle,
+    ServerOptions,
+    ServerPlan,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.scram import verifier
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import carry_out
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import Server
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import Entry
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import Plan
+
+Values = dict[str, t.Any]
+_FILE: Values = {"type": "path"}
+_NAMES: Values = {"type": "list", "elements": "str"}
+OPTIONS: Values = {
+    "databases": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            **{
+                word: {"type": "str"}
+                for word in ("name", "host", "port", "sslmode", "target_session_attrs", "database", "owner")
+            },
+            "ca_cert": _FILE,
+            "client_cert": _FILE,
+            "client_key": {**_FILE, "no_log": False},
+            "admin": {
+                "type": "dict",
+                "options": {"username": {"type": "str"}, "password": {"type": "str", "no_log": True}},
+            },
+            "groups": {"type": "dict"},
+            "creators": _NAMES,
+            "connect": _NAMES,
+            "heirs": _NAMES,
+            "functions": {"type": "str", "choices": ["leasehold", "none"]},
+        },
+    },
+    "login_user": {"type": "str", "default": "postgres"},
+    "login_password": {"type": "str", "no_log": True},
+    "login_host": {"type": "str"},
+    "login_port": {"type": "int"},
+    "login_unix_socket": _FILE,
+    "login_ssl_mode": {"type": "str"},
+    "login_ca_cert": _FILE,
+    "login_client_cert": _FILE,
+    "login_client_key": {**_FILE, "no_log": False},
+    "connect_timeout": {"type": "int", "default": 10},
+    "maintenance_db": {"type": "str", "default": "postgres"},
+    "admin_settings": {"type": "dict", "default": {}},
+    "create_database": {"type": "bool", "default": True},
+    "close_databases": {**_NAMES, "default": ["postgres", "template1"]},
+    "concurrency": {"type": "int", "default": 8},
+}
+ROUNDS = 3
+"""How often a plan is made when somebody else changes the same at the same moment."""
+
+
+@dataclasses.dataclass
+class Result:
+    """What was done, or would be, in one place, and what was not."""
+
+    where: str
+    changes: list[str] = dataclasses.field(default_factory=list)
+    obstacles: list[Obstacle] = dataclasses.field(default_factory=list)
+    error: str = ""
+
+
+@dataclasses.dataclass
+class Place:
+    """A server, the entries on it, and what was found there."""
+
+    words: Values
+    entries: list[Entry]
+    server: Server | None = None
+    plan: ServerPlan | None = None
+    result: Result = dataclasses.field(default_factory=lambda: Result(""))
+
+    @property
+    def roles(self) -> set[str]:
+        return {DEFINER, *(role for entry in self.entries for role in entry.roles)}
+
+
+def synchronise(_session: t.Any, options: Values, check_mode: bool) -> Values:
+    """The module ``postgresql_sync``."""
+    require_psycopg2()
+    entries = read_entries(options["databases"], options["login_user"])
+    settings = read_settings(options["admin_settings"])
+    pool = concurrent.futures.ThreadPoolExecutor(max(1, options["concurrency"]))
+    with pool:
+        places = _by_words(entries, options)
+        list(pool.map(lambda place: _look(place, options), places))
+        places = _by_identity(places, options)
+        reached = [place for place in places if place.server]
+        _refuse(reached, options)
+        how = ServerOptions(settings, tuple(options["close_databases"]))
+        list(pool.map(lambda place: _bring_server(place, how, options, check_mode), reached))
+        tasks = [
+            (place, database)
+            for place in reached
+            if not place.result.error
+            for database in dict.fromkeys(entry.database for entry in place.entries)
+        ]
+        results = list(pool.map(lambda task: _bring_database(task[0], task[1], check_mode), tasks))
+    return _answer(places, results, options)
+
+
+def _by_words(entries: Sequence[Entry], options: Values) -> list[Place]:
+    places: list[Place] = []
+    for entry, given in zip(entries, options["databases"]):
+        words = login_words(given, options)
+        place = next((each for each in places if each.words == words), None)
+        if place is None:
+            places.append(Place(words, [entry], result=Result(place_of(words))))
+        else:
+            place.entries.append(entry)
+    return places
+
+
+@contextlib.contextmanager
+def _session(words: Values, database: str) -> Iterator[Session]:
+    session = Session(words, database)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def _look(place: Place, options: Values) -> None:
+    try:
+        with _session(place.words, options["maintenance_db"]) as session:
+            place.server = read_server(session.query, place.roles)
+    except Problem as problem:
+        place.result.error = str(problem)
+
+
+def _by_identity(places: Sequence[Place], options: Values) -> list[Place]:
+    """The server is asked who it is: names and addresses do not tell."""
+    found: dict[str, Place] = {}
+    separate = []
+    merged: dict[int, Place] = {}
+    for place in places:
+        first = found.setdefault(place.server.identity, place) if place.server else place
+        if first is place:
+            separate.append(place)
+        else:
+            first.entries += place.entries
+            merged[id(first)] = first
+    for place in merged.values():
+        _look(place, options)  # again, with the roles of all its entries
+    return separate
+
+
+# -- what is refused before anything is written ----------------------------------------------------------------------------
+
+
+def _refuse(places: Sequence[Place], options: Values) -> None:
+    problems = [problem for place in places if place.server for problem in _conflicts(place, place.server, options)]
+    if problems:
+        raise Refused(" ".join(problems))
+
+
+def _conflicts(place: Place, server: Server, options: Values) -> Iterator[str]:
+    yield from _shared(place)
+    for entry in place.entries:
+        for check in (_superusers, _absent, _no_database, _no_password, _unknown_privileges):
+            for problem in check(entry, server, options):
+                yield f"{entry.name}: {problem}"
+
+
+def _shared(place: Place) -> Iterator[str]:
+    admins: dict[str, str] = {}
+    groups: dict[str, tuple[Entry, bool]] = {}
+    for entry in place.entries:
+        if entry.admin in admins:
+            yield (
+                f"{entry.name}: its server is that of {admins[entry.admin]}, whatever host says, and both have the admin role {entry.admin}. "
+                "Rotating its password through one of them would lock the other out; give each its own."
+            )
+        admins.setdefault(entry.admin, entry.name)
+        for group in entry.groups:
+            other, shared = groups.setdefault(group.name, (entry, group.shared))
+            if other.database != entry.database and not (shared and group.shared):
+                yield (
+                    f"{entry.name}: its server is that of {other.name}, and both have the group {group.name}. Roles belong to the server: users of "
+                    f"{other.database} would have the rights of the group in {entry.database}, too. Use another name, or say shared: true in "
+                    "both groups."
+                )
+
+
+def _superusers(entry: Entry, server: Server, options: Values) -> Iterator[str]:
+    found = [
+        name for name in (*entry.group_names, entry.admin) if name in server.roles and server.roles[name].superuser
+    ]
+    if found:
+        yield (
+            f"{', '.join(found)} is a superuser on this server. A group or an admin role that is one would hand the whole server to every user "
+            "Vault issues; take SUPERUSER from it, or use another name."
+        )
+
+
+def _absent(entry: Entry, server: Server, options: Values) -> Iterator[str]:
+    absent = [
+        name
+        for name in dict.fromkeys([*entry.creators, *entry.guests])
+        if name not in server.roles and name not in (entry.owner, *entry.group_names)
+    ]
+    if absent:
+        yield f"creators and connect name {', '.join(absent)}, but there is no such role on this server."
+
+
+def _no_database(entry: Entry, server: Server, options: Values) -> Iterator[str]:
+    if entry.database not in server.databases and not options["create_database"]:
+        yield f"there is no database {entry.database} on this server, and create_database is false."
+
+
+def _no_password(entry: Entry, server: Server, options: Values) -> Iterator[str]:
+    if entry.admin not in server.roles and not entry.password:
+        yield (
+            f"{entry.admin} does not exist yet. Give it its first password in admin.password; it is used this once, and Vault rotates it away."
+        )
+
+
+def _unknown_privileges(entry: Entry, server: Server, options: Values) -> Iterator[str]:
+    maintaining = [group.name for group in entry.groups if "MAINTAIN" in group.privileges.get("tables", ())]
+    if maintaining and server.version < 170000:
+        yield (
+            f"{', '.join(maintaining)} has the table privilege maintain, which PostgreSQL knows from 17 on; this server is "
+            f"{server.version // 10000}. Take it out of tables."
+        )
+
+
+# -- plan, apply, read back ------------------------------------------------------------------------------------------------
+
+
+def _bring_server(place: Place, how: ServerOptions, options: Values, check_mode: bool) -> None:
+    # A verifier has a salt: made once, a plan is the same when it is made again.
+    entries = [
+        dataclasses.replace(entry, password=verifier(entry.password) if entry.password else "")
+        if place.server and entry.admin not in place.server.roles
+        else entry
+        for entry in place.entries
+    ]
+    first = place.server
+
+    def plan_with(session: Session) -> ServerPlan:
+        nonlocal first
+        place.server, first = first or read_server(session.query, place.roles), None
+        plan = ServerPlan(entries, place.server, how)
+        place.plan = place.plan or plan
+        return plan
+
+    try:
+        with _session(place.words, options["maintenance_db"]) as session:
+            _bring_about(place.result, session, lambda: plan_with(session), check_mode)
+    except Problem as problem:
+        place.result.error = str(problem)
+
+
+def _bring_database(place: Place, database: str, check_mode: bool) -> Result:
+    result = Result(database)
+    server, usable = t.cast("Server", place.server), t.cast("ServerPlan", place.plan).usable
+    entries = [entry for entry in place.entries if entry.database == database]
+    try:
+        for entry in entries:
+            if database not in server.databases:
+                plan = DatabasePlan(entry, new_database(server, entry.owner), server, usable)
+                result.changes += map(str, plan.changes)
+                result.obstacles += plan.obstacles
+                continue
+            with _session(place.words, database) as session:
+
+                def look(session: Session = session, entry: Entry = entry) -> DatabasePlan:
+                    contents = read_contents(session.query, entry.roles, (*entry.schemas, "public"))
+                    return DatabasePlan(entry, contents, server, usable)
+
+                _bring_about(result, session, look, check_mode)
+    except Problem as problem:
+        result.error = str(problem)
+    return result
+
+
+def _bring_about(result: Result, session: Session, look: Callable[[], Plan], check_mode: bool) -> None:
+    plan = look()
+    result.obstacles += plan.obstacles
+    foreseen = list(map(str, plan.changes))
+    if foreseen:
+        result.changes += carry_out(lambda: _apply(result, session, look, plan), foreseen, check_mode)
+
+
+def _apply(result: Result, session: Session, look: Callable[[], Plan], plan: Plan) -> list[str]:
+    """Execute, read back, and answer what has really changed."""
+    foreseen = list(map(str, plan.changes))
+    session.take_warnings()
+    failure = ""
+    for number in range(ROUNDS):
+        try:
+            _execute(session, plan)
+            break
+        except DatabaseProblem as problem:
+            failure = str(problem)
+            if not problem.retried or number == ROUNDS - 1:
+                break
+            plan, failure = look(), ""
+    left = look()
+    missing = list(map(str, left.changes))
+    if failure:
+        result.error = failure
+    elif missing:
+        said = "; ".join(dict.fromkeys(session.take_warnings()))
+        result.error = (
+            f"PostgreSQL accepted the statements, and this is not done: {'; '.join(missing)}."
+            f"{f' It warned: {said}.' if said else ''} Whoever owns it, or a superuser, has to do it."
+        )
+    return [change for change in foreseen if change not in missing]
+
+
+def _execute(session: Session, plan: Plan) -> None:
+    """In one transaction, but for what must be alone."""
+    together: list[t.Any] = []
+    for change in plan.changes:
+        if any(statement.alone for statement in change.statements):
+            _transaction(session, together)
+            together = []
+            for statement in change.statements:
+                _statement(session, change, statement)
+        else:
+            together.append(change)
+    _transaction(session, together)
+
+
+def _transaction(session: Session, changes: Sequence[t.Any]) -> None:
+    if changes:
+        with session.transaction():
+            for change in changes:
+                for statement in change.statements:
+                    _statement(session, change, statement)
+
+
+def _statement(session: Session, change: t.Any, statement: t.Any) -> None:
+    try:
+        session.execute(statement)
+    except DatabaseProblem as problem:
+        problem.args = (f"{change} failed: {problem}",)
+        raise
+
+
+# -- the answer ------------------------------------------------------------------------------------------------------------
+
+
+def _answer(places: Sequence[Place], results: Sequence[Result], options: Values) -> Values:
+    everything = [*(place.result for place in places), *results]
+    changes = [f"{each.where}: {change}" for each in everything for change in each.changes]
+    obstacles: dict[Obstacle, list[str]] = {}
+    for each in everything:
+        for obstacle in dict.fromkeys(each.obstacles):
+            obstacles.setdefault(obstacle, []).append(each.where)
+    answer: Values = {
+        "changed": bool(changes),
+        "changes": changes,
+        "functions": {
+            entry.name: entry.uses_functions(place.server.version)
+            for place in places
+            if place.server
+            for entry in place.entries
+        },
+        "diff": {"prepared": _diff(everything)},
+        "warnings": [*_sentences(obstacles, fatal=False), *_warnings(places, options)],
+    }
+    failures = [*_errors(places, results), *_sentences(obstacles, fatal=True)]
+    if failures:
+        raise Problem(" ".join(failures), **answer)
+    return answer
+
+
+def _sentences(obstacles: Mapping[Obstacle, Sequence[str]], fatal: bool) -> Iterator[str]:
+    """Each obstacle once, with the places where it is."""
+    for obstacle, places in obstacles.items():
+        if obstacle.fatal == fatal:
+            more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+            yield f"{', '.join(places[:3])}{more}: {obstacle}."
+
+
+def _errors(places: Iterable[Place], results: Iterable[Result]) -> Iterator[str]:
+    for place in places:
+        if place.result.error:
+            yield f"{', '.join(entry.name for entry in place.entries)}: {place.result.error.rstrip('.')}."
+    for result in results:
+        if result.error:
+            yield f"{result.where}: {result.error.rstrip('.')}."
+
+
+def _diff(results: Iterable[Result]) -> str:
+    lines: list[str] = []
+    for result in results:
+        if result.changes:
+            lines += [result.where, *(f"  {change}" for change in result.changes)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _warnings(places: Iterable[Place], options: Values) -> Iterator[str]:
+    for place in places:
+        if place.server is None:
+            continue
+        ours = {entry.database for entry in place.entries}
+        yield from _open_databases(place, place.server, {*ours, *options["close_databases"]})
+        yield from _rights_elsewhere(place, place.server, ours)
+
+
+def _open_databases(place: Place, server: Server, known: set[str]) -> Iterator[str]:
+    found = [
+        name
+        for name, database in server.databases.items()
+        if name not in known and database.allows_connections and database.holds(PUBLIC, "CONNECT")
+    ]
+    if found:
+        yield (
+            f"{', '.join(entry.name for entry in place.entries)}: PUBLIC may connect to {', '.join(found)} on this server. A user can leave objects "
+            "there, and then stays behind without access when its lease ends. Name them in close_databases (postgresql_access_close_databases), "
+            "or revoke CONNECT from PUBLIC."
+        )
+
+
+def _rights_elsewhere(place: Place, server: Server, ours: set[str]) -> Iterator[str]:
+    groups = dict.fromkeys(name for entry in place.entries for name in entry.group_names)
+    for group in groups:
+        connects = {name for name, database in server.databases.items() if database.holds(group, "CONNECT")}
+        found = sorted({*server.elsewhere.get(group, ()), *connects} - ours)
+        if found:
+            yield f"{group} has rights in {', '.join(found)}, too, which this document does not have; its users have them."

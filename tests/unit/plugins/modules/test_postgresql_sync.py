@@ -1,0 +1,103 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module postgresql_sync on real servers: predicted, done, and nothing more to do."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.modules.postgresql_sync import TASK
+
+from ...conftest import validated
+
+pytestmark = pytest.mark.real
+
+
+class Site:
+    """A server, and an entry with names of its own."""
+
+    def __init__(self, server):
+        self.server, self.number = server, secrets.token_hex(4)
+        self.owner, self.rw, self.ro, self.admin = (f"{role}_{self.number}" for role in ("owner", "rw", "ro", "admin"))
+        self.login = {"login_host": server.host, "login_port": server.port, "login_password": server.password}
+        self.entry = {
+            "name": "db",
+            "database": f"db_{self.number}",
+            "owner": self.owner,
+            "admin": {"username": self.admin, "password": "first"},
+            "groups": {
+                self.rw: {"schemas": ["public"], "tables": ["select", "insert"], "sequences": ["usage"]},
+                self.ro: {"schemas": ["public", "sales"], "tables": ["select"]},
+            },
+        }
+
+    def __call__(self, *entries, check=False, **options):
+        given = {"databases": list(entries or [self.entry]), "close_databases": [], **self.login, **options}
+        return TASK.perform(validated("postgresql_sync", given), check)
+
+    def changes(self, *entries, **options):
+        """A check run foresees exactly what a run does; another one has nothing to do."""
+        foreseen = self(*entries, check=True, **options)
+        done = self(*entries, **options)
+        assert done["changes"] == foreseen["changes"]
+        assert done["changed"]
+        again = self(*entries, **options)
+        assert (again["changes"], again["changed"]) == ([], False)
+        return [change.partition(": ")[2] for change in done["changes"]]
+
+    def refused(self, *entries, **options):
+        with pytest.raises(Problem) as caught:
+            self(*entries, **options)
+        return str(caught.value)
+
+    def sql(self, text, database=None, **login):
+        connection = self.server.connect(database or self.entry["database"], **login)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(text)
+                return cursor.fetchall() if cursor.description else None
+        finally:
+            connection.close()
+
+
+@pytest.fixture(params=["postgres", "postgres15"])
+def site(request):
+    site = Site(request.getfixturevalue(request.param))
+    yield site
+    for (name,) in site.sql(f"SELECT datname FROM pg_database WHERE datname LIKE '%_{site.number}'", "postgres"):
+        site.sql(f"DROP DATABASE {name} WITH (FORCE)", "postgres")
+    for (name,) in site.sql(f"SELECT rolname FROM pg_roles WHERE rolname LIKE '%_{site.number}'", "postgres"):
+        site.sql(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}", "postgres")
+
+
+def test_from_nothing_then_nothing_then_what_others_changed(site):
+    done = site.changes()
+    assert f"{site.entry['database']}: + database, owner {site.owner}" in done
+    assert f"{site.rw}: + SELECT, INSERT on tables in schema public (those to come from {site.owner})" in done
+    site.sql(f"SET ROLE {site.owner}; CREATE TABLE a (n serial); CREATE TABLE sales.b ()")
+    site.sql(f"REVOKE INSERT ON a FROM {site.rw}; GRANT DELETE ON sales.b TO {site.ro}")
+    assert site.changes() == [
+        f"{site.rw}: + INSERT on tables in schema public (1 table: public.a)",
+        f"{site.ro}: - DELETE on tables in schema sales (1 table: sales.b)",
+    ]
+
+
+def test_group_of_two_databases_is_refused_unless_it_is_shared(site):
+    other = {**site.entry, "name": "other", "database": f"other_{site.number}"}
+    other["admin"] = {"username": f"admin2_{site.number}", "password": "first"}
+    assert f"both have the group {site.rw}" in site.refused(site.entry, other)
+    for group in site.entry["groups"].values():
+        group["shared"] = True
+    assert site.changes(site.entry, other)
+
+
+def test_server_that_is_away_is_named_and_the_others_are_done(site):
+    away = {**site.entry, "name": "away", "host": "127.0.0.1", "port": "9"}
+    here = {**site.entry, "host": site.server.host, "port": str(site.server.port)}
+    with pytest.raises(Problem, match=r"^away: Logging in to postgres at 127\.0\.0\.1:9 as postgres failed") as caught:
+        site(here, away, login_host=None, login_port=None)
+    assert caught.value.result["changed"]
+    assert site.sql("SELECT 1")
