@@ -116,6 +116,8 @@ class ServerPlan(Plan):
         """Roles that this plan creates."""
         self.gained: set[str] = set()
         """Roles that this login becomes a member of."""
+        self.created: dict[str, Database] = {}
+        """Databases that this plan creates."""
         for entry in entries:
             self._roles(entry)
         for entry in entries:
@@ -253,13 +255,9 @@ class ServerPlan(Plan):
 
     def _database(self, entry: Entry) -> None:
         name = entry.database
-        database = self.server.databases.get(name)
+        database = self.server.databases.get(name) or self.created.get(name) or self._create_database(entry)
         if database is None:
-            create = Statement("CREATE DATABASE {0} OWNER {1}", (name, entry.owner), alone=True)
-            self.add(name, f"+ database, owner {entry.owner}", create)
-            database = Database(
-                entry.owner, tuple(Acl(PUBLIC, privilege, entry.owner) for privilege in ("CONNECT", "TEMPORARY"))
-            )
+            return
         self._close(name, database, ("CONNECT",))
         guests = [*entry.group_names, entry.admin, *entry.creators, *entry.guests]
         missing = [role for role in dict.fromkeys(guests) if not database.holds(role, "CONNECT")]
@@ -272,6 +270,16 @@ class ServerPlan(Plan):
         else:
             closed = not database.holds(PUBLIC, "CONNECT")
             self.cannot(name, meaning, _whose("the database", database.owner), fatal=closed)
+
+    def _create_database(self, entry: Entry) -> Database | None:
+        meaning = f"+ database, owner {entry.owner}"
+        if not self._can(entry.owner):
+            self.cannot(entry.database, meaning, f"it is no member of {entry.owner}")
+            return None
+        create = Statement("CREATE DATABASE {0} OWNER {1}", (entry.database, entry.owner), alone=True)
+        self.add(entry.database, meaning, create)
+        acl = tuple(Acl(PUBLIC, privilege, entry.owner) for privilege in ("CONNECT", "TEMPORARY"))
+        return self.created.setdefault(entry.database, Database(entry.owner, acl))
 
     def _close(self, name: str, database: Database, privileges: Sequence[str]) -> None:
         found = [each for each in database.acl if each.grantee == PUBLIC and each.privilege in privileges]

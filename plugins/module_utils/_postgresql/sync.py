@@ -297,8 +297,10 @@ def _bring_server(place: Place, how: ServerOptions, options: Values, check_mode:
 
 def _bring_database(place: Place, database: str, check_mode: bool) -> Result:
     result = Result(database)
-    server, usable = t.cast("Server", place.server), t.cast("ServerPlan", place.plan).usable
-    entries = [entry for entry in place.entries if entry.database == database]
+    server, plan_of_server = t.cast("Server", place.server), t.cast("ServerPlan", place.plan)
+    entries, usable = [entry for entry in place.entries if entry.database == database], plan_of_server.usable
+    if database not in server.databases and database not in plan_of_server.created:
+        return result  # the obstacle is named
     try:
         for entry in entries:
             if database not in server.databases:

@@ -1,0 +1,251 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The PostgreSQL side without a server: what is read from the document, and the plan for what was found."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import (
+    PUBLIC,
+    Acl,
+    Contents,
+    Database,
+    DefaultAcl,
+    Membership,
+    Objects,
+    Role,
+    Schema,
+    Server,
+    new_database,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import read_entries, read_settings
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import (
+    DatabasePlan,
+    ServerOptions,
+    ServerPlan,
+)
+
+ENTRY = {
+    "name": "db",
+    "database": "app",
+    "owner": "owner",
+    "admin": {"username": "admin", "password": "first"},
+    "groups": {"rw": {"schemas": ["public"], "tables": ["select", "insert"]}, "ro": {"schemas": ["public"]}},
+}
+
+
+def entry(**more):
+    return read_entries([{**ENTRY, **more}], "postgres")[0]
+
+
+def server(**more):
+    values = {
+        "version": 180000, "identity": "1", "me": "postgres", "superuser": True, "createrole": True, "initial": "postgres", "roles": {},
+        "memberships": (), "databases": {}, "elsewhere": {}, **more,
+    }  # fmt: skip
+    return Server(**values)
+
+
+def lines(plan):
+    return [str(change) for change in plan.changes]
+
+
+def database_plan(contents, there=None, usable=("owner",), **more):
+    return DatabasePlan(entry(**more), contents, there or server(), usable)
+
+
+# -- the document ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"owner": None, "groups": None}, "Entry 1 of vault_databases lacks owner, groups."),
+        ({"admin": {}, "groups": {}}, "lacks admin.username, groups (at least one)."),
+        ({"groups": {"g": {"tables": ["select"]}}}, "lacks groups.g.schemas."),
+        ({"groups": {'x"; DROP TABLE t; --': {"schemas": ["a"]}}}, 'db: "x\\"; DROP TABLE t; --" cannot be used as a name'),
+        ({"owner": "pg_monitor"}, 'db: "pg_monitor" cannot be used'),
+        ({"admin": {"username": "postgres"}}, "db: postgres cannot be two things at once."),
+        ({"groups": {"owner": {"schemas": ["a"]}}}, "db: owner cannot be two things at once."),
+        ({"heirs": ["somebody"]}, "db: reassign_owned_to names somebody,"),
+        ({"groups": {"g": {"schemas": ["a"], "sequences": []}}}, "sequences without a list"),
+        ({"groups": {"g": {"schemas": ["a"], "tables": ["selekt"]}}}, "the table privilege selekt."),
+        ({"groups": {"g": {"schemas": ["a"], "schema_privileges": ["drop"]}}}, "the schema privilege drop."),
+        ({"groups": {"g": {"schemas": ["a"], "table": ["select"]}}}, "the unknown word table."),
+        ({"admin": {"username": "admin", "password": "½"}}, "db: admin.password: PostgreSQL and Vault would not agree"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_refused(more, sentence):
+    with pytest.raises(Refused) as caught:
+        entry(**more)
+    assert sentence in str(caught.value)
+
+
+def test_all_entries_are_looked_at():
+    with pytest.raises(Refused, match=r"^Entry 1 .* Entry 2 of"):
+        read_entries([{"name": "a"}, {"name": "b"}], "postgres")
+
+
+def test_settings_are_text_and_their_names_are_names():
+    assert read_settings({"lock_timeout": 10, "jit": False}) == {"lock_timeout": "10", "jit": "off"}
+    with pytest.raises(Refused, match="no; SELECT"):
+        read_settings({"no; SELECT 1": "x"})
+
+
+# -- the server ------------------------------------------------------------------------------------------------------------
+
+
+def test_plan_for_an_empty_server_makes_everything():
+    assert lines(ServerPlan([entry()], server(), ServerOptions({"lock_timeout": "10s"}))) == [
+        "owner: + role (NOLOGIN)",
+        "rw: + role (NOLOGIN)",
+        "ro: + role (NOLOGIN)",
+        "admin: + role (LOGIN INHERIT CREATEROLE)",
+        "admin: * lock_timeout = 10s",
+        "rw: + ADMIN OPTION of admin",
+        "ro: + ADMIN OPTION of admin",
+        "app: + database, owner owner",
+        "app: - CONNECT of PUBLIC",
+        "app: + CONNECT of rw, ro, admin",
+    ]
+
+
+def test_password_is_a_value_of_one_statement_and_is_not_shown():
+    plan = ServerPlan([entry()], server(), ServerOptions({}))
+    assert [s.values for change in plan.changes for s in change.statements if s.values] == [("first",)]
+    assert "first" not in repr(plan.changes)
+
+
+def prepared(version=180000, **more):
+    """A server where the plan is empty."""
+    names = ("rw", "ro")
+    receiver = "leasehold_definer" if version < 160000 else "admin"
+    roles = {name: Role() for name in ("owner", *names)}
+    roles["admin"] = Role(login=True, createrole=version >= 160000)
+    if version < 160000:
+        roles["leasehold_definer"] = Role(createrole=True)
+    acl = tuple(Acl(role, "CONNECT", "owner") for role in (*names, "admin"))
+    members = tuple(
+        Membership(name, receiver, "postgres", True, version < 160000, version < 160000, True) for name in names
+    )
+    return server(version=version, roles=roles, memberships=members, databases={"app": Database("owner", acl)}, **more)
+
+
+@pytest.mark.parametrize("version", [130000, 150000, 160000, 180000])
+def test_nothing_is_planned_for_a_server_that_is_as_desired(version):
+    plan = ServerPlan([entry()], prepared(version), ServerOptions({}))
+    assert (plan.changes, plan.obstacles) == ([], [])
+
+
+def test_options_that_admin_could_have_given_itself_are_revoked_from_16_on():
+    there = prepared()
+    there = dataclasses.replace(
+        there, memberships=(*there.memberships, Membership("ro", "admin", "admin", False, True, True, True))
+    )
+    plan = ServerPlan([entry()], there, ServerOptions({}))
+    assert lines(plan) == ["ro: - INHERIT OPTION of admin", "ro: - SET OPTION of admin"]
+    assert plan.changes[0].statements[0].names == ("ro", "admin", "admin")
+
+
+def test_login_without_superuser_becomes_a_member_of_the_owner():
+    low = {"me": "dba", "superuser": False}
+    plan = ServerPlan([entry()], server(**low), ServerOptions({}, ("template1",)))
+    assert "owner: + member dba (this login)" in lines(plan)
+    assert set(plan.usable) == {"owner"}
+    owner_of_others = server(**low, roles={"owner": Role()})
+    plan = ServerPlan([entry()], owner_of_others, ServerOptions({}))
+    obstacle, database = plan.obstacles
+    assert (obstacle.fatal, database.fatal) == (False, True)
+    assert str(database) == "app: + database, owner owner is not possible for this login: it is no member of owner"
+    assert 'has to GRANT "owner" TO "dba" WITH INHERIT TRUE, SET TRUE' in str(obstacle)
+
+
+def test_what_belongs_to_somebody_else_is_an_obstacle_and_no_change():
+    template = Database("provider", (Acl(PUBLIC, "CONNECT", "provider"),))
+    there = dataclasses.replace(prepared(), superuser=False, databases={**prepared().databases, "template1": template})
+    there = dataclasses.replace(there, roles={**there.roles, "owner": Role(usable=True)})
+    plan = ServerPlan([entry()], there, ServerOptions({}, ("template1",)))
+    assert plan.changes == []
+    assert [str(each) for each in plan.obstacles] == [
+        "template1: - CONNECT of PUBLIC is not possible for this login: the database belongs to provider, who, or a superuser, has to do it"
+    ]
+
+
+# -- a database ------------------------------------------------------------------------------------------------------------
+
+USAGE = tuple(Acl(role, "USAGE", "pg_database_owner") for role in ("owner", "rw", "ro"))
+OWNED = Schema("pg_database_owner", (*USAGE, Acl("owner", "CREATE", "pg_database_owner")), True)
+COMING = frozenset(DefaultAcl("owner", "public", "tables", "rw", privilege) for privilege in ("SELECT", "INSERT"))
+
+
+def tables(*names, acl=(), owner="owner", usable=True):
+    return Objects("public", "tables", owner, usable, tuple(Acl("rw", each, owner) for each in acl), names)
+
+
+def test_one_line_for_what_is_there_and_what_will_come():
+    contents = Contents("owner", {"public": OWNED}, (tables("public.a", "public.b"),))
+    assert lines(database_plan(contents)) == [
+        "rw: + SELECT, INSERT on tables in schema public (2 tables: public.a, public.b, and those to come from owner)"
+    ]
+
+
+def test_nothing_for_a_database_that_is_as_desired():
+    contents = Contents("owner", {"public": OWNED}, (tables("public.a", acl=("SELECT", "INSERT")),), COMING)
+    assert lines(database_plan(contents)) == []
+
+
+def test_what_is_too_much_is_revoked_but_not_what_a_group_owns():
+    much = ("SELECT", "INSERT", "DELETE")
+    contents = Contents(
+        "owner", {"public": OWNED}, (tables("public.a", acl=much), tables("public.b", acl=much, owner="rw")), COMING
+    )
+    plan = database_plan(contents)
+    assert lines(plan) == ["rw: - DELETE on tables in schema public (1 table: public.a)"]
+    assert plan.changes[0].statements[0].text == "REVOKE DELETE ON TABLE public.a FROM {0}"
+
+
+def test_braces_in_names_of_tables_are_no_placeholders():
+    contents = Contents("owner", {"public": OWNED}, (tables('public."a{0}"'),), COMING)
+    assert (
+        database_plan(contents)
+        .changes[0]
+        .statements[0]
+        .text.startswith('GRANT SELECT, INSERT ON TABLE public."a{{0}}" TO')
+    )
+
+
+@pytest.mark.parametrize(("owner", "fatal"), [("somebody", True), ("v-token-app-1", False)])
+def test_table_of_somebody_else_is_an_obstacle(owner, fatal):
+    contents = Contents("owner", {"public": OWNED}, (tables("public.a", owner=owner, usable=False),), COMING)
+    plan = database_plan(contents, server(superuser=False))
+    assert plan.changes == []
+    (obstacle,) = plan.obstacles
+    assert (obstacle.fatal, obstacle.reason.split(",")[0]) == (fatal, f"what is named belongs to {owner}")
+
+
+def test_what_another_grantor_gave_is_named_with_it():
+    acl = (Acl("rw", "SELECT", "owner"), Acl("rw", "INSERT", "owner"), Acl("rw", "DELETE", "somebody"))
+    contents = Contents("owner", {"public": OWNED}, (tables("public.a")._replace(acl=acl),), COMING)
+    plan = database_plan(contents)
+    assert plan.changes == []
+    assert [each.reason for each in plan.obstacles] == ["somebody granted it, and has to revoke it"]
+
+
+def test_many_tables_are_granted_in_several_statements():
+    contents = Contents("owner", {"public": OWNED}, (tables(*(f"public.t{number}" for number in range(2500))),), COMING)
+    (change,) = database_plan(contents).changes
+    assert change.meaning == "+ SELECT, INSERT on tables in schema public (2500 tables)"
+    assert len(change.statements) == 3
+
+
+@pytest.mark.parametrize("version", [140000, 150000])
+def test_new_database_of_a_version(version):
+    there = server(version=version)
+    plan = database_plan(new_database(there, "owner"), there, functions="none")
+    assert ("schema public: - CREATE of PUBLIC" in lines(plan)) == (version < 150000)
+    plan = database_plan(new_database(there, "owner"), there)
+    assert "schema leasehold: + functions of this version" in lines(plan)
