@@ -85,6 +85,7 @@ def shell(
             "KUBERNETES_CA": Path(bao.ca_cert).read_text(),
         },
         {
+            "        host: postgres.production.svc": f"        host: {postgres.host}\n        port: {postgres.port}",
             "login_host: postgres.production.svc": f"login_host: {postgres.host}\n        login_port: {postgres.port}",
             "host: postgres.production.svc": f"host: {postgres.host}\n    port: {postgres.port}",
             "@postgres.production.svc:5432/": f"@{postgres.host}:{postgres.port}/",
