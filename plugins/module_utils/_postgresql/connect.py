@@ -31,6 +31,7 @@ Values = dict[str, t.Any]
 TIMEOUTS = "-c lock_timeout=30s -c search_path=pg_catalog -c client_min_messages=warning"
 RETRIED = ("40001", "40P01", "XX000", "42P01", "42883", "42710", "42P04")
 """Somebody else was changing the same at the same moment: look again."""
+LOGIN = ". Correct login_user and login_password (of the playbooks and the role: postgresql_access_login_user and postgresql_access_login_password)."
 
 
 def login_words(given: Mapping[str, t.Any], options: Mapping[str, t.Any]) -> Values:
@@ -70,7 +71,10 @@ class Session:
                 **words, dbname=database, options=TIMEOUTS, application_name="leasehold.vault postgresql_sync"
             )
         except psycopg2.Error as error:
-            raise Problem(f"Logging in to {self.where} as {words.get('user')} failed: {_flat(str(error))}") from None
+            cure = LOGIN if "password" in str(error) else ""
+            raise Problem(
+                f"Logging in to {self.where} as {words.get('user')} failed: {_flat(str(error))}{cure}"
+            ) from None
         self._connection.autocommit = True
 
     def query(self, text: str, values: Mapping[str, t.Any] | None = None) -> list[tuple[t.Any, ...]]:

@@ -94,6 +94,14 @@ def test_group_of_two_databases_is_refused_unless_it_is_shared(site):
     assert site.changes(site.entry, other)
 
 
+def test_login_that_is_refused_names_the_variables_to_correct(site):
+    for password in ("wrong", None):
+        with pytest.raises(
+            Problem, match=r"Logging in to .*password.*\. Correct login_user and .* postgresql_access_login_password"
+        ):
+            site(site.entry, login_password=password)
+
+
 def test_server_that_is_away_is_named_and_the_others_are_done(site):
     away = {**site.entry, "name": "away", "host": "127.0.0.1", "port": "9"}
     here = {**site.entry, "host": site.server.host, "port": str(site.server.port)}
