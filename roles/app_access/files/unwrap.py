@@ -2,30 +2,45 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on the host that needs a secret id, with nothing but Python: redeems the wrapping token that came on standard input, and writes
-the secret id and its accessor into files that only their owner can read.  `place` is that of place.py, which comes before it in one program."""
+the secret id and its accessor into files that only their owner can read.  `place` is that of plugins/module_utils/_place.py, which comes before it
+in one program."""
 
 import json
+import signal
 import ssl
 import sys
 import urllib.error
 import urllib.request
+
+SECONDS, LONGEST = 60, 1 << 20  # for a whole request; bytes of an answer
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_arguments):
+        """The token goes to nobody else."""
+
+
+def give_up(_number, _frame):
+    raise TimeoutError(f"no whole answer within {SECONDS} s")
 
 
 def main():
     order = json.load(sys.stdin)
     for path in (order["secret_id"], order["accessor"]):  # while the wrapping token can still be used
         place(path, "", {**order, "check": True})  # noqa: F821 # pylint: disable=undefined-variable
-    made_at = ask(order, "sys/wrapping/lookup", {"token": order["token"]})["creation_path"]
+    (made_at,) = ask(order, "sys/wrapping/lookup", {"token": order["token"]}, ["creation_path"])
     if made_at.lower() != order["path"].lower():
         sys.exit(
             f"The wrapping token is not for a secret id of this role but for {made_at}: somebody has exchanged it."
         )
-    issued = ask(order, "sys/wrapping/unwrap", {}, token=order["token"])
-    place(order["secret_id"], issued["secret_id"], order)  # noqa: F821 # pylint: disable=undefined-variable
-    place(order["accessor"], issued["secret_id_accessor"], order)  # noqa: F821 # pylint: disable=undefined-variable
+    names = ["secret_id", "secret_id_accessor"]
+    secret_id, accessor = ask(order, "sys/wrapping/unwrap", {}, names, token=order["token"])
+    place(order["secret_id"], secret_id, order)  # noqa: F821 # pylint: disable=undefined-variable
+    place(order["accessor"], accessor, order)  # noqa: F821 # pylint: disable=undefined-variable
 
 
-def ask(order, path, body, token=""):
+def ask(order, path, body, names, token=""):
+    """What the answer holds under these names."""
     headers = {"X-Vault-Request": "true", "X-Vault-Token": token, "X-Vault-Namespace": order["namespace"]}
     url = f"{order['url'].rstrip('/')}/v1/{path}"
     try:
@@ -33,8 +48,12 @@ def ask(order, path, body, token=""):
             url, json.dumps(body).encode(), {name: value for name, value in headers.items() if value}
         )
         context = ssl.create_default_context(cafile=order["ca_cert"] or None)
-        with urllib.request.urlopen(request, timeout=60, context=context) as answer:  # noqa: S310
-            return json.loads(answer.read().decode())["data"]
+        opener = urllib.request.build_opener(NoRedirect, urllib.request.HTTPSHandler(context=context))
+        signal.signal(signal.SIGALRM, give_up)
+        signal.alarm(SECONDS)
+        with opener.open(request, timeout=SECONDS) as answer:
+            data = json.loads(answer.read(LONGEST).decode())["data"]
+            return [str(data[name]) for name in names]
     except urllib.error.HTTPError as error:
         if error.code == 400:
             sys.exit(
@@ -43,6 +62,10 @@ def ask(order, path, body, token=""):
         sys.exit(f"Vault answered {error.code} to {url}.")
     except OSError as error:
         sys.exit(f"Vault could not be asked from this host ({url}): {error}.")
+    except (ValueError, KeyError, TypeError):
+        sys.exit(f"What answers at {url} is no Vault.")
+    finally:
+        signal.alarm(0)
 
 
 main()
