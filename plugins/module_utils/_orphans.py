@@ -57,7 +57,8 @@ SELECT u.rolname::text AS username,
        ARRAY(SELECT g.rolname::text FROM pg_catalog.pg_auth_members AS b JOIN pg_catalog.pg_roles AS g ON g.oid = b.roleid
               WHERE b.member = u.oid ORDER BY 1) AS groups,
        ARRAY(SELECT DISTINCT d.datname::text FROM pg_catalog.pg_shdepend AS s JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid
-              WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.refobjid = u.oid ORDER BY 1) AS databases
+              WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.refobjid = u.oid ORDER BY 1) AS databases,
+       ARRAY(SELECT ARRAY[x.database::text, x.gid] FROM pg_catalog.pg_prepared_xacts AS x WHERE x.owner = u.rolname) AS prepared
   FROM pg_catalog.pg_roles AS u
  WHERE u.rolvaliduntil < 'infinity'
    AND NOT (u.rolsuper OR u.rolcreaterole OR u.rolcreatedb OR u.rolreplication OR u.rolbypassrls)
@@ -348,14 +349,18 @@ class View:
         }
 
     def _removal(self, user: User) -> list[Values]:
-        """What it has in other databases first: no block reaches that from here."""
+        """What it has prepared, then what it has in other databases: no block reaches that from here."""
         heir = self._heir(user)
+        prepared = [
+            {"database": database, "query": f"ROLLBACK PREPARED {_escaped(gid)}", "autocommit": True}
+            for database, gid in user.row["prepared"]
+        ]
         steps = [
             {"database": database, "query": _statements.handed_over(user.name, heir)}
             for database in user.row["databases"]
             if database != self.database
         ]
-        return [*steps, {"database": self.database, "query": _statements.removal(user.name, heir)}]
+        return [*prepared, *steps, {"database": self.database, "query": _statements.removal(user.name, heir)}]
 
     def _heir(self, user: User) -> str:
         """Who gets its objects: whoever its role names, else its group, else the owner of the database."""
@@ -368,6 +373,11 @@ class View:
             for heir in _statements.heirs_in(said["revocation_statements"])
         ]
         return t.cast("str", [*heirs, *groups, self.owner][0])
+
+
+def _escaped(text: str) -> str:
+    """A literal of any text that a user has chosen."""
+    return "E'{}'".format(text.replace("\\", "\\\\").replace("'", "''"))
 
 
 def _said(moment: float) -> str:

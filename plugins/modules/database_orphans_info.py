@@ -104,6 +104,7 @@ removal:
   description:
     - The SQL that removes those that are not V(unknown). It is to be executed in this order, each in its database, by a superuser or by who made
       the user. It ends the user's sessions and gives its objects to whom the role's revocation would have given them.
+    - What the user has prepared is rolled back first, which only a superuser may; with C(autocommit), it is not to be executed in a transaction.
   returned: success
   type: list
   elements: dict

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils import _statements
 
 from .conftest import extra
 
@@ -97,3 +99,26 @@ def test_what_cannot_be_removed_is_named_and_the_others_go(engine: Ground, play:
         assert other not in engine.users("first")
     finally:
         engine.sql(f"DROP DATABASE {kept}")
+
+
+@pytest.mark.full
+def test_revoke_rolls_back_what_keeps_a_login(engine: Ground, play: Play) -> None:
+    """The user has changed its own password in a prepared transaction: no revocation of Vault can take its login."""
+    written = _statements.expand({"in_role": engine.group})
+    lists = {word: _statements.sendable(text) for word, text in written.items() if word in _statements.OWNED}
+    engine.role("holder", **lists)
+    user = engine.issue("holder")
+    login_of_user = {"user": user["username"], "password": user["password"]}
+    with contextlib.closing(engine.server.connect(engine.database, **login_of_user)) as connection:
+        cursor = connection.cursor()
+        cursor.execute("BEGIN; ALTER ROLE CURRENT_USER PASSWORD 'another'")
+        cursor.execute("PREPARE TRANSACTION %s", ("it's \\ mine",))
+    database = {
+        "name": "db", "host": engine.server.host, "port": engine.server.port, "database": engine.database, "sslmode": "disable",
+    }  # fmt: skip
+    document = {"vault_database_mount": engine.mount, "vault_databases": [database], "leasehold_revoke_role": "holder"}
+    refused = play("leasehold.vault.revoke", *extra(**document), ok=False)
+    assert "can still log in" in refused.output
+    run = play("leasehold.vault.revoke", *extra(**document, **login(engine)))
+    assert "revoked 1 lease(s)" in run.output
+    assert engine.users("holder") == engine.leases("holder") == []

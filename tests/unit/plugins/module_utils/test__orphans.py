@@ -28,7 +28,14 @@ def view():
 
 
 def user(made, ends, name="", timed=True):
-    row = {"username": name or f"v-{made}", "valid_until": ends, "groups": ["g"], "databases": [], "sessions": 0}
+    row = {
+        "username": name or f"v-{made}",
+        "valid_until": ends,
+        "groups": ["g"],
+        "databases": [],
+        "prepared": [],
+        "sessions": 0,
+    }
     return User({**row, "comment": ""}, int(made) if timed else None, True, {"app"}, "app")
 
 

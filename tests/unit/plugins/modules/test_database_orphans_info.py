@@ -307,6 +307,18 @@ def test_the_removal_ends_sessions_keeps_objects_and_reaches_other_databases(saf
             sql(f"DROP DATABASE {other} WITH (FORCE)")
 
 
+def test_the_removal_rolls_back_what_was_prepared(safe, run, app):
+    user = safe.issue(app)
+    with safe.database.session(user=user["username"], password=user["password"]) as sql:
+        sql("CREATE TABLE mine (); BEGIN; INSERT INTO mine DEFAULT VALUES")
+        sql("PREPARE TRANSACTION %s", f"it's \\' {user['username']}")
+    forget_with_parking(safe, run, app, user)
+    for step in look(run, safe)["removal"]:
+        with safe.database.session(step["database"]) as sql:
+            sql(step["query"])
+    assert not safe.database.has(user["username"])
+
+
 def forget_with_parking(vault, run, app, user):
     """Revoke: its access ends, and what it owns elsewhere keeps it."""
     run("database_role", name=app, db_name="db", in_role=vault.database.group, revocation="parking")
