@@ -53,6 +53,8 @@ ASYNC = (
     "The answer of a task with async lies in a file on its target (~/.ansible_async), with the password in it, until async_status with "
     "mode=cleanup removes it. Issue without async."
 )
+ENDS_WITH_RUN = "__leasehold_ends_with_run"
+"""A variable of tasks in our own roles that issue a user to try something: if the run is interrupted before they revoke it, its end does."""
 
 
 @functools.cache
@@ -87,7 +89,8 @@ class LeaseholdAction(ActionBase):
         if "url" in self.task.specification["argument_spec"]:
             arguments = with_variables(arguments, variables, self._templar.template)
         if _is_here(self.task.library) and self._controller_is_target(variables):
-            result.update(perform_here(self.task, self._task.action, arguments, bool(self._task.check_mode)))
+            ends = boolean(self._templar.template(variables.get(ENDS_WITH_RUN, False)), strict=False)
+            result.update(perform_here(self.task, self._task.action, arguments, bool(self._task.check_mode), ends))
         else:
             for warning in _laid_open(self.task, bool(self._task.async_val)):
                 display.warning(warning)
@@ -126,7 +129,7 @@ def _laid_open(task: Task, in_background: bool) -> Iterator[str]:
         yield ASYNC
 
 
-def perform_here(task: Task, action: str, arguments: Values, check_mode: bool) -> Values:
+def perform_here(task: Task, action: str, arguments: Values, check_mode: bool, ends_with_run: bool = False) -> Values:
     """Do in this process what the module would do in its own, and answer as it would."""
     drop_empty_variables()
     specification = task.specification
@@ -145,7 +148,9 @@ def perform_here(task: Task, action: str, arguments: Values, check_mode: bool) -
     try:
         if task.keeps_token:
             answer.update(
-                issued_by_module(_login_options(options), lambda log_in: task.perform(options, check_mode, log_in))
+                issued_by_module(
+                    _login_options(options), lambda log_in: task.perform(options, check_mode, log_in), ends_with_run
+                )
             )
         else:
             answer.update(task.perform(options, check_mode, connect=_session))

@@ -79,6 +79,8 @@ class EndOfRun:
         pages = ledger.pages(deadline)
         leases = [page for page in pages if page["kind"] == "lease"]
         ending = [page for page in leases if page["revoke_at_end"]] if self._revokes_leases else []
+        tried = [page for page in leases if page["revoke_at_end"] == "if_there"]
+        ending = [page for page in ending if page not in tried] + [page for page in tried if _is_there(page, deadline)]
         _revoke_leases(ending, deadline)
         staying = [page for page in leases if page not in ending]
         logins = {page["id"]: page for page in pages if page["kind"] == "login"}
@@ -94,9 +96,14 @@ def _lease_ids(page: Page) -> list[str]:
 
 def _is_needed(login: Page, leases: Sequence[Page], deadline: float) -> bool:
     """Whether a user depends on this login; one that was revoked in the meantime does not."""
-    ids = [(page, lease_id) for page in leases if page["login"] == login["id"] for lease_id in _lease_ids(page)]
+    return any(_is_there(page, deadline) for page in leases if page["login"] == login["id"])
+
+
+def _is_there(page: Page, deadline: float) -> bool:
+    """Whether a user of these leases still lives."""
     try:
-        return any(look_up(_client(page["options"], page["token"], deadline), lease_id) for page, lease_id in ids)
+        client = _client(page["options"], page["token"], deadline)
+        return any(look_up(client, lease_id) for lease_id in _lease_ids(page))
     except Problem:
         return True  # it is not known
 

@@ -113,18 +113,21 @@ def plain(options: Values) -> Values:
     return t.cast("Values", json.loads(json.dumps(options, default=str)))
 
 
-def issued_by_module(options: Values, perform: Callable[[Callable[[Values], Session]], Values]) -> Values:
+def issued_by_module(
+    options: Values, perform: Callable[[Callable[[Values], Session]], Values], ends_with_run: bool = False
+) -> Values:
     """What the module ``database_credentials`` answers; its user outlives the run, and so does its login, as long as the user lives.
 
-    The run's end looks whether that user is still there: a login whose user was revoked in the meantime ends.
+    The run's end looks whether that user is still there: a login whose user was revoked in the meantime ends.  With ``ends_with_run`` it
+    revokes the user that is still there.
     """
-    if not logs_in(options):
+    if not logs_in(options) and not ends_with_run:
         return perform(log_in)
     ledger, identity = _ledger.of_this_run(), uuid.uuid4().hex
     sessions: list[Session] = []
 
     def connect(_options: Values) -> Session:
-        sessions.append(session_of_run(ledger, identity, options))
+        sessions.append(session_of_run(ledger, identity, options) if logs_in(options) else log_in(options))
         return sessions[-1]
 
     result: Values = {}
@@ -132,7 +135,7 @@ def issued_by_module(options: Values, perform: Callable[[Callable[[Values], Sess
         result = perform(connect)
     finally:
         lease_id = (result.get("credentials") or {}).get("lease_id")
-        if not lease_id:  # it has logged out
+        if not lease_id and logs_in(options):  # it has logged out
             with ledger.entry("login", identity) as entry:
                 entry.note(None)
     if lease_id:
@@ -144,7 +147,7 @@ def issued_by_module(options: Values, perform: Callable[[Callable[[Values], Sess
                     "credentials": {"lease_id": lease_id},
                     "issuing": False,
                     "unconfirmed": 0,
-                    "revoke_at_end": False,
+                    "revoke_at_end": "if_there" if ends_with_run else False,
                     "replaced": [],
                     "options": plain(options),
                     "login": ledger.fingerprint("login", identity),

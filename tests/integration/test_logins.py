@@ -83,6 +83,45 @@ def test_interrupted_run_leaves_no_login(play: Play, here: Ground, how: signal.S
     assert logins(here) == before
 
 
+@pytest.mark.parametrize(
+    ("how", "login"), [(signal.SIGTERM, "approle"), pytest.param(signal.SIGINT, "token", marks=pytest.mark.full)]
+)
+def test_user_of_interrupted_verification_ends_with_the_run(
+    play: Play, here: Ground, how: signal.Signals, login: str
+) -> None:
+    """A user that one of our own roles issues to try it, and could not revoke any more."""
+    before, users = logins(here), here.users("app")
+    issue = f"{ISSUED}, no_log: true, vars: {{__leasehold_ends_with_run: true}}"
+    started = play.start(
+        document(issue, "ansible.builtin.command: sleep 60"), env=here.approle("one") if login == "approle" else {}
+    )
+    started.wait_for(lambda: "TASK [ansible.builtin.command]" in started.log.read_text())
+    assert len(here.users("app")) == len(users) + 1
+    started.process.send_signal(how)
+    started.finish()
+    assert (logins(here), here.users("app"), here.leases("app")) == (before, users, [])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("playbook", ["verify", "rotate_root", "heartbeat", "report", "clean_orphans"])
+def test_playbook_leaves_no_login(play: Play, here: Ground, playbook: str) -> None:
+    server = here.server
+    role = {"in_role": here.group, "default_ttl": "1h"}
+    database = {
+        "name": "db", "host": server.host, "port": server.port, "database": here.database, "sslmode": "disable",
+        "admin": {"username": here.admin}, "owner": "postgres", "groups": {here.group: {"schemas": ["public"], "tables": ["select"]}},
+        "roles": {"app": role},
+    }  # fmt: skip
+    document = {
+        "vault_database_mount": here.mount, "vault_databases": [database], "lease_monitoring_heartbeat_role": "app",
+        "leasehold_orphans_role": "app", "lease_report_drift": False,
+    }  # fmt: skip
+    before, mark = logins(here), here.mark()
+    play(f"leasehold.vault.{playbook}", "-e", json.dumps(document), env=here.approle("one"), ok=False)
+    assert here.asked(mark)["update auth/approle-logins/login"] >= 1
+    assert (logins(here), here.leases("app")) == (before, [])
+
+
 @pytest.mark.parametrize("in_controller", [True, False])
 def test_debug_shows_no_password_that_a_warning_does_not_name(play: Play, here: Ground, in_controller: bool) -> None:
     note = f"ansible.builtin.copy: {{content: '{{{{ issued.credentials.password }}}}', dest: '{play.directory}/password'}}, no_log: true"
