@@ -531,6 +531,25 @@ def test_a_heartbeat_that_stops_and_a_token_that_ends_first(watched: Watched) ->
     watched.is_quiet("VaultTokenEndsFirst")
 
 
+def test_users_that_could_not_be_dropped_are_counted_and_removed(watched: Watched) -> None:
+    settings = extra(
+        lease_monitoring_heartbeat_textfile=str(watched.textfile),
+        lease_monitoring_heartbeat_database=watched.document["vault_databases"][0],
+    )
+    user = watched.issue("app-role")
+    watched.owns_something_elsewhere(user)
+    watched.revoke(user)
+    watched.play("leasehold.vault.heartbeat", "-e", "@databases.yml", *settings)
+    watched.fires("VaultUsersParked")
+    login = {word: value for word, value in watched.document.items() if word.startswith("postgresql_access_login")}
+    watched.play.write("dba.yml", yaml.safe_dump(login))
+    assert user["username"] in watched.runbook("VaultUsersParked")[0]
+    watched.play("leasehold.vault.clean_orphans", "-e", "@databases.yml", "-e", "@dba.yml")
+    watched.play("leasehold.vault.heartbeat", "-e", "@databases.yml", *settings)
+    watched.is_quiet("VaultUsersParked")
+    watched.runbook("VaultSessionsWithoutUser")
+
+
 def approle(watched: Watched, **settings: t.Any) -> dict[str, str]:
     watched.request("POST", "sys/auth/approle", {"type": "approle"})
     rules = (

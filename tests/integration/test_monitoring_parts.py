@@ -82,8 +82,19 @@ def engine(ground: Callable[[servers.PostgreSQL, str], Ground], postgres: server
 def test_the_heartbeat_reports_what_came_of_it(engine: Ground, play: Play, oneuptime: Endpoint) -> None:
     play.secrets.append("very-secret-key")
     settings = extra(lease_monitoring_heartbeat_mount=engine.mount, lease_monitoring_heartbeat_role="app")
-    environment = {"ONEUPTIME_HEARTBEAT_URL": oneuptime.url}
-    assert play("leasehold.vault.heartbeat", *settings, "-vvv", env=environment).changes == 0
+    environment = {"ONEUPTIME_HEARTBEAT_URL": oneuptime.url, "TZ": "America/New_York"}
+    textfile = play.directory / "leasehold.prom"
+    database = {
+        "name": "db", "host": engine.server.host, "port": engine.server.port, "database": engine.database, "sslmode": "disable",
+    }  # fmt: skip
+    looks = extra(lease_monitoring_heartbeat_textfile=str(textfile), lease_monitoring_heartbeat_database=database)
+    engine.sql("CREATE ROLE beating_parked; COMMENT ON ROLE beating_parked IS 'leasehold: parked, it owns something'")
+    assert play("leasehold.vault.heartbeat", *settings, *looks, "-vvv", env=environment).changes == 0
+    engine.sql("DROP ROLE beating_parked")
+    assert re.search(r"^leasehold_parked_users [1-9]\d*$", textfile.read_text(), re.MULTILINE)
+    assert re.search(r"^leasehold_sessions_without_user \d+$", textfile.read_text(), re.MULTILINE)
+    (then,) = re.findall(r"^leasehold_heartbeat_success_timestamp_seconds (\d+)$", textfile.read_text(), re.MULTILINE)
+    assert abs(time.time() - int(then)) < 600, "in whatever time zone"
     ((path, report),) = oneuptime.taken
     assert path == "/heartbeat/very-secret-key"
     assert report["status"] == "ok"
@@ -118,6 +129,11 @@ def test_the_timers_command_does_the_same(
         "lease_monitoring_heartbeat_environment": bao.environment, "lease_monitoring_heartbeat_user": OWNER,
         "lease_monitoring_heartbeat_directory": str(etc), "lease_monitoring_heartbeat_mount": engine.mount,
         "lease_monitoring_heartbeat_role": "app", "lease_monitoring_units": str(units), "lease_monitoring_units_start": False,
+        "lease_monitoring_heartbeat_textfile": str(units / "leasehold.prom"),
+        "lease_monitoring_heartbeat_database": {
+            "name": "db", "host": engine.server.host, "port": engine.server.port, "database": engine.database, "sslmode": "disable",
+            "admin": {"password": "not-to-be-handed-on"},
+        },
     }  # fmt: skip
     # The environment is given in a file: what stands in a command line is seen by others.
     variables = play.write("settings.yml", yaml.safe_dump(settings))
@@ -141,6 +157,8 @@ def test_the_timers_command_does_the_same(
     done = subprocess.run(command, env=kept | environment, cwd=etc, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert oneuptime.taken[0][1]["status"] == "ok"
+    assert "leasehold_parked_users" in (units / "leasehold.prom").read_text()
+    assert "not-to-be-handed-on" not in (etc / "heartbeat.json").read_text()
 
 
 # -- OneUptime --------------------------------------------------------------------------------------------------------------
@@ -269,6 +287,8 @@ CONDITIONS = {
     "VaultAuditFails": f"increase(vault_audit_log_request_failure{JOB}[10m]) > 0 or increase(vault_audit_log_response_failure{JOB}[10m]) > 0",
     "VaultHeartbeatMissing": "time() - leasehold_heartbeat_success_timestamp_seconds > 900",
     "VaultTokenEndsFirst": "leasehold_heartbeat_expires_in_seconds < leasehold_heartbeat_lease_duration_seconds - 5",
+    "VaultUsersParked": "leasehold_parked_users > 0",
+    "VaultSessionsWithoutUser": "leasehold_sessions_without_user > 0",
 }
 COUNTERS = {
     "issue_failures": ["database_NewUser_error"],
