@@ -12,6 +12,7 @@ import base64
 import getpass
 import http.server
 import json
+import os
 import re
 import socket
 import stat
@@ -261,6 +262,30 @@ def test_the_playbook_writes_what_it_says_and_finds_nothing_to_do_again(host: Ho
 
     host.agent["reload"] = ["/bin/true"]
     assert host.run(check=True).changed == host.run().changed != []
+
+
+@pytest.mark.full
+def test_directory_of_an_agent_that_is_another_user_is_that_users(host: Host, tmp_path: Path) -> None:
+    """The agent of the README's application: root writes its configuration, and it can write its file, nobody else."""
+    if os.geteuid() != 0:
+        return  # only root can give a directory away
+    host.application["roles"] = [host.ground.role("theirs")]
+    host.login()
+    host.agent["user"] = "nobody"
+    host.file("database.env", "env")
+    host.run()
+    assert (host.files.owner(), stat.S_IMODE(host.files.stat().st_mode)) == ("nobody", 0o750)
+    assert (host.etc / "app" / "agent.hcl").owner() == "root"
+    assert host.run().changed == []
+
+    elsewhere = tmp_path / "elsewhere"
+    host.files.rename(elsewhere)
+    host.files.symlink_to(elsewhere)
+    assert "and no link" in host.run(ok=False).output
+    host.files.unlink()
+    host.files.mkdir()
+    (host.etc / "app").chmod(0o777)
+    assert "could put another file in its place" in host.run(ok=False).output
 
 
 @pytest.mark.full

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
+import pathlib
 import pwd
-import runpy
+import sys
+import tempfile
 from types import SimpleNamespace
 
 import pytest
-
-from .conftest import ROOT
-
-place = runpy.run_path(str(ROOT / "roles" / "app_access" / "files" / "place.py"))["place"]
+from ansible_collections.leasehold.vault.plugins.module_utils import _place
+from ansible_collections.leasehold.vault.plugins.module_utils._place import place, place_directory
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_nothing_is_written_through_a_link(path, order, tmp_path, kind):
 
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
 def test_directory_that_others_can_write_is_refused(path, order, mode, monkeypatch):
-    monkeypatch.setitem(place.__globals__, "_is_private", lambda _group, _trusted: False)
+    monkeypatch.setattr(_place, "_is_private", lambda _group, _trusted: False)
     path.parent.chmod(mode)
     with pytest.raises(SystemExit, match="others than root and the owner of the file"):
         place(path, "first", order)
@@ -91,12 +93,12 @@ def test_group_is_private_if_all_its_users_are_trusted(members, primary, private
         "pwd": SimpleNamespace(getpwnam=lambda name: SimpleNamespace(pw_uid=uids[name]), getpwall=lambda: users),
     }
     for name, fake in fakes.items():
-        monkeypatch.setitem(place.__globals__, name, fake)
-    assert place.__globals__["_is_private"](5000, {0, 1000}) is private
+        monkeypatch.setattr(_place, name, fake)
+    assert _place._is_private(5000, {0, 1000}) is private
 
 
 def test_directory_that_a_private_group_can_write_is_used(path, order, monkeypatch):
-    monkeypatch.setitem(place.__globals__, "_is_private", lambda _group, _trusted: True)
+    monkeypatch.setattr(_place, "_is_private", lambda _group, _trusted: True)
     path.parent.chmod(0o775)
     assert place(path, "first", order)
 
@@ -108,8 +110,9 @@ def test_directory_below_one_that_others_can_write_is_refused(path, order):
         place(path.parent / "sub" / "role_id", "first", order)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 def test_directory_of_another_user_is_refused_and_of_the_owner_is_not(path, order):
+    if os.geteuid() != 0:
+        return  # only root can give a directory away
     nobody = pwd.getpwnam("nobody")
     os.chown(path.parent, nobody.pw_uid, -1)
     with pytest.raises(SystemExit, match="belongs to nobody"):
@@ -122,3 +125,82 @@ def test_directory_of_another_user_is_refused_and_of_the_owner_is_not(path, orde
 def test_owner_that_is_not_there_is_a_sentence(path):
     with pytest.raises(SystemExit, match="no-such-user"):
         place(path, "first", {"owner": "no-such-user", "group": ""})
+
+
+# -- directories --------------------------------------------------------------------------------------------------------------
+
+
+def test_directory_is_made_once_with_those_above_it(path):
+    deep = path.parent / "a" / "b"
+    assert place_directory(deep, {"mode": "0700", "check": True})
+    assert not deep.parent.exists()
+    assert place_directory(deep, {"mode": "0700"})
+    assert [one.stat().st_mode & 0o7777 for one in (deep.parent, deep)] == [0o755, 0o700]
+    assert not place_directory(deep, {"mode": "0700"})
+    assert place_directory(deep, {}) == {"mode": ("0700", "0755")}
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_directory_is_not_made_through_a_link_or_where_others_write(path, tmp_path, check):
+    other = tmp_path / "theirs"
+    other.mkdir(mode=0o700)
+    (path.parent / "link").symlink_to(other)
+    with pytest.raises(SystemExit, match="it is a link"):
+        place_directory(path.parent / "link", {"mode": "0755", "check": check})
+    assert other.stat().st_mode & 0o7777 == 0o700
+    path.parent.chmod(0o777)
+    with pytest.raises(SystemExit, match="has the mode 0777"):
+        place_directory(path.parent / "sub" / "deeper", {"check": check})
+    assert [one.name for one in path.parent.iterdir()] == ["link"]
+
+
+def test_draft_that_is_not_valid_gets_no_name(path):
+    def refuse(draft):
+        assert open(draft).read() == "first"  # noqa: PTH123, SIM115
+        sys.exit("no")
+
+    with pytest.raises(SystemExit):
+        place(path, "first", {"validate": refuse})
+    assert list(path.parent.iterdir()) == []
+
+
+def exchange_for_link(path, target, user):
+    """For ever, as another user."""
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    while True:
+        with contextlib.suppress(OSError):
+            new = pathlib.Path(f"{path}.new")
+            new.symlink_to(target)
+            new.rename(path)
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def test_second_user_cannot_have_root_change_another_file():
+    """The owner of the directory exchanges the file for a link all the time while root writes it."""
+    if os.geteuid() != 0:
+        return  # only root can become two users
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        path, shadow = pathlib.Path(directory, "home", "file"), pathlib.Path(directory, "shadow")
+        path.parent.parent.chmod(0o711)
+        path.parent.mkdir()
+        os.chown(path.parent, nobody.pw_uid, nobody.pw_gid)
+        shadow.write_text("secret")
+        shadow.chmod(0o600)
+        attacker = multiprocessing.get_context("fork").Process(target=exchange_for_link, args=(path, shadow, nobody))
+        attacker.start()
+        refused = 0
+        try:
+            for number in range(300):
+                try:
+                    place(path, str(number), {"owner": "nobody", "mode": "0644"})
+                except SystemExit:
+                    refused += 1
+        finally:
+            attacker.kill()
+            attacker.join()
+        assert (shadow.read_text(), shadow.stat().st_uid, shadow.stat().st_mode & 0o7777) == ("secret", 0, 0o600)
+        assert refused

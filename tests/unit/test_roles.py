@@ -18,6 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 Values = dict[str, t.Any]
 ANSWERS_WITH_SECRETS = {"leasehold.vault.database_credentials", "leasehold.vault.approle_secret_id"}
 """Modules whose result holds a secret."""
+WRITES = "leasehold.vault.private_file"
+ANYWHERE = {
+    f"ansible.builtin.{name}"
+    for name in ("copy", "template", "lineinfile", "blockinfile", "replace", "get_url", "unarchive", "assemble")
+}
 HIDES_ITS_SECRETS = ("leasehold.vault.", "community.postgresql.")
 """The secrets among the options of these modules are declared as such."""
 SHOWS_NOTHING = {"ansible.builtin.assert", "ansible.builtin.include_tasks", "ansible.builtin.include_role"}
@@ -75,7 +80,7 @@ def handles_secrets(task: Values) -> bool:
         return False
     if module in ANSWERS_WITH_SECRETS:
         return True
-    if module in SHOWS_NOTHING or module.startswith(HIDES_ITS_SECRETS):
+    if module in SHOWS_NOTHING or (module.startswith(HIDES_ITS_SECRETS) and module != WRITES):
         return False
     # Whether something is there is not what it is.
     text = re.sub(r"\S+_token\s*(?:==|\bif\b|\|\s*length)|'[^']*'(?=:)", "", str(arguments))
@@ -109,9 +114,15 @@ def test_task_with_secret_is_no_log(where: str) -> None:
     assert task.get("no_log") is True or set(emptied) == {""}, where
 
 
+def test_users_that_roles_issue_end_with_the_run() -> None:
+    """Also if it is interrupted before the task that revokes them."""
+    issuing = [task for task in tasks().values() if "leasehold.vault.database_credentials" in task]
+    assert len(issuing) >= 4
+    assert all(task["vars"]["__leasehold_ends_with_run"] is True for task in issuing)
+
+
 def written_in_secret() -> list[str]:
-    writers = ("ansible.builtin.copy", "ansible.builtin.template")
-    return [where for where, task in tasks().items() if task.get("no_log") and module_of(task)[0] in writers]
+    return [where for where, task in tasks().items() if task.get("no_log") and module_of(task)[0] == WRITES]
 
 
 @pytest.mark.parametrize("where", written_in_secret())
@@ -119,6 +130,13 @@ def test_file_with_secret_is_for_its_owner_only(where: str) -> None:
     _module, arguments = module_of(tasks()[where])
     assert arguments["mode"] in ("0400", "0600")
     assert arguments["owner"]
+
+
+@pytest.mark.parametrize("where", sorted(tasks()))
+def test_files_are_written_where_nobody_else_can_replace_them(where: str) -> None:
+    module, arguments = module_of(tasks()[where])
+    assert module not in ANYWHERE
+    assert module != "ansible.builtin.file" or arguments["state"] == "absent"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,139 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write a file where no other user can replace it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: private_file
+short_description: Write a file where no other user can replace it
+description:
+  - Writes a file with credentials or configuration, or makes a directory. Asks no Vault and needs nothing but Python (3.7 or newer) on the host.
+  - Nothing is written through a symbolic or hard link, or into a directory (all the way up) that anybody but root, the owner of the file and the
+    user who runs this can write. A group that has no other users than these may.
+  - The file gets its name after owner, group and mode are set, on the file that was opened, so the owner cannot put another one in its place
+    meanwhile.
+  - The roles of this collection write all their files with it.
+author:
+  - The leasehold.vault authors (@leasehold)
+version_added: 1.0.0
+options:
+  path:
+    description: Path of the file or directory.
+    type: path
+    required: true
+  content:
+    description:
+      - What is in the file. Without it, the file has to be there and keeps what it holds.
+      - It is shown in differences (C(--diff)) and in the task's arguments (C(-vvv)). Set C(no_log) on the task if it is a secret.
+    type: str
+  state:
+    description:
+      - Whether it is a file or a directory. Directories above a directory are made, too, with the mode C(0755).
+    type: str
+    choices: [file, directory]
+    default: file
+  owner:
+    description: Name of the user who owns it; left out, whoever runs this.
+    type: str
+  group:
+    description: Name of its group; left out, a new file gets that of its owner or directory, another one keeps its own.
+    type: str
+  mode:
+    description: Octal mode, quoted; left out, C(0600), of a directory C(0755).
+    type: str
+  validate:
+    description: A command that must succeed before the file gets its name, with C(%s) in the place of the path of the draft.
+    type: str
+attributes:
+  check_mode:
+    description: Says what would differ, and refuses the same.
+    support: full
+  diff_mode:
+    description: Shows content, owner, group and mode before and after.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: A directory for what the application reads
+  leasehold.vault.private_file:
+    path: ~/.config/billing
+    state: directory
+
+- name: Where its database is
+  leasehold.vault.private_file:
+    path: ~/.config/billing/database.ini
+    content: |
+      host = db.example.com
+      port = 5432
+"""
+
+RETURN = r"""
+path:
+  description: The path.
+  returned: success
+  type: str
+"""
+
+import shlex
+import sys
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.leasehold.vault.plugins.module_utils._place import place, place_directory
+
+
+def shown(differences: dict[str, tuple[t.Any, t.Any]]) -> list[dict[str, t.Any]]:
+    """As Ansible prints them: the content apart from what belongs to the file."""
+    content = differences.pop("content", None)
+    found = (
+        []
+        if content is None
+        else [dict(zip(("before", "after"), [(side or b"").decode(errors="replace") for side in content]))]
+    )
+    attributes = [{what: sides[number] for what, sides in differences.items()} for number in (0, 1)]
+    return [*found, {"before": attributes[0], "after": attributes[1]}] if differences else found
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "content": {"type": "str"},
+            "state": {"type": "str", "choices": ["file", "directory"], "default": "file"},
+            "owner": {"type": "str"},
+            "group": {"type": "str"},
+            "mode": {"type": "str"},
+            "validate": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+
+    def validate(draft: str) -> None:
+        code, output, errors = module.run_command(
+            [part.replace("%s", draft) for part in shlex.split(asked["validate"])]
+        )
+        if code:
+            sys.exit(
+                f"{asked['path']} was not written, because {asked['validate']} failed: {(errors or output).strip()}"
+            )
+
+    asked = module.params
+    order = {**asked, "check": module.check_mode, "validate": validate if asked["validate"] else None}
+    try:
+        differences = (
+            place_directory(asked["path"], order)
+            if asked["state"] == "directory"
+            else place(asked["path"], asked["content"], order)
+        )
+    except (SystemExit, OSError, ValueError) as refusal:
+        module.fail_json(msg=str(refusal))
+    module.exit_json(changed=bool(differences), diff=shown(differences), path=asked["path"])
+
+
+if __name__ == "__main__":
+    main()

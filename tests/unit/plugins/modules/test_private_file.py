@@ -1,0 +1,58 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module as Ansible runs it; what it refuses is in test_place.py."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.module_utils import basic
+
+from ...conftest import module_named
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run(check=False, **options):
+        arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        with pytest.raises(SystemExit):
+            module_named("private_file").main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_file_is_predicted_written_and_shown(run, tmp_path):
+    path = tmp_path / "file"
+    foreseen = run(check=True, path=str(path), content="first\n", mode="0644")
+    assert not path.exists()
+    done = run(path=str(path), content="first\n", mode="0644")
+    assert foreseen["changed"] is done["changed"] is True
+    assert foreseen["diff"] == done["diff"]
+    assert done["diff"][0] == {"before": "", "after": "first\n"}
+    assert path.read_text() == "first\n"
+    assert not run(path=str(path), content="first\n", mode="0644")["changed"]
+    assert run(path=str(path))["diff"] == [{"before": {"mode": "0644"}, "after": {"mode": "0600"}}]
+
+
+def test_file_that_is_not_valid_is_not_written(run, tmp_path):
+    answer = run(
+        path=str(tmp_path / "file"),
+        content="first",
+        validate="/bin/sh -c 'grep -q second %s || { echo bad rule >&2; false; }'",
+    )
+    assert answer["failed"]
+    assert "bad rule" in answer["msg"]
+    assert list(tmp_path.iterdir()) == []
+    assert run(path=str(tmp_path / "file"), content="second", validate="grep -q second '%s'")["changed"]
+
+
+def test_refusal_is_a_sentence(run, tmp_path):
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    assert "symbolic link" in run(path=str(tmp_path / "link"), content="x")["msg"]
+    assert "is not there" in run(path=str(tmp_path / "none"))["msg"]
+    assert run(path=str(tmp_path / "directory"), state="directory")["changed"]
