@@ -16,10 +16,12 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+import servers
 from ansible_collections.leasehold.vault.plugins.module_utils import _statements
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.functions import FUNCTIONS
 
+from ...conftest import Runner
 from ...conftest import _real as real_world
 
 ROUNDS = 200 if os.environ.get("LEASEHOLD_LOAD") == "full" else 1
@@ -196,6 +198,20 @@ def owns_many_kinds(vault, user, keep):
         sql('CREATE COLLATION coll FROM "C"')
 
 
+def owns_what_needs_create_on_database(vault, user, keep):
+    vault.database.sql(f"GRANT CREATE ON DATABASE {vault.database.name} TO {vault.database.group}")
+    with session(vault, user) as sql:
+        sql("CREATE SCHEMA theirs; CREATE TABLE theirs.table_of_theirs (id int PRIMARY KEY)")
+        sql("CREATE PUBLICATION pub FOR TABLE theirs.table_of_theirs")
+        sql("CREATE STATISTICS theirs.stat ON id, (id + 1) FROM theirs.table_of_theirs")
+        sql("CREATE FUNCTION theirs.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
+        sql("CREATE TRIGGER t BEFORE INSERT ON theirs.table_of_theirs EXECUTE FUNCTION theirs.f()")
+        sql("ALTER TABLE theirs.table_of_theirs ENABLE ROW LEVEL SECURITY")
+        sql("CREATE POLICY p ON theirs.table_of_theirs TO CURRENT_USER USING (true)")
+        sql("ALTER ROLE CURRENT_USER SET search_path TO theirs")
+    keep.callback(vault.database.sql, "DROP SCHEMA theirs CASCADE; DROP PUBLICATION pub")
+
+
 def holds_lock_and_temporary_table(vault, user, keep):
     sql = keep.enter_context(session(vault, user))
     sql("CREATE TABLE mine ()")
@@ -258,7 +274,7 @@ def group_may_act_as_it(vault, user, keep):
 
 
 STATES = [
-    owns_in_other_database, owns_large_object, owns_many_kinds, holds_lock_and_temporary_table, changes_its_password,
+    owns_in_other_database, owns_large_object, owns_many_kinds, owns_what_needs_create_on_database, holds_lock_and_temporary_table, changes_its_password,
     has_prepared_transaction, another_reads_its_table, another_is_granting_to_it, another_has_granted_to_it, another_may_act_as_it,
     group_may_act_as_it,
 ]  # fmt: skip
@@ -297,6 +313,46 @@ def test_row_locked_by_prepared_transaction_ends_membership_and_keeps_lease(memb
     revoke(member, user)
     assert not member.database.has(user["username"])
     assert member.leases() == []
+
+
+@pytest.fixture(scope="module")
+def postgres_crowded():
+    """Few connections, of which two are reserved where PostgreSQL can do that for others than superusers."""
+    major = int(os.environ.get("LEASEHOLD_POSTGRESQL", "18"))
+    reserved = {"reserved_connections": 2} if major >= 16 else {}
+    settings = {"max_connections": 15, "superuser_reserved_connections": 2, "max_wal_senders": 0, **reserved}
+    with servers.PostgreSQL(major=major, settings=settings) as server:
+        yield server
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("of_vault", ["kept", "lost", "reserved"])
+def test_user_that_took_all_connections_ends(request, bao, postgres_crowded, of_vault):
+    """By the session that Vault keeps, or by a reserved one; without either as soon as there is a free one."""
+    if of_vault == "reserved" and postgres_crowded.major < 16:
+        return
+    for made in real_world(request, "postgres_crowded"):
+        made.add_mount().add_connection(username_template=TEMPLATE)
+        Runner(made)("database_role", name="app", db_name="db", in_role=made.database.group, functions="none")
+        user = made.issue("app")
+        if of_vault == "reserved":
+            made.database.sql(f"GRANT pg_use_reserved_connections TO {made.database.admin}")
+        with contextlib.ExitStack() as keep:
+            if of_vault != "kept":
+                made.database.sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", made.database.admin
+                )
+            with pytest.raises(psycopg2.OperationalError, match="remaining connection slots"):
+                for _session in range(20):
+                    keep.enter_context(session(made, user))
+            if of_vault == "lost":
+                with pytest.raises(Problem, match="remaining connection slots"):
+                    revoke(made, user)
+                assert made.leases() == [user["lease_id"]]
+                keep.close()
+            revoke(made, user)
+            assert has_access(made, user) == NO_ACCESS
+        assert made.leases() == []
 
 
 def test_strict_keeps_lease_but_not_access(member, run):
