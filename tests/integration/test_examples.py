@@ -91,8 +91,13 @@ def surroundings(bao: servers.OpenBao, postgres: servers.PostgreSQL) -> Iterator
     yield postgres
     for mount in ("approle", "kubernetes", "ci"):
         bao.request("DELETE", f"sys/auth/{mount}")
-    for policy in ("acl/app", "password/typed"):
-        bao.request("DELETE", f"sys/policies/{policy}")
+    for path in (
+        "policies/acl/app",
+        "policies/password/typed",
+        "quotas/rate-limit/app-logins",
+        "quotas/rate-limit/app-credentials",
+    ):
+        bao.request("DELETE", f"sys/{path}")
     here.sql("DROP DATABASE appdb WITH (FORCE)", "postgres")
 
 

@@ -271,8 +271,8 @@ class World:
         return found
 
     def _policies(self) -> list[str]:
-        """The paths of those that have the name of this test's mount in theirs."""
-        kinds = ("sys/policies/acl", "sys/policies/password")
+        """The paths of those, and of quotas, that have the name of this test's mount in theirs."""
+        kinds = ("sys/policies/acl", "sys/policies/password", "sys/quotas/rate-limit")
         return [f"{kind}/{name}" for kind in kinds for name in self.client.list(kind) if self.mount in name]
 
 

@@ -67,6 +67,7 @@ class FakeAccess:
     def __init__(self) -> None:
         self.policies = {"root": "", "default": 'path "auth/token/lookup-self" { capabilities = ["read"] }'}
         self.password_policies: dict[str, str] = {}
+        self.quotas: dict[str, Body] = {}
         self.mounts: dict[str, Body] = {}
         self.held: dict[str, Body] = {}
         self.secret_ids: dict[str, Body] = {}
@@ -75,7 +76,9 @@ class FakeAccess:
         self._serial = itertools.count(1)
 
     def owns(self, path: str) -> bool:
-        return path.startswith(("sys/policies/", "sys/audit", "sys/auth", "sys/internal/ui/mounts/auth/", "auth/"))
+        return path.startswith(
+            ("sys/policies/", "sys/quotas/", "sys/audit", "sys/auth", "sys/internal/ui/mounts/auth/", "auth/")
+        )
 
     def help(self, path: str) -> Body:
         """What it says of an auth role: its fields."""
@@ -88,6 +91,8 @@ class FakeAccess:
             return self._policy(method, path[len("sys/policies/acl") :].strip("/").lower(), body)
         if path.startswith("sys/policies/password"):
             return self._password_policy(method, path[len("sys/policies/password") :].strip("/"), body)
+        if path.startswith("sys/quotas/rate-limit"):
+            return self._quota(method, path[len("sys/quotas/rate-limit") :].strip("/"), body)
         if path.startswith("sys/audit-hash/"):
             if path[len("sys/audit-hash/") :] != "main":
                 raise RefusalError(400, "unknown audit backend")
@@ -146,6 +151,27 @@ class FakeAccess:
             if "charset" not in body["policy"]:
                 raise RefusalError(400, "invalid password policy: 1 error occurred:\n\t* no charset specified\n\n")
             self.password_policies[name] = body["policy"]
+        return 204, {}
+
+    def _quota(self, method: str, name: str, body: Body) -> Answer:
+        """A write replaces all of it; what names a mount gets a slash at its end."""
+        if method == "LIST":
+            if not self.quotas:
+                raise RefusalError(404)
+            return 200, {"data": {"keys": sorted(self.quotas)}}
+        if method == "GET":
+            if name not in self.quotas:
+                raise RefusalError(404)
+            return 200, {"data": copy.deepcopy(self.quotas[name])}
+        if method == "DELETE":
+            self.quotas.pop(name, None)
+        else:
+            if body.get("rate", 0) <= 0:
+                raise RefusalError(400, "'rate' is invalid")
+            path = body.get("path", "")
+            is_mount = path and path.count("/") == path.startswith("auth/")
+            defaults = {"type": "rate-limit", "role": "", "interval": 1, "block_interval": 0, "inheritable": not path}
+            self.quotas[name] = {**defaults, **body, "name": name, "path": f"{path}/" if is_mount else path}
         return 204, {}
 
     def _device(self, method: str, name: str, body: Body) -> Answer:

@@ -139,25 +139,8 @@ def test_what_a_module_returns_is_documented(name):
 
 
 @each_module
-def test_a_module_has_an_action_plugin_of_its_name(name):
-    action = importlib.import_module(f"ansible_collections.leasehold.vault.plugins.action.{name}")
-    from ansible_collections.leasehold.vault.plugins.plugin_utils._action import LeaseholdAction
-
-    assert issubclass(action.ActionModule, LeaseholdAction)
-
-
-@each_module
 def test_a_module_has_a_story(name):
     assert (ROOT / "tests" / "unit" / "plugins" / "modules" / f"test_{name}.py").is_file()
-
-
-def test_the_action_group_holds_every_module_of_vault_and_nothing_else():
-    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
-    assert sorted(runtime["action_groups"]["vault"]) == VAULT_MODULES
-
-
-def test_there_is_no_action_plugin_without_a_module():
-    assert sorted(file.stem for file in (PLUGINS / "action").glob("*.py") if file.stem != "__init__") == MODULES
 
 
 def test_every_util_is_private_by_name_and_says_so():

@@ -219,6 +219,21 @@ def password_policy_info(do, world):
     do(name=f"{world.mount}-made")
 
 
+def rate_limit_quota(do, world):
+    world.add_mount()
+    quota = {"name": f"{world.mount}-made", "path": f"{world.mount}/creds/app"}
+    do(**quota, rate=5)
+    do(**quota, rate=6)
+    do(name=quota["name"], state="absent")
+
+
+def rate_limit_quota_info(do, world):
+    world.add_mount()
+    world.client.write(f"sys/quotas/rate-limit/{world.mount}-made", {"rate": 5000, "path": world.mount})
+    do()
+    do(name=f"{world.mount}-made")
+
+
 # -- what they find there ----------------------------------------------------------------------------------------------------
 
 

@@ -198,6 +198,13 @@ ELSEWHERE = {
     "auth_mount": {"jwks_url", "jwks_ca_pem", "oidc_discovery_url", "oidc_discovery_ca_pem"},  # the server asks there
     "database_static_role": {"credential_type", "credential_config"},  # as those of database_role
     "audit_device": {"type", "description", "options", "local"},  # test_audit_device, on a server that takes them
+    "rate_limit_quota": {
+        "rate",
+        "interval",
+        "block_interval",
+        "path",
+        "role",
+    },  # test_rate_limit_quota, at paths that exist
 }
 """What is kept and shown, and not given here."""
 HOW = {*STATE, "keep_leases"}

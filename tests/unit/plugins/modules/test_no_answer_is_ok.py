@@ -61,6 +61,9 @@ TASKS = {
     ),
     "no password policy": ("password_policy", {"name": "app", "state": "absent"}),
     "password policy info": ("password_policy_info", {}),
+    "quota": ("rate_limit_quota", {"name": "app", "path": "database/creds/app", "rate": 5}),
+    "no quota": ("rate_limit_quota", {"name": "app", "state": "absent"}),
+    "quota info": ("rate_limit_quota_info", {}),
     "secret id": ("approle_secret_id", {"name": "app", "secret_id_accessor": "any"}),
     "rotation": ("database_root_rotation", {"name": "db", "password": "a-bootstrap-password"}),
 }
@@ -175,6 +178,8 @@ def test_a_token_without_rights_names_the_path_and_the_capability(reached, power
         "lease_info": ("list", "list and sudo", "sys/leases/lookup/"),
         "password_policy": ("read", "read", "sys/policies/password/app"),
         "password_policy_info": ("list", "list", "sys/policies/password"),
+        "rate_limit_quota": ("read", "read", "sys/quotas/rate-limit/app"),
+        "rate_limit_quota_info": ("list", "list", "sys/quotas/rate-limit"),
     }.get(module, ("read", "read", "database-of-nobody/"))
     assert f"Not allowed to {tried}" in sentence
     assert f"needs the capability {needed} on {path}" in sentence

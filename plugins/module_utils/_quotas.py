@@ -1,0 +1,58 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection: it may change without notice.
+
+"""Rate limit quotas: how many requests the server takes from one client address in an interval."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import duration, flag, text
+from ansible_collections.leasehold.vault.plugins.module_utils._names import name
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field, Findings, Plan, Resource, Values
+from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds
+
+
+def _interval(value: t.Any) -> int:
+    """The server takes 0 for its default, a second."""
+    return seconds(value) or 1
+
+
+def _path(value: t.Any) -> str:
+    """The server shows the path of a mount with a slash at its end."""
+    return str(value).strip("/")
+
+
+def _complete(wanted: Values, plan: Plan) -> Findings:
+    """A write replaces the whole quota, and one without a path limits all requests of the server."""
+    if plan.action not in ("create", "update"):
+        return ()
+    if not plan.after.get("rate", 0) > 0:
+        raise Refused("rate is needed: the number of requests in an interval, greater than 0.")
+    if plan.action == "create" and wanted.get("path") is None:
+        raise Refused(
+            "path is needed: a mount or a path below one. An empty one limits the requests of the whole server."
+        )
+    if plan.after.get("role") and not plan.after.get("path", "").startswith("auth/"):
+        raise Refused("role is that of a login, so path must be an auth mount, auth/<mount>.")
+    return ()
+
+
+RATE_LIMIT_QUOTA = Resource(
+    kind="rate_limit_quota",
+    path="sys/quotas/rate-limit/{name}",
+    identity=(Field("name", same=name, spec={"required": True}),),
+    fields=(
+        Field("rate", type="float", same=float, always=True),
+        Field("interval", same=_interval, default=1, always=True),
+        duration("block_interval", always=True),
+        Field("path", same=_path, default="", always=True),
+        text("role", default="", always=True),
+        flag("inheritable", internal=True, always=True),
+    ),
+    rules=(_complete,),
+)

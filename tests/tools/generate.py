@@ -1,0 +1,156 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write what follows from the modules and their documentation: run it after adding a module or an option.
+
+    python tests/tools/generate.py
+
+It writes the action plugins, the action group in meta/runtime.yml, the table of modules in docs/contents.md and the suboptions of
+database_sync. tests/unit/test_generated.py compares them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import typing as t
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = ROOT / "plugins" / "modules"
+KINDS = {
+    "engine": ("database_engine", "engine."),
+    "connections": ("database_connection", "connections[]."),
+    "roles": ("database_role", "roles[]."),
+    "static_roles": ("database_static_role", "static_roles[]."),
+}
+"""The options of database_sync that hold the options of another module, and how documentation refers to one of those."""
+OF_THE_TASK = ("mount", "state", "validate", "revoke_leases", "keep_leases")
+"""Options that database_sync has once, beside its documents."""
+CONNECTION = "leasehold.vault.connection"
+"""The fragment of all modules that talk to Vault, which are the action group."""
+WIDTH = 140
+ACTION = """\
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Written by tests/tools/generate.py. Ansible loads an action plugin in the main process, before its workers fork.
+
+from __future__ import annotations
+
+from ansible_collections.leasehold.vault.plugins.modules.{name} import TASK
+from ansible_collections.leasehold.vault.plugins.plugin_utils._action import LeaseholdAction
+
+
+class ActionModule(LeaseholdAction):
+    task = TASK
+"""
+
+
+def generated() -> dict[Path, str]:
+    """Each file that is written, with what it has to hold."""
+    return {
+        **{ROOT / "plugins" / "action" / f"{name}.py": ACTION.format(name=name) for name in tasks()},
+        **dict([_action_group(), _contents(), _database_sync()]),
+    }
+
+
+def modules() -> list[str]:
+    return sorted(file.stem for file in MODULES.glob("*.py") if file.stem != "__init__")
+
+
+def tasks() -> list[str]:
+    """The modules that can run in the controller, too."""
+    return [name for name in modules() if "\nTASK = " in (MODULES / f"{name}.py").read_text(encoding="utf-8")]
+
+
+def documentation(module: str) -> t.Any:
+    tree = ast.parse((MODULES / f"{module}.py").read_text(encoding="utf-8"))
+    texts = {
+        statement.targets[0].id: str(statement.value.value)
+        for statement in tree.body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.targets[0], ast.Name)
+        and isinstance(statement.value, ast.Constant)
+    }
+    return yaml.safe_load(texts["DOCUMENTATION"])
+
+
+def _action_group() -> tuple[Path, str]:
+    file = ROOT / "meta" / "runtime.yml"
+    head, group, _members = file.read_text(encoding="utf-8").partition("  vault:\n")
+    logging_in = [
+        name for name in modules() if CONNECTION in documentation(name).get("extends_documentation_fragment", ())
+    ]
+    return file, head + group + "".join(f"    - {name}\n" for name in logging_in)
+
+
+def _contents() -> tuple[Path, str]:
+    file = ROOT / "docs" / "contents.md"
+    rows = [f"| `{name}` | {documentation(name)['short_description']} |" for name in modules()]
+    table = "\n".join(["| module | what it does |", "|---|---|", *rows])
+    return file, re.sub(
+        r"\| module \|.*?(?=\n\n)", lambda _old: table, file.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+
+
+# -- the suboptions of database_sync ---------------------------------------------------------------------------------------
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        return super().increase_indent(flow, False)
+
+
+class _Inline(list[t.Any]):
+    """Short words, written on one line."""
+
+
+_Dumper.add_representer(
+    _Inline, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+)
+
+
+def _database_sync() -> tuple[Path, str]:
+    file = MODULES / "database_sync.py"
+    text = file.read_text(encoding="utf-8")
+    for kind, (module, prefix) in KINDS.items():
+        options = {
+            option: _within(says, prefix, documentation(module)["options"])
+            for option, says in documentation(module)["options"].items()
+            if option not in OF_THE_TASK
+        }
+        block = yaml.dump(options, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
+        lines = "".join(f"      {line}\n" if line else "\n" for line in block.splitlines())
+        pattern = rf"(?<=\n  {kind}:\n)(.*?    suboptions:\n).*?(?=\n  \w|\nextends_|\n\"\"\")"
+        found = re.search(pattern, text, re.DOTALL)
+        assert found, f"database_sync has no {kind}"
+        text = text[: found.end(1)] + lines.rstrip("\n") + text[found.end() :]
+    return file, text
+
+
+def _within(says: dict[str, t.Any], prefix: str, siblings: t.Iterable[str]) -> dict[str, t.Any]:
+    """The documentation of an option where it is a suboption: what it refers to is one, too."""
+    names = "|".join(name for name in siblings if name not in OF_THE_TASK)
+
+    def referring(text: str) -> str:
+        return re.sub(rf"\bO\((?=(?:{names})[=)])", f"O({prefix}", text)
+
+    told = says["description"]
+    changed = {"description": referring(told) if isinstance(told, str) else [referring(each) for each in told]}
+    changed |= {key: _Inline(value) for key, value in says.items() if isinstance(value, list) and key != "description"}
+    return {**says, **changed}
+
+
+def main() -> None:
+    for file, text in generated().items():
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+            print(file.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
