@@ -187,6 +187,18 @@ EXAMPLES = r"""
     login_password: "{{ dba_password }}"
     databases: "{{ vault_databases | leasehold.vault.postgresql_document }}"
     close_databases: []
+  vars:
+    vault_databases:
+      - name: production-db
+        host: postgres.production.svc:5432
+        database: appdb
+        sslmode: verify-full
+        admin: {username: vault_admin}
+        owner: app_owner
+        groups:
+          app_ro: {schemas: [public], tables: [select]}
+        roles:
+          analytics-role: {in_role: app_ro, default_ttl: 1h}
 """
 
 RETURN = r"""

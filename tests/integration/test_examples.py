@@ -108,13 +108,7 @@ def run(bao: servers.OpenBao, surroundings: servers.PostgreSQL, tmp_path_factory
     play.write("cluster-ca.pem", bao.authority.certificate.decode())
     play.write("ci-public-key.pem", public_key())
     play.environment["REVIEWER_JWT"] = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyZXZpZXdlciJ9.c2ln"
-    given = {
-        "first_password": FIRST_PASSWORD, "dba_password": surroundings.password,
-        "vault_databases": [{
-            "name": "db", "host": surroundings.host, "port": surroundings.port, "sslmode": "disable", "database": "appdb", "owner": "app_owner",
-            "admin": {"username": "vault_admin"}, "groups": {"app_ro": {"schemas": ["public"], "tables": ["select"]}},
-        }],
-    }  # fmt: skip
+    given = {"first_password": FIRST_PASSWORD, "dba_password": surroundings.password}
     plays = "".join(as_play(name, text, surroundings, bao) for name, text in examples().items())
     return play(plays, "-e", json.dumps(given), ok=False)
 
