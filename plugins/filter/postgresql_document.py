@@ -14,7 +14,8 @@ from ansible_collections.leasehold.vault.plugins.plugin_utils._databases import 
 
 Values = t.Mapping[str, t.Any]
 AS_THEY_ARE = (
-    "name", "ca_cert", "client_cert", "client_key", "database", "owner", "admin", "groups", "creators", "connect", "functions",
+    "name", "ca_cert", "client_cert", "client_key", "database", "owner", "admin", "groups", "users", "creators", "connect",
+    "functions",
 )  # fmt: skip
 
 

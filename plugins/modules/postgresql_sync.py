@@ -84,6 +84,11 @@ options:
               V([usage])). A list is complete; what the group holds beyond it in these schemas is revoked. A kind that is left out is not
               managed. C(shared=true) allows the same group in another database of the server. Required.
           type: dict
+        users:
+          description:
+            - By name, users whose passwords Vault's static roles are to set, each with C(in_role), a list of the groups. Created without a
+              password if they are missing; the admin role gets what it needs to set it. Not together with O(databases[].functions=leasehold).
+          type: dict
         creators:
           description: Other existing roles that create tables.
           type: list

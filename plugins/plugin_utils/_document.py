@@ -191,6 +191,7 @@ DATABASE = keys(
         "admin": keys({"username": text, "password": scalar}, ["username"]),
         "owner": text,
         "groups": map_of(GROUP),
+        "users": map_of(keys({"in_role": list_of(text)})),
         "creators": list_of(text),
         "connect": list_of(text),
         "functions": choice("leasehold", "none"),

@@ -45,6 +45,14 @@ class Group:
 
 
 @dataclasses.dataclass(frozen=True)
+class User:
+    """A role that a static role of Vault is about."""
+
+    name: str
+    in_role: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Entry:
     """The PostgreSQL side of one connection."""
 
@@ -59,6 +67,7 @@ class Entry:
     """Other roles that may connect."""
     heirs: tuple[str, ...] = ()
     """Roles that get what a user owned, besides its group."""
+    users: tuple[User, ...] = ()
     functions: str = ""
     """``leasehold`` or ``none``; empty: by the version of the server."""
 
@@ -82,7 +91,8 @@ class Entry:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys([*self.makers, self.admin, *self.group_names, *self.guests, *self.heirs]))
+        others = (*self.guests, *self.heirs, *(user.name for user in self.users))
+        return tuple(dict.fromkeys([*self.makers, self.admin, *self.group_names, *others]))
 
     def uses_functions(self, version: int) -> bool:
         """Before PostgreSQL 16 an admin with CREATEROLE could change nearly any role."""
@@ -132,6 +142,10 @@ def _entry(given: Values) -> Entry:
         creators=tuple(given.get("creators") or ()),
         guests=tuple(given.get("connect") or ()),
         heirs=tuple(dict.fromkeys(given.get("heirs") or ())),
+        users=tuple(
+            User(name, tuple(dict.fromkeys((user or {}).get("in_role") or ())))
+            for name, user in (given.get("users") or {}).items()
+        ),
         functions=given.get("functions") or "",
     )
 
@@ -144,7 +158,7 @@ def _problems(number: int, given: Values, login_user: str) -> t.Iterator[str]:
     if missing:
         yield f"Entry {number + 1} of vault_databases lacks {', '.join(missing)}."
         return
-    for check in (_odd_names, _odd_password, _double_roles(login_user), _strange_heirs, _odd_groups):
+    for check in (_odd_names, _odd_password, _double_roles(login_user), _strange_heirs, _odd_users, _odd_groups):
         for problem in check(given):
             yield f"{given['name']}: {problem}"
 
@@ -164,7 +178,7 @@ def _missing(given: Values) -> t.Iterator[str]:
 
 
 def _roles_of(given: Values) -> list[str]:
-    others = [*(given.get("creators") or ()), *(given.get("connect") or ())]
+    others = [*(given.get("creators") or ()), *(given.get("connect") or ()), *(given.get("users") or ())]
     return [str(name) for name in (given["owner"], given["admin"]["username"], *given["groups"], *others)]
 
 
@@ -193,13 +207,14 @@ def _odd_password(given: Values) -> t.Iterator[str]:
 
 def _double_roles(login_user: str) -> t.Callable[[Values], t.Iterator[str]]:
     def check(given: Values) -> t.Iterator[str]:
-        admin, groups = given["admin"]["username"], list(given["groups"])
+        admin, groups, users = given["admin"]["username"], list(given["groups"]), list(given.get("users") or ())
         others = [login_user, DEFINER, given["owner"]]
         double = [*([admin] if admin in (*groups, *others) else []), *(group for group in groups if group in others)]
+        double += [user for user in users if user in (admin, *groups, *others)]
         if double:
             yield (
-                f"{', '.join(dict.fromkeys(double))} cannot be two things at once. The owner, each group, the admin role and the role that this "
-                "play logs in as are different PostgreSQL roles."
+                f"{', '.join(dict.fromkeys(double))} cannot be two things at once. The owner, each group, the admin role, each user and the role "
+                "that this play logs in as are different PostgreSQL roles."
             )
 
     return check
@@ -214,6 +229,18 @@ def _strange_heirs(given: Values) -> t.Iterator[str]:
             f"reassign_owned_to names {', '.join(map(str, strangers))}, and every revocation would fail, because nobody lets the admin role hand "
             f"that out. What users leave can go to the owner ({given['owner']}) or to one of the groups ({', '.join(given['groups'])})."
         )
+
+
+def _odd_users(given: Values) -> t.Iterator[str]:
+    for name, user in (given.get("users") or {}).items():
+        unknown = [key for key in user or {} if key != "in_role"]
+        groups = (user or {}).get("in_role") or []
+        if unknown or not isinstance(groups, (list, tuple)):
+            yield f"users.{name}: has in_role, a list of groups, and nothing else."
+            continue
+        strangers = [str(group) for group in groups if group not in given["groups"]]
+        if strangers:
+            yield f"users.{name}.in_role: {', '.join(strangers)} is none of the groups ({', '.join(given['groups'])})."
 
 
 def _odd_groups(given: Values) -> t.Iterator[str]:

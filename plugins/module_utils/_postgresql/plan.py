@@ -32,7 +32,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.functi
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import Entry, Group
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import Entry, Group, User
 
 CHUNK = 1000
 """Objects in one statement."""
@@ -123,6 +123,8 @@ class ServerPlan(Plan):
         for entry in entries:
             self._admin(entry)
             self._hand_out(entry)
+            for user in entry.users:
+                self._user(entry, user)
         for entry in entries:
             self._database(entry)
         for name in options.close:
@@ -244,8 +246,8 @@ class ServerPlan(Plan):
                         statement = Statement(text, (name, receiver, each.grantor))
                         self._revoke(each, f"- {option} OPTION of {receiver}", statement)
 
-    def _grant_role(self, name: str, receiver: str, how: str) -> None:
-        meaning = f"+ ADMIN OPTION of {receiver}"
+    def _grant_role(self, name: str, receiver: str, how: str, meaning: str = "") -> None:
+        meaning = meaning or f"+ ADMIN OPTION of {receiver}"
         role = self.server.roles.get(name, Role())
         if self.server.superuser or name in self.made or self._may_grant(name, role):
             self.add(name, meaning, Statement(f"GRANT {{0}} TO {{1}} {how}", (name, receiver)))
@@ -253,13 +255,24 @@ class ServerPlan(Plan):
             reason = f"somebody with ADMIN OPTION on {name}, or a superuser, has to GRANT {_quoted(name)} TO {_quoted(receiver)} {how}"
             self.cannot(name, meaning, reason)
 
+    def _user(self, entry: Entry, user: User) -> None:
+        """A login without a password: the static role sets one, for which the admin needs ADMIN OPTION from PostgreSQL 16 on."""
+        if user.name not in self.server.roles:
+            self._create(user.name, "LOGIN")
+        for group in user.in_role:
+            if not any(self._memberships(group, user.name)):
+                self._grant_role(group, user.name, "", f"+ member {user.name}")
+        if self.server.version >= 160000 and not any(each.admin for each in self._memberships(user.name, entry.admin)):
+            self._grant_role(user.name, entry.admin, "WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+
     def _database(self, entry: Entry) -> None:
         name = entry.database
         database = self.server.databases.get(name) or self.created.get(name) or self._create_database(entry)
         if database is None:
             return
         self._close(name, database, ("CONNECT",))
-        guests = [*entry.group_names, entry.admin, *entry.creators, *entry.guests]
+        others = (user.name for user in entry.users if not user.in_role)
+        guests = [*entry.group_names, entry.admin, *entry.creators, *entry.guests, *others]
         missing = [role for role in dict.fromkeys(guests) if not database.holds(role, "CONNECT")]
         if not missing:
             return

@@ -68,6 +68,7 @@ OPTIONS: Values = {
                 "options": {"username": {"type": "str"}, "password": {"type": "str", "no_log": True}},
             },
             "groups": {"type": "dict"},
+            "users": {"type": "dict"},
             "creators": _NAMES,
             "connect": _NAMES,
             "heirs": _NAMES,
@@ -201,7 +202,7 @@ def _refuse(places: Sequence[Place], options: Values) -> None:
 def _conflicts(place: Place, server: Server, options: Values) -> Iterator[str]:
     yield from _shared(place)
     for entry in place.entries:
-        for check in (_superusers, _absent, _no_database, _no_password, _unknown_privileges):
+        for check in (_superusers, _absent, _no_database, _no_password, _unknown_privileges, _users_of_functions):
             for problem in check(entry, server, options):
                 yield f"{entry.name}: {problem}"
 
@@ -227,8 +228,11 @@ def _shared(place: Place) -> Iterator[str]:
 
 
 def _superusers(entry: Entry, server: Server, options: Values) -> Iterator[str]:
+    users = (user.name for user in entry.users)
     found = [
-        name for name in (*entry.group_names, entry.admin) if name in server.roles and server.roles[name].superuser
+        name
+        for name in (*entry.group_names, entry.admin, *users)
+        if name in server.roles and server.roles[name].superuser
     ]
     if found:
         yield (
@@ -265,6 +269,14 @@ def _unknown_privileges(entry: Entry, server: Server, options: Values) -> Iterat
         yield (
             f"{', '.join(maintaining)} has the table privilege maintain, which PostgreSQL knows from 17 on; this server is "
             f"{server.version // 10000}. Take it out of tables."
+        )
+
+
+def _users_of_functions(entry: Entry, server: Server, options: Values) -> Iterator[str]:
+    if entry.users and entry.uses_functions(server.version):
+        yield (
+            "users needs functions: none, because an admin role without CREATEROLE cannot set the passwords of static roles. Create the users "
+            "of this database in an entry of their own, or by hand."
         )
 
 

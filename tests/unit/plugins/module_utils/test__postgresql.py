@@ -72,6 +72,9 @@ def database_plan(contents, there=None, usable=("owner",), **more):
         ({"admin": {"username": "postgres"}}, "db: postgres cannot be two things at once."),
         ({"groups": {"owner": {"schemas": ["a"]}}}, "db: owner cannot be two things at once."),
         ({"heirs": ["somebody"]}, "db: reassign_owned_to names somebody,"),
+        ({"users": {"u": {"in_role": ["other"]}}}, "db: users.u.in_role: other is none of the groups (rw, ro)."),
+        ({"users": {"u": {"password": "x"}}}, "db: users.u: has in_role"),
+        ({"users": {"rw": {}}}, "db: rw cannot be two things at once."),
         ({"groups": {"g": {"schemas": ["a"], "sequences": []}}}, "sequences without a list"),
         ({"groups": {"g": {"schemas": ["a"], "tables": ["selekt"]}}}, "the table privilege selekt."),
         ({"groups": {"g": {"schemas": ["a"], "schema_privileges": ["drop"]}}}, "the schema privilege drop."),
@@ -172,6 +175,23 @@ def test_what_belongs_to_somebody_else_is_an_obstacle_and_no_change():
     assert plan.changes == []
     assert [str(each) for each in plan.obstacles] == [
         "template1: - CONNECT of PUBLIC is not possible for this login: the database belongs to provider, who, or a superuser, has to do it"
+    ]
+
+
+@pytest.mark.parametrize("version", [150000, 160000])
+def test_user_of_a_static_role_is_created_without_password(version):
+    there = prepared(version)
+    plan = ServerPlan(
+        [entry(users={"u": {"in_role": ["ro"]}, "alone": None}, functions="none")], there, ServerOptions({})
+    )
+    found = [line for line in lines(plan) if "u" in line.split() or line.startswith(("u:", "alone:", "app:"))]
+    assert found == [
+        "u: + role (LOGIN)",
+        "ro: + member u",
+        *(["u: + ADMIN OPTION of admin"] if version >= 160000 else []),
+        "alone: + role (LOGIN)",
+        *(["alone: + ADMIN OPTION of admin"] if version >= 160000 else []),
+        "app: + CONNECT of alone",
     ]
 
 
