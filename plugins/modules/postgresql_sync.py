@@ -158,6 +158,14 @@ options:
     type: list
     elements: str
     default: [postgres, template1]
+  prune:
+    description:
+      - Whether the groups also lose, in the databases of O(databases), what they hold in schemas and on kinds of objects that their entry does not
+        name, and groups that no entry names any more lose everything there. These are the roles without C(LOGIN) that the admin role may still
+        hand out and that may connect to the database; while users of Vault are members of one, it is left alone with a warning.
+      - No role and no object is dropped.
+    type: bool
+    default: false
   concurrency:
     description: How many servers, and how many databases, are reconciled at the same time.
     type: int

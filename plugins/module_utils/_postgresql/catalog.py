@@ -75,6 +75,8 @@ class Server:
     databases: t.Mapping[str, Database]
     elsewhere: t.Mapping[str, tuple[str, ...]]
     """By role: the databases in which it owns something or has privileges."""
+    former: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    """Groups that an admin may hand out and no entry names, each with whether Vault's users are members of it."""
 
 
 class Schema(t.NamedTuple):
@@ -116,6 +118,8 @@ class Contents:
     """A digest of the functions in the schema ``leasehold``."""
     callers: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     """By function: the roles that may call it."""
+    acl: tuple[Acl, ...] = ()
+    """The privileges on the database itself."""
 
 
 def new_database(server: Server, owner: str) -> Contents:
@@ -161,9 +165,19 @@ SELECT DISTINCT r.rolname, d.datname FROM pg_shdepend AS s JOIN pg_roles AS r ON
 """
 
 
-def read_server(query: Query, roles: t.Iterable[str]) -> Server:
-    """Read what concerns the whole server, of these roles."""
-    values = {"roles": sorted(roles)}
+_FORMER = """
+SELECT DISTINCT g.rolname, EXISTS (SELECT FROM pg_auth_members AS x JOIN pg_roles AS u ON u.oid = x.member
+                                    WHERE x.roleid = g.oid AND u.rolname LIKE 'v-%%')
+  FROM pg_auth_members AS a JOIN pg_roles AS g ON g.oid = a.roleid JOIN pg_roles AS m ON m.oid = a.member
+ WHERE a.admin_option AND m.rolname = ANY (%(keepers)s) AND g.rolname <> ALL (%(roles)s)
+   AND NOT g.rolcanlogin AND g.rolname NOT LIKE 'v-%%'
+"""
+
+
+def read_server(query: Query, roles: t.Iterable[str], keepers: t.Iterable[str] = ()) -> Server:
+    """Read what concerns the whole server, of these roles; with keepers, also of the roles that these may hand out."""
+    former = dict(query(_FORMER, {"roles": sorted(roles), "keepers": sorted(keepers)})) if keepers else {}
+    values = {"roles": sorted({*roles, *former})}
     ((version, started, me, superuser, createrole, initial, may_identify),) = query(_ME)
     identifier = query("SELECT system_identifier FROM pg_control_system()")[0][0] if may_identify else ""
     new = version >= 160000
@@ -186,9 +200,14 @@ def read_server(query: Query, roles: t.Iterable[str]) -> Server:
             name: Database(owner, _acl(acl), allowed) for name, owner, allowed, acl in query(_DATABASES, values)
         },
         elsewhere=_grouped(query(_ELSEWHERE, values)),
+        former=former,
     )
 
 
+_DATABASE = f"""
+SELECT pg_get_userbyid(d.datdba)::text, {_ACL.format(acl="coalesce(d.datacl, acldefault('d', d.datdba))")}
+  FROM pg_database AS d WHERE d.datname = current_database()
+"""
 _SCHEMAS = f"""
 SELECT n.nspname, o.rolname, {_ACL.format(acl="coalesce(n.nspacl, acldefault('n', n.nspowner))")}, pg_has_role(n.nspowner, 'USAGE')
   FROM pg_namespace AS n JOIN pg_roles AS o ON o.oid = n.nspowner WHERE n.nspname !~ '^pg_(toast|temp)'
@@ -234,14 +253,18 @@ SELECT p.oid::regprocedure::text, coalesce(array_agg(e.rolname::text) FILTER (WH
 """
 
 
-def read_contents(query: Query, roles: t.Iterable[str], schemas: t.Iterable[str]) -> Contents:
-    """Read what is in the database of this session, of these roles and schemas."""
-    values = {"roles": sorted(roles), "schemas": sorted(schemas)}
-    ((owner,),) = query("SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()")
+def read_contents(query: Query, roles: t.Iterable[str], schemas: t.Iterable[str] | None) -> Contents:
+    """Read what is in the database of this session, of these roles and schemas (None: of all schemas)."""
+    values = {"roles": sorted(roles)}
+    ((owner, acl_of_database),) = query(_DATABASE, values)
     ((comment, now),) = query(_FUNCTIONS)
+    found = {name: Schema(owner, _acl(acl), usable) for name, owner, acl, usable in query(_SCHEMAS, values)}
+    values["schemas"] = sorted(
+        (name for name in found if name not in ("pg_catalog", "information_schema")) if schemas is None else schemas
+    )
     return Contents(
         owner=owner,
-        schemas={name: Schema(owner, _acl(acl), usable) for name, owner, acl, usable in query(_SCHEMAS, values)},
+        schemas=found,
         objects=tuple(
             Objects(schema, kind, owner, usable, _acl(acl), tuple(sorted(names)))
             for schema, kind, owner, usable, acl, names in query(_OBJECTS, values)
@@ -250,6 +273,7 @@ def read_contents(query: Query, roles: t.Iterable[str], schemas: t.Iterable[str]
         functions_comment=comment or "",
         functions_now=now or "",
         callers={name: frozenset(roles) for name, roles in query(_CALLERS)},
+        acl=_acl(acl_of_database),
     )
 
 

@@ -22,7 +22,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalo
     Role,
     Server,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import DEFINER
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import DEFINER, Group
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.functions import (
     CALLED_BY_ADMIN,
     FUNCTIONS,
@@ -32,8 +32,10 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.functi
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import Entry, Group, User
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import Entry, User
 
+NOT_OURS = ("leasehold", "pg_catalog", "information_schema")
+"""Schemas in which nothing is pruned."""
 CHUNK = 1000
 """Objects in one statement."""
 
@@ -73,7 +75,7 @@ class Obstacle:
     """Whether the document's users lack something; otherwise they, or others, have more than it says."""
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.meaning} is not possible for this login: {self.reason}"
+        return f"{self.subject}: {self.meaning} is not done: {self.reason}"
 
 
 @dataclasses.dataclass
@@ -308,23 +310,62 @@ class ServerPlan(Plan):
 class DatabasePlan(Plan):
     """Schemas, functions and privileges in the database of one entry."""
 
-    def __init__(self, entry: Entry, contents: Contents, server: Server, usable: Collection[str]) -> None:
+    def __init__(
+        self, entry: Entry, contents: Contents, server: Server, usable: Collection[str], prune: bool = False
+    ) -> None:
         super().__init__()
-        self.entry, self.contents, self.server = entry, contents, server
+        self.entry, self.contents, self.server, self.prune = entry, contents, server, prune
         self.may_use = set(usable)
         if contents.owner in self.may_use:
             self.may_use.add(DATABASE_OWNER)
         self._schemas()
         if entry.uses_functions(server.version):
             self._functions()
-        for group in entry.groups:
-            for kind in ("tables", "sequences", "functions"):
-                if kind in group.privileges:
-                    for schema in group.schemas:
-                        self._objects(group, kind, schema)
+        former = [Group(name, (), {}) for name in self._former_groups()] if prune else []
+        for group in (*entry.groups, *former):
+            for kind in ("schema_privileges", "tables", "sequences", "functions"):
+                for schema, desired in self._desired(group, kind):
+                    if kind == "schema_privileges":
+                        self._schema_privileges(group.name, schema, desired, complete=True)
+                    else:
+                        self._objects(group, kind, schema, desired)
+        for group in former:
+            held = [each for each in contents.acl if each.grantee == group.name]
+            _take_back(
+                self, entry.database, "DATABASE", contents.owner, held, self._can(contents.owner), "the database"
+            )
 
     def _can(self, owner: str, usable: bool = False) -> bool:
         return self.server.superuser or usable or owner in self.may_use
+
+    def _desired(self, group: Group, kind: str) -> Iterator[tuple[str, frozenset[str]]]:
+        """The schemas where these privileges of the group are managed, each with those that it is to have there."""
+        for schema in dict.fromkeys([*group.schemas, *(self.contents.schemas if self.prune else ())]):
+            if schema in group.schemas and kind in group.privileges:
+                yield schema, group.privileges[kind]
+            elif self.prune and schema not in NOT_OURS:
+                yield schema, frozenset()
+
+    def _former_groups(self) -> Iterator[str]:
+        """Roles that the admin may still hand out and that were let into this database, which the document does not have any more."""
+        receiver = DEFINER if self.entry.uses_functions(self.server.version) else self.entry.admin
+        for name, has_users in self.server.former.items():
+            handed_out = any(
+                each.admin for each in self.server.memberships if (each.role, each.member) == (name, receiver)
+            )
+            if not handed_out or not any(
+                each.grantee == name and each.privilege == "CONNECT" for each in self.contents.acl
+            ):
+                continue
+            if has_users:
+                self.cannot(
+                    name,
+                    "- all privileges",
+                    "users of Vault are still members of it; revoke their leases first",
+                    fatal=False,
+                )
+            else:
+                yield name
 
     def _schemas(self) -> None:
         for name in self.entry.schemas:
@@ -339,9 +380,6 @@ class DatabasePlan(Plan):
         for maker in self.entry.makers:
             for name in self.entry.schemas:
                 self._schema_privileges(maker, name, frozenset({"USAGE", "CREATE"}), complete=False)
-        for group in self.entry.groups:
-            for name in group.schemas:
-                self._schema_privileges(group.name, name, group.privileges["schema_privileges"], complete=True)
 
     def _schema_privileges(self, role: str, name: str, desired: frozenset[str], complete: bool) -> None:
         there = self.contents.schemas.get(name)
@@ -397,8 +435,7 @@ class DatabasePlan(Plan):
 
     # -- tables, sequences, functions
 
-    def _objects(self, group: Group, kind: str, schema: str) -> None:
-        desired = group.privileges[kind]
+    def _objects(self, group: Group, kind: str, schema: str, desired: frozenset[str]) -> None:
         missing: dict[tuple[str, ...], list[str]] = {}
         surplus: dict[tuple[str, ...], list[str]] = {}
         for alike in self.contents.objects:
@@ -417,7 +454,7 @@ class DatabasePlan(Plan):
                 if taken:
                     surplus.setdefault(taken, []).extend(alike.names)
                 self._others_granted(group, kind, schema, alike, [each for each in held if each.grantor != alike.owner])
-        to_come = self._to_come(group, kind, schema)
+        to_come = self._to_come(group, kind, schema, desired)
         for privileges in dict.fromkeys([*missing, *(lacks for lacks, _extra in to_come.values() if lacks)]):
             creators = [creator for creator, (lacks, _extra) in to_come.items() if lacks == privileges]
             self._change(group, kind, schema, "+", privileges, missing.get(privileges, []), creators)
@@ -445,7 +482,9 @@ class DatabasePlan(Plan):
         meaning = f"+ {listed(privileges)} on {kind} in schema {schema}{_some(alike.names)}"
         self.cannot(group.name, meaning, _whose("what is named", alike.owner), fatal=fatal)
 
-    def _to_come(self, group: Group, kind: str, schema: str) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    def _to_come(
+        self, group: Group, kind: str, schema: str, desired: frozenset[str]
+    ) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
         """By creator, the default privileges that are missing and those that are too much."""
         found = {}
         for creator in self.entry.makers:
@@ -454,7 +493,7 @@ class DatabasePlan(Plan):
                 for each in self.contents.defaults
                 if (each.creator, each.schema, each.kind, each.grantee) == (creator, schema, kind, group.name)
             }
-            lacks, extra = _in_order(group.privileges[kind] - current), _in_order(current - group.privileges[kind])
+            lacks, extra = _in_order(desired - current), _in_order(current - desired)
             if (lacks or extra) and not self._can(creator):
                 meaning = f"privileges on {kind} in schema {schema} that {creator} will create"
                 self.cannot(group.name, meaning, f"{creator} or a superuser has to change its default privileges")

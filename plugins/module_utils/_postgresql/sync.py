@@ -89,6 +89,7 @@ OPTIONS: Values = {
     "admin_settings": {"type": "dict", "default": {}},
     "create_database": {"type": "bool", "default": True},
     "close_databases": {**_NAMES, "default": ["postgres", "template1"]},
+    "prune": {"type": "bool", "default": False},
     "concurrency": {"type": "int", "default": 8},
 }
 ROUNDS = 3
@@ -114,10 +115,12 @@ class Place:
     server: Server | None = None
     plan: ServerPlan | None = None
     result: Result = dataclasses.field(default_factory=lambda: Result(""))
+    prune: bool = False
 
-    @property
-    def roles(self) -> set[str]:
-        return {DEFINER, *(role for entry in self.entries for role in entry.roles)}
+    def read(self, session: Session) -> Server:
+        """What is there of the roles of all entries."""
+        keepers = {DEFINER, *(entry.admin for entry in self.entries)} if self.prune else ()
+        return read_server(session.query, {DEFINER, *(role for entry in self.entries for role in entry.roles)}, keepers)
 
 
 def synchronise(_session: t.Any, options: Values, check_mode: bool) -> Values:
@@ -150,7 +153,7 @@ def _by_words(entries: Sequence[Entry], options: Values) -> list[Place]:
         words = login_words(given, options)
         place = next((each for each in places if each.words == words), None)
         if place is None:
-            places.append(Place(words, [entry], result=Result(place_of(words))))
+            places.append(Place(words, [entry], result=Result(place_of(words)), prune=options["prune"]))
         else:
             place.entries.append(entry)
     return places
@@ -168,7 +171,7 @@ def _session(words: Values, database: str) -> Iterator[Session]:
 def _look(place: Place, options: Values) -> None:
     try:
         with _session(place.words, options["maintenance_db"]) as session:
-            place.server = read_server(session.query, place.roles)
+            place.server = place.read(session)
     except Problem as problem:
         place.result.error = str(problem)
 
@@ -295,7 +298,7 @@ def _bring_server(place: Place, how: ServerOptions, options: Values, check_mode:
 
     def plan_with(session: Session) -> ServerPlan:
         nonlocal first
-        place.server, first = first or read_server(session.query, place.roles), None
+        place.server, first = first or place.read(session), None
         plan = ServerPlan(entries, place.server, how)
         place.plan = place.plan or plan
         return plan
@@ -323,8 +326,10 @@ def _bring_database(place: Place, database: str, check_mode: bool) -> Result:
             with _session(place.words, database) as session:
 
                 def look(session: Session = session, entry: Entry = entry) -> DatabasePlan:
-                    contents = read_contents(session.query, entry.roles, (*entry.schemas, "public"))
-                    return DatabasePlan(entry, contents, server, usable)
+                    roles, schemas = {*entry.roles, *server.former}, None if place.prune else entry.schemas
+                    return DatabasePlan(
+                        entry, read_contents(session.query, roles, schemas), server, usable, place.prune
+                    )
 
                 _bring_about(result, session, look, check_mode)
     except Problem as problem:

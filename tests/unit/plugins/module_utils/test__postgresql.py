@@ -163,7 +163,7 @@ def test_login_without_superuser_becomes_a_member_of_the_owner():
     plan = ServerPlan([entry()], owner_of_others, ServerOptions({}))
     obstacle, database = plan.obstacles
     assert (obstacle.fatal, database.fatal) == (False, True)
-    assert str(database) == "app: + database, owner owner is not possible for this login: it is no member of owner"
+    assert str(database) == "app: + database, owner owner is not done: it is no member of owner"
     assert 'has to GRANT "owner" TO "dba" WITH INHERIT TRUE, SET TRUE' in str(obstacle)
 
 
@@ -174,7 +174,7 @@ def test_what_belongs_to_somebody_else_is_an_obstacle_and_no_change():
     plan = ServerPlan([entry()], there, ServerOptions({}, ("template1",)))
     assert plan.changes == []
     assert [str(each) for each in plan.obstacles] == [
-        "template1: - CONNECT of PUBLIC is not possible for this login: the database belongs to provider, who, or a superuser, has to do it"
+        "template1: - CONNECT of PUBLIC is not done: the database belongs to provider, who, or a superuser, has to do it"
     ]
 
 

@@ -9,6 +9,7 @@ import secrets
 
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import DatabasePlan
 from ansible_collections.leasehold.vault.plugins.modules.postgresql_sync import TASK
 
 from ...conftest import validated
@@ -63,7 +64,7 @@ class Site:
             connection.close()
 
 
-@pytest.fixture(params=["postgres", "postgres15"])
+@pytest.fixture(params=["postgres", pytest.param("postgres15", marks=pytest.mark.full)])
 def site(request):
     site = Site(request.getfixturevalue(request.param))
     yield site
@@ -109,3 +110,55 @@ def test_server_that_is_away_is_named_and_the_others_are_done(site):
         site(here, away, login_host=None, login_port=None)
     assert caught.value.result["changed"]
     assert site.sql("SELECT 1")
+
+
+def test_prune_takes_what_the_document_no_longer_has(site):
+    site.changes()
+    site.sql(f"SET ROLE {site.owner}; CREATE TABLE sales.b ()")
+    site()
+    site.entry["groups"][site.ro]["schemas"] = ["public"]
+    assert site()["changes"] == []
+    assert site.changes(prune=True) == [
+        f"schema sales: - USAGE of {site.ro}",
+        f"{site.ro}: - SELECT on tables in schema sales (1 table: sales.b, and those to come from {site.owner})",
+    ]
+    del site.entry["groups"][site.ro]
+    site.sql(f'CREATE ROLE "v-{site.number}" IN ROLE {site.ro}')
+    kept = site(prune=True)
+    assert kept["changes"] == []
+    assert "users of Vault are still members of it; revoke their leases first." in kept["warnings"][0]
+    site.sql(f'DROP ROLE "v-{site.number}"')
+    assert f"{site.entry['database']}: - CONNECT of {site.ro}" in site.changes(prune=True)
+
+
+def test_dba_without_superuser_makes_everything_but_what_belongs_to_others(site):
+    dba = f"dba_{site.number}"
+    site.sql(f"CREATE ROLE {dba} LOGIN CREATEROLE CREATEDB PASSWORD 'low'", "postgres")
+    site.sql(f"GRANT CONNECT ON DATABASE postgres TO {dba}", "postgres")
+    site.login.update(login_user=dba, login_password="low")
+    site.changes()
+    site.sql("CREATE TABLE foreign_one ()")
+    refused = site.refused()
+    assert f"{site.rw}: + SELECT, INSERT on tables in schema public (public.foreign_one) is not done" in refused
+    assert "what is named belongs to postgres, who, or a superuser, has to do it" in refused
+    site.sql(f"GRANT SELECT, INSERT ON foreign_one TO {site.rw}; GRANT SELECT ON foreign_one TO {site.ro}")
+    again = site(close_databases=["template1"])
+    assert again["changes"] == []
+    assert "template1: - CONNECT of PUBLIC is not done: the database belongs to postgres" in again["warnings"][0]
+
+
+def test_grant_that_was_only_warned_about_is_an_error_and_no_change(site, monkeypatch):
+    """As if it had not been known beforehand that the schema belongs to somebody else."""
+    dba = f"dba_{site.number}"
+    site.sql(f"CREATE ROLE {dba} LOGIN CREATEROLE CREATEDB PASSWORD 'low'", "postgres")
+    site.sql(f"GRANT CONNECT ON DATABASE postgres TO {dba}", "postgres")
+    site.login.update(login_user=dba, login_password="low")
+    site()
+    site.sql(f"CREATE SCHEMA sold; GRANT USAGE ON SCHEMA sold TO {dba}")
+    site.entry["groups"][site.ro]["schemas"].append("sold")
+    monkeypatch.setattr(DatabasePlan, "_can", lambda *_arguments: True)
+    with pytest.raises(Problem, match="PostgreSQL accepted the statements, and this is not done") as caught:
+        site()
+    assert "no privileges were granted for" in str(caught.value)
+    assert f"{site.ro}: + USAGE on schema sold" in str(caught.value)
+    assert not any("USAGE on schema sold" in change for change in caught.value.result["changes"])
