@@ -18,6 +18,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._addresses import 
     parse_url,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._process import signals_deferred
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Finding
 
 if t.TYPE_CHECKING:
@@ -45,26 +46,32 @@ def verify(server: Server, wanted: Values, plan: Plan) -> t.Iterable[Finding]:
     if how == "none":
         return ()
     mount, role = wanted["mount"].strip("/"), wanted["name"]
-    try:
-        answer = server.ask("get", f"{mount}/creds/{role}", kind="issue", needs=("username", "password", "lease_id"))
-    except Problem as error:
-        raise Problem(
-            f"The role {role} was not kept, because verify found that it cannot issue a user. {error}"
-        ) from None
-    user = answer["data"]
-    trouble = ""
-    if how == "login":
-        trouble = _login_trouble(server, wanted, plan, user)
+    with signals_deferred():
+        try:
+            answer = server.ask(
+                "get", f"{mount}/creds/{role}", kind="issue", needs=("username", "password", "lease_id")
+            )
+        except Problem as error:
+            raise Problem(
+                f"The role {role} was not kept, because verify found that it cannot issue a user. {error}"
+            ) from None
+        try:
+            trouble = _login_trouble(server, wanted, plan, answer["data"]) if how == "login" else ""
+        finally:
+            _revoke(server, role, answer)
+    if trouble:
+        raise Problem(f"The role {role} was not kept, because verify found that its users cannot work: {trouble}")
+    return [Finding(warning) for warning in answer.get("warnings") or []]
+
+
+def _revoke(server: Server, role: str, answer: Values) -> None:
     try:
         server.ask("put", "sys/leases/revoke", {"lease_id": answer["lease_id"]})
     except Problem as error:
         raise Problem(
             f"The role {role} was not kept, because verify found that its users cannot be revoked. {error} Mend revocation_statements, then "
-            f"revoke the lease {answer['lease_id']}; the user {user['username']} stays in the database until then."
+            f"revoke the lease {answer['lease_id']}; the user {answer['data']['username']} stays in the database until then."
         ) from None
-    if trouble:
-        raise Problem(f"The role {role} was not kept, because verify found that its users cannot work: {trouble}")
-    return [Finding(warning) for warning in answer.get("warnings") or []]
 
 
 def _login_trouble(server: Server, wanted: Values, plan: Plan, user: Values) -> str:
@@ -80,6 +87,8 @@ def _login_trouble(server: Server, wanted: Values, plan: Plan, user: Values) -> 
     try:
         with session.cursor() as cursor:
             missing = _missing_rights(cursor, wanted, plan)
+    except psycopg2.Error as error:
+        return f"looking at its rights failed: {' '.join(str(error).split())}"
     finally:
         session.close()
     if missing:

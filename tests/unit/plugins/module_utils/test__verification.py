@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils import _verification
 from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
@@ -124,3 +127,29 @@ def test_which_rights_a_user_lacks(real_vault, granted, claimed, missing):
             assert _verification._missing_rights(cursor, {}, step) == missing
     finally:
         session.close()
+
+
+@pytest.mark.parametrize(
+    "trouble", [Problem("where to log in is not known"), KeyboardInterrupt(), ImportError("psycopg2")]
+)
+def test_user_is_revoked_whatever_stops_the_trial(monkeypatch, trouble):
+    def fail(*_arguments):
+        raise trouble
+
+    monkeypatch.setattr(_verification, "_login_trouble", fail)
+    server = Server()
+    with pytest.raises(type(trouble)):
+        list(_verification.verify(server, {**WANTED, "verify": "login"}, STEP))
+    assert server.asked[-1][1] == "sys/leases/revoke"
+
+
+def test_signal_waits_until_the_user_is_revoked(monkeypatch):
+    monkeypatch.setattr(_verification, "_login_trouble", lambda *_arguments: os.kill(os.getpid(), signal.SIGTERM) or "")
+    ended = []
+    before = signal.signal(signal.SIGTERM, lambda *_arguments: ended.append(len(server.asked)))
+    server = Server()
+    try:
+        list(_verification.verify(server, {**WANTED, "verify": "login"}, STEP))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended == [2]
