@@ -80,7 +80,6 @@ path:
 """
 
 import shlex
-import sys
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -118,7 +117,7 @@ def main() -> None:
             [part.replace("%s", draft) for part in shlex.split(asked["validate"])]
         )
         if code:
-            sys.exit(
+            raise ValueError(
                 f"{asked['path']} was not written, because {asked['validate']} failed: {(errors or output).strip()}"
             )
 
