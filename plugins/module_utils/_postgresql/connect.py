@@ -29,6 +29,8 @@ if t.TYPE_CHECKING:
 
 Values = dict[str, t.Any]
 TIMEOUTS = "-c lock_timeout=30s -c search_path=pg_catalog -c client_min_messages=warning"
+KEEPALIVE: Values = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60000}
+"""A server that vanishes within a session is noticed within a minute."""
 RETRIED = ("40001", "40P01", "XX000", "42P01", "42883", "42710", "42P04")
 """Somebody else was changing the same at the same moment: look again."""
 LOGIN = ". Correct login_user and login_password (of the playbooks and the role: postgresql_access_login_user and postgresql_access_login_password)."
@@ -68,7 +70,11 @@ class Session:
         self.where = f"{database} at {place_of(words)}"
         try:
             self._connection = psycopg2.connect(
-                **words, dbname=database, options=TIMEOUTS, application_name="leasehold.vault postgresql_sync"
+                **words,
+                **KEEPALIVE,
+                dbname=database,
+                options=TIMEOUTS,
+                application_name="leasehold.vault postgresql_sync",
             )
         except psycopg2.Error as error:
             cure = LOGIN if "password" in str(error) else ""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
@@ -103,11 +104,23 @@ def test_login_that_is_refused_names_the_variables_to_correct(site):
             site(site.entry, login_password=password)
 
 
-def test_server_that_is_away_is_named_and_the_others_are_done(site):
-    away = {**site.entry, "name": "away", "host": "127.0.0.1", "port": "9"}
+@pytest.fixture(params=["closed", pytest.param("silent", marks=pytest.mark.full)])
+def away(request):
+    """A port where nobody listens, and one where nobody answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if request.param == "silent":
+            listener.listen()
+        yield str(listener.getsockname()[1])
+
+
+def test_server_that_is_away_is_named_and_the_others_are_done(site, away):
+    there = {**site.entry, "name": "away", "host": "127.0.0.1", "port": away}
     here = {**site.entry, "host": site.server.host, "port": str(site.server.port)}
-    with pytest.raises(Problem, match=r"^away: Logging in to postgres at 127\.0\.0\.1:9 as postgres failed") as caught:
-        site(here, away, login_host=None, login_port=None)
+    with pytest.raises(
+        Problem, match=rf"^away: Logging in to postgres at 127\.0\.0\.1:{away} as postgres failed"
+    ) as caught:
+        site(here, there, login_host=None, login_port=None, connect_timeout=2)
     assert caught.value.result["changed"]
     assert site.sql("SELECT 1")
 
