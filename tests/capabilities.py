@@ -76,6 +76,17 @@ def _database_help_names(path: str, field: str) -> Callable[[OpenBao], bool]:
     return has
 
 
+def _approle_help_names(path: str, field: str) -> Callable[[OpenBao], bool]:
+    def has(server: OpenBao) -> bool:
+        server.request("POST", f"sys/auth/{PROBE}", {"type": "approle"})
+        try:
+            return _help_names(f"auth/{PROBE}/{path}", field)(server)
+        finally:
+            server.request("DELETE", f"sys/auth/{PROBE}")
+
+    return has
+
+
 def _refuses(**options: t.Any) -> Callable[[OpenBao], bool]:
     """Whether the plugin looks at an option of a connection: what makes no sense is refused, with the option's name or value."""
 
@@ -126,6 +137,9 @@ CAPABILITIES = {
         "a static role has a schedule", _database_help_names("static-roles/probe", "rotation_schedule")
     ),
     "tls_ca": Capability("a connection to PostgreSQL takes its certificates as options", _refuses(tls_ca="no certificate")),
+    "token_strictly_bind_ip": Capability(
+        "a token can be bound to the address that logged in", _approle_help_names("role/probe", "token_strictly_bind_ip")
+    ),
     "scram": Capability(
         "passwords are hashed before they are sent to PostgreSQL (password_authentication)",
         _refuses(password_authentication="none"),

@@ -74,6 +74,7 @@ def test_what_somebody_else_changed_is_mended_and_the_rest_is_left_alone(vault, 
     assert result["auth_role"]["token_ttl"] == 3600
 
 
+@pytest.mark.needs("token_strictly_bind_ip")
 @each_type
 def test_a_token_can_be_for_the_address_that_logged_in(vault, run, mounted, kind):
     wanted = mounted(kind)
