@@ -283,8 +283,7 @@ def test_directory_of_an_agent_that_is_another_user_is_that_users(host: Host, tm
     host.files.symlink_to(elsewhere)
     assert "and no link" in host.run(ok=False).output
     host.files.unlink()
-    host.files.mkdir()
-    (host.etc / "app").chmod(0o777)
+    host.etc.chmod(0o777)
     assert "could put another file in its place" in host.run(ok=False).output
 
 
