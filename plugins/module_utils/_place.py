@@ -112,7 +112,8 @@ def _directory(path: pathlib.Path, trusted: set[int], whole: pathlib.Path | None
     for start in dict.fromkeys([parent, parent.resolve()]):
         for one in [*reversed(start.parents), start]:
             found = one.lstat()
-            written_by = found.st_mode & (0o002 if _is_private(found.st_gid, trusted) else 0o022)
+            private = _is_private(found.st_gid, trusted) and not _has_list(one)
+            written_by = found.st_mode & (0o002 if private else 0o022)
             others_write = written_by and not stat.S_ISLNK(found.st_mode)
             sticky = found.st_mode & stat.S_ISVTX and one != start
             if found.st_uid not in trusted or (others_write and not sticky):
@@ -131,6 +132,14 @@ def _is_private(group: int, trusted: set[int]) -> bool:
         return False
     users.update(user.pw_uid for user in pwd.getpwall() if user.pw_gid == group)
     return bool(users) and users <= trusted
+
+
+def _has_list(directory: pathlib.Path) -> bool:
+    """Whether an access control list may let others in; the bits of the group then are the most that it gives to anybody."""
+    try:
+        return "system.posix_acl_access" in os.listxattr(directory, follow_symlinks=False)
+    except (AttributeError, OSError):  # not on this system, or not on this file system
+        return False
 
 
 def _existing(path: pathlib.Path, directory: int) -> tuple[bytes, os.stat_result] | tuple[None, None]:

@@ -117,7 +117,7 @@ def test_playbook_leaves_no_login(play: Play, here: Ground, playbook: str) -> No
         "leasehold_orphans_role": "app", "lease_report_drift": False,
     }  # fmt: skip
     before, mark = logins(here), here.mark()
-    play(f"leasehold.vault.{playbook}", "-e", json.dumps(document), env=here.approle("one"), ok=False)
+    play(f"leasehold.vault.{playbook}", "-e", json.dumps(document), env=here.approle("one"))
     assert here.asked(mark)["update auth/approle-logins/login"] >= 1
     assert (logins(here), here.leases("app")) == (before, [])
 

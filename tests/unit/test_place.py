@@ -103,6 +103,14 @@ def test_directory_that_a_private_group_can_write_is_used(path, order, monkeypat
     assert place(path, "first", order)
 
 
+def test_directory_with_a_list_that_lets_others_write_is_refused(path, order, monkeypatch):
+    monkeypatch.setattr(_place, "_is_private", lambda _group, _trusted: True)
+    monkeypatch.setattr("os.listxattr", lambda _path, follow_symlinks: ["system.posix_acl_access"])
+    path.parent.chmod(0o775)
+    with pytest.raises(SystemExit, match="has the mode 0775"):
+        place(path, "first", order)
+
+
 def test_directory_below_one_that_others_can_write_is_refused(path, order):
     (path.parent / "sub").mkdir()
     path.parent.chmod(0o777)
@@ -194,7 +202,7 @@ def test_second_user_cannot_have_root_change_another_file():
         attacker.start()
         refused = 0
         try:
-            for number in range(300):
+            for number in range(100):
                 try:
                     place(path, str(number), {"owner": "nobody", "mode": "0644"})
                 except SystemExit:
