@@ -19,6 +19,7 @@ from pathlib import Path
 
 import converge
 import credentials
+import databases
 import ground
 import lookups
 import pages
@@ -26,7 +27,14 @@ import report
 import tasks
 
 HERE = Path(__file__).resolve().parent
-PARTS = {"A": converge.measure, "B": tasks.measure, "C": lookups.measure, "D": credentials.measure, "E": pages.measure}
+PARTS = {
+    "A": converge.measure,
+    "B": tasks.measure,
+    "C": lookups.measure,
+    "D": credentials.measure,
+    "E": pages.measure,
+    "F": databases.measure,
+}
 
 
 def main() -> int:

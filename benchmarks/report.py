@@ -136,6 +136,22 @@ def targets(results: Values) -> list[Values]:
         target(f"the page of {last['leases']} leases: at most 2 s", last["write"]["median"], 2, "s")
         target("… and at most 2 MB", last["bytes"] / 1e6, 2, "MB")
         target("… and its data, too", last["data"] / 1e6, 2, "MB")
+    if "F" in parts:
+        f = parts["F"]
+        row, empty = f["rows"][0], f["empty"]["median"]
+        target(
+            f"PostgreSQL's side of {row['databases']} databases, no change: at most 6 s more than an empty play",
+            row["again"]["median"] - empty,
+            6,
+            "s",
+        )
+        target("… and on an empty server at most 40 s", row["first"], 40, "s")
+        target(
+            f"one database of {f['tables']} tables and {f['groups']} groups, no change: at most 2 s more",
+            f["large"]["median"] - empty,
+            2,
+            "s",
+        )
     return found
 
 
@@ -165,7 +181,14 @@ def markdown(results: Values, plots: t.Sequence[str] = ()) -> str:
         lines += ["**The machine was not idle when this began.**", ""]
     shown = [[each["target"], amount(each["value"], each["unit"]), MET[each["met"]]] for each in results["targets"]]
     lines += table("Targets", ["target", "measured", ""], shown)
-    for name, write in (("A", converge), ("B", tasks), ("C", lookups), ("D", credentials), ("E", pages)):
+    for name, write in (
+        ("A", converge),
+        ("B", tasks),
+        ("C", lookups),
+        ("D", credentials),
+        ("E", pages),
+        ("F", databases),
+    ):
         if name in parts:
             lines += write(parts[name])
     for name, error in results["failed"].items():
@@ -250,6 +273,19 @@ def pages(part: Values) -> list[str]:
         ]
         body.append([str(row["leases"]), amount(row["write"]["median"], "s"), *size])
     return table("E. The page of lease_report", ["leases", "more than reading them", "page", "ratio", "JSON"], body)
+
+
+def databases(part: Values) -> list[str]:
+    names = {"ours": "`postgresql_sync`", "peer": "community.postgresql's modules"}
+    empty, body = part["empty"]["median"], []
+    for row in part["rows"]:
+        costs = [(seconds - empty) / row["databases"] * 1000 for seconds in (row["first"], row["again"]["median"])]
+        body.append(
+            [names[row["way"]], str(row["databases"]), *(amount(cost, "ms") for cost in costs), str(row["changed"])]
+        )
+    return table(
+        "F. PostgreSQL's side, per database", ["", "databases", "first", "no change", "changed the second time"], body
+    )
 
 
 def credentials(part: Values) -> list[str]:
