@@ -63,3 +63,16 @@ options:
     default: false
     version_added: 1.1.0
 """
+
+    # Of modules that read.
+    MUST_EXIST = r"""
+options:
+  must_exist:
+    description:
+      - Whether the object that is named has to exist. With V(true) it is an error if it does not; otherwise the returned list is empty.
+      - A server that cannot be asked, a right that is missing, and a secrets engine or auth method that the object would be part of and that
+        does not exist are errors in any case.
+    type: bool
+    default: false
+    version_added: 1.1.0
+"""

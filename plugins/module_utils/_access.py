@@ -15,7 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils import _policies
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, MountMissing, Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, MountMissing, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
     duration,
     fact,
@@ -26,10 +26,12 @@ from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
     text,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._module import (
+    MUST_EXIST,
     STATE,
     Task,
     found,
     manner_of,
+    require,
     told,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._names import mount_path, name
@@ -294,8 +296,8 @@ def show_mounts(session: Session, wanted: Values, check_mode: bool) -> Values:
     if wanted.get("mount"):
         held = client.read(AUTH_MOUNT.at(wanted))
         if held is None:
-            raise Problem(f"There is no auth mount {wanted['mount']} at {client.url}.")
-        mounts = {PATH.said_in(wanted): held}
+            require(client, wanted, f"auth mount {wanted['mount']}")
+        mounts = {PATH.said_in(wanted): held} if held is not None else {}
     else:
         mounts = {path: held for path, held in client.mounts("sys/auth").items() if held["type"] in TYPES}
     shown = []
@@ -567,5 +569,6 @@ def auth_role() -> Task:
 def auth_role_info() -> Task:
     (mount, role), spec = ROLES["approle"].identity, {"aliases": ["role_name"]}
     return Task(
-        {"type": TYPE, "mount": mount.argument(), "name": {**role.argument(), **spec, "required": False}}, show_roles
+        {"type": TYPE, "mount": mount.argument(), "name": {**role.argument(), **spec, "required": False}, **MUST_EXIST},
+        show_roles,
     )

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
-from ansible_collections.leasehold.vault.plugins.module_utils._module import Task
+from ansible_collections.leasehold.vault.plugins.module_utils._module import MUST_EXIST, Task, require
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import ENGINE
 
 if t.TYPE_CHECKING:
@@ -32,7 +32,8 @@ def show_engines(session: Session, wanted: Values, check_mode: bool) -> Values:
         }
     held = client.read(ENGINE.at(wanted))
     if held is None:
-        raise Problem(f"There is no mount {wanted['mount']} at {client.url}.")
+        require(client, wanted, f"mount {wanted['mount']}")
+        return {"changed": False, "engines": []}
     if held.get("type") != "database":
         raise Problem(
             f"The mount {wanted['mount']} at {client.url} holds a {held.get('type')} engine, not a database engine."
@@ -42,4 +43,4 @@ def show_engines(session: Session, wanted: Values, check_mode: bool) -> Values:
 
 def engines() -> Task:
     mount = {key: value for key, value in MOUNT.argument().items() if key != "default"}
-    return Task({"mount": mount}, show_engines)
+    return Task({"mount": mount, **MUST_EXIST}, show_engines)

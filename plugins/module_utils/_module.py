@@ -141,6 +141,7 @@ STATE = {
     "revoke_leases": {"type": "bool", "default": False},
 }
 KEEP_LEASES: Values = {"keep_leases": {"type": "bool", "default": False}}
+MUST_EXIST: Values = {"must_exist": {"type": "bool", "default": False}}
 
 
 def state(resource: Resource) -> Task:
@@ -195,11 +196,11 @@ def info(resource: Resource, plural: str, list_path: str = "") -> Task:
 
     options = {field.option: field.argument() for field in resource.identity}
     options["name"] = {key: value for key, value in options["name"].items() if key != "required"}
-    return Task(options, run)
+    return Task({**options, **MUST_EXIST}, run)
 
 
 def found(client: Client, resource: Resource, wanted: Values, list_path: str) -> list[Values]:
-    """The object that is named, which must be there, or all of them."""
+    """The object that is named, or all of them; none if there is none, unless it must exist."""
     described = []
     for one in [wanted["name"]] if wanted.get("name") else client.list(resource.at(wanted, list_path)):
         try:
@@ -210,11 +211,17 @@ def found(client: Client, resource: Resource, wanted: Values, list_path: str) ->
             described.append({"name": one})  # made by others, under a name that we would not write into a path
             continue
         answer = client.read(path)
-        if answer is None and wanted.get("name"):
-            raise Problem(f"There is no {resource.kind} {path} at {client.url}.")
         if answer is not None:
             described.append(resource.describe({**wanted, "name": one}, answer))
+        elif wanted.get("name"):
+            require(client, wanted, f"{resource.kind} {path}")
     return described
+
+
+def require(client: Client, wanted: Values, missing: str) -> None:
+    """Fail for a named object that is not there, if the task says that it must be."""
+    if wanted.get("must_exist"):
+        raise Problem(f"There is no {missing} at {client.url}.")
 
 
 def act(options: t.Sequence[Field], run: Run, keeps_token: bool = False, **constraints: t.Any) -> Task:

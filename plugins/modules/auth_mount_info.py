@@ -14,6 +14,7 @@ short_description: Read auth methods
 description:
   - Reads one enabled auth method with its configuration, or all of the types that M(leasehold.vault.auth_mount) knows.
   - All needs the right to read C(sys/auth); one needs to read C(sys/auth/<mount>), and C(sudo) there, as the server wants it.
+  - The list is empty if O(mount) does not exist, unless O(must_exist=true).
 author:
   - The leasehold.vault authors (@leasehold)
 version_added: 1.0.0
@@ -24,6 +25,7 @@ options:
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
+  - leasehold.vault.state.must_exist
   - leasehold.vault.attributes.info
 """
 
@@ -46,9 +48,9 @@ auth_mounts:
 """
 
 from ansible_collections.leasehold.vault.plugins.module_utils._access import PATH, show_mounts
-from ansible_collections.leasehold.vault.plugins.module_utils._module import Task
+from ansible_collections.leasehold.vault.plugins.module_utils._module import MUST_EXIST, Task
 
-TASK = Task({"mount": PATH.argument()}, show_mounts)
+TASK = Task({"mount": PATH.argument(), **MUST_EXIST}, show_mounts)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ module: auth_role_info
 short_description: Read auth roles
 description:
   - Reads one role of an auth method, or all of them.
-  - A name that does not exist is an error; a mount that does not exist is another.
+  - The list is empty if what is named does not exist, unless O(must_exist=true). A mount that does not exist is an error.
 author:
   - The leasehold.vault authors (@leasehold)
 version_added: 1.0.0
@@ -33,6 +33,7 @@ options:
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
+  - leasehold.vault.state.must_exist
   - leasehold.vault.attributes.info
 """
 

@@ -14,6 +14,7 @@ short_description: Read database secrets engines
 description:
   - Reads one mounted database secrets engine, or all of them.
   - All needs the right to read C(sys/mounts); one needs C(sys/mounts/<mount>).
+  - The list is empty if O(mount) does not exist, unless O(must_exist=true).
 author:
   - The leasehold.vault authors (@leasehold)
 version_added: 1.0.0
@@ -25,6 +26,7 @@ options:
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
+  - leasehold.vault.state.must_exist
   - leasehold.vault.attributes.info
 """
 

@@ -13,7 +13,7 @@ module: database_role_info
 short_description: Read dynamic database roles
 description:
   - Reads one dynamic role, or all dynamic roles of an engine. Statements are shown as readable SQL, also where the server holds them encoded.
-  - A name that does not exist is an error; a mount that does not exist is another.
+  - The list is empty if what is named does not exist, unless O(must_exist=true). A mount that does not exist is an error.
 author:
   - The leasehold.vault authors (@leasehold)
 version_added: 1.0.0
@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
   - leasehold.vault.mount
+  - leasehold.vault.state.must_exist
   - leasehold.vault.attributes.info
 """
 

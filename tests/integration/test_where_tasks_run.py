@@ -63,7 +63,7 @@ def story(place: Ground) -> str:
       leasehold.vault.database_role: {{name: a b}}
       ignore_errors: true
     - name: not there
-      leasehold.vault.database_role_info: {{name: nosuch}}
+      leasehold.vault.database_role_info: {{name: nosuch, must_exist: true}}
       ignore_errors: true
     - name: warned
       leasehold.vault.database_role: {{name: made, set_role: true, in_role: {place.group}}}

@@ -373,9 +373,63 @@ def test_results_are_pointed_at_where_they_are_used():
         - debug: {msg: "{{ found.data }}"}
         """
     )
-    assert "leasehold.vault.database_role_info: {name: x}" in text
+    assert "leasehold.vault.database_role_info: {must_exist: true, name: x}" in text
     assert [line.split(":")[1] for line in left] == ["4", "5"]
     assert "found['data']['max_ttl']: what was data is now roles[0]" in left[1]
+
+
+def test_result_keys_without_counterpart_are_reported_wherever_they_are_used():
+    text, left = rewritten(
+        """
+        - hashivault_secret_engine: {name: database}
+          register: mounted
+          failed_when: "mounted.rc != 0"
+        - debug: {msg: "{{ mounted['created'] }} {{ mounted.get('created', false) }} {{ hostvars.localhost.mounted.created }}"}
+        - debug: {msg: "{{ mounted.changed }}"}
+        - vault_database_static_role_get_credentials: {role_name: "{{ item }}"}
+          loop: [a, b]
+          register: held
+        - debug: {msg: "{{ item.data.ttl }}"}
+          loop: "{{ held.results }}"
+        - hashicorp.vault.database_static_role_credentials: {name: a, namespace: ""}
+          register: one
+        - debug: {msg: "{{ one.static_role_credentials.last_vault_rotation }} {{ one['static_role_credentials']['ttl'] }}"}
+        - vault_database_role_create: {role_name: a}
+          register: made
+          when: made.raw is defined
+        """
+    )
+    assert "hashivault_" not in text
+    assert "hashi" not in text.replace("hashicorp.vault.database_static_role_credentials", "")
+    said = [line.split(":", 2)[1] + line.split(":", 3)[3] for line in left]
+    assert [line[:2].strip() for line in said] == ["4", "5", "5", "5", "11", "14", "14", "17"]
+    assert "mounted.rc: what was rc is now (none: ask whether the result is failed)" in left[0]
+    assert "what was ttl is now lease_duration" in left[4]
+    assert "register leasehold.vault.database_static_role_info" in left[5]
+    assert "what was static_role_credentials is now credentials, what was ttl is now lease_duration" in left[6]
+
+
+def test_modules_that_failed_for_a_missing_object_still_do():
+    becomes(
+        """
+        - vault_database_connection_read: {connection_name: db}
+        - hashivault_policy_get: {name: app}
+        - hashivault_approle_role_get: {name: app}
+        - hashicorp.vault.database_role_info: {namespace: "", role_name: app}
+          register: found
+        - hashicorp.vault.database_role: {namespace: "", role_name: app}
+          when: found.roles | length == 0
+        """,
+        """
+        - leasehold.vault.database_connection_info: {must_exist: true, name: db}
+        - leasehold.vault.acl_policy_info: {must_exist: true, name: app}
+        - leasehold.vault.auth_role_info: {type: approle, must_exist: true, name: app}
+        - leasehold.vault.database_role_info: {namespace: "", role_name: app}
+          register: found
+        - leasehold.vault.database_role: {namespace: "", role_name: app}
+          when: found.roles | length == 0
+        """,
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- module_defaults
@@ -422,6 +476,71 @@ def test_defaults_of_a_module_follow_it_and_those_of_a_group_are_copied():
     assert rewritten(text) == (text, []), "a second time there is nothing to do"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            """
+            - hosts: localhost
+              module_defaults:
+                group/hashicorp.vault.vault: {database_mount_path: db, namespace: ""}
+              tasks:
+                - hashicorp.vault.database_connection_info: {name: db}
+            """,
+            """
+            - hosts: localhost
+              module_defaults:
+                group/leasehold.vault.vault: {namespace: ""}
+                leasehold.vault.database_connection_info: {database_mount_path: db}
+                group/hashicorp.vault.vault: {database_mount_path: db, namespace: ""}
+              tasks:
+                - leasehold.vault.database_connection_info: {name: db}
+            """,
+        ),
+        (
+            """
+            - hosts: localhost
+              module_defaults: {group/community.hashi_vault.vault: {engine_mount_point: db1}}
+              tasks:
+                - vault_database_connections_list:
+            """,
+            """
+            - hosts: localhost
+              module_defaults: {leasehold.vault.database_connection_info: {mount: db1}, group/community.hashi_vault.vault: {engine_mount_point: db1}}
+              tasks:
+                - leasehold.vault.database_connection_info:
+            """,
+        ),
+    ],
+)
+def test_group_defaults_of_some_modules_become_defaults_of_those(before, after):
+    text, left = rewritten(before)
+    assert text == textwrap.dedent(after)
+    assert len(left) == 1
+    assert "copied for our modules" in left[0]
+    assert rewritten(text) == (text, []), "a second time there is nothing to do"
+
+
+def test_group_defaults_for_tasks_elsewhere_reach_every_module_that_takes_them():
+    text, _left = rewritten(
+        """
+        - hosts: localhost
+          module_defaults:
+            group/hashicorp.vault.vault:
+              url: https://vault:8200
+              vault_database_mount_path: db
+          roles: [databases]
+        """
+    )
+    head, _, tail = text.partition("    group/hashicorp.vault.vault:\n")
+    assert "group/leasehold.vault.vault:\n      url: https://vault:8200\n    leasehold" in head
+    defaults = yaml.safe_load(text)[0]["module_defaults"]
+    assert defaults["leasehold.vault.database_connection"] == {"vault_database_mount_path": "db"}
+    assert {"leasehold.vault.database_static_role", "leasehold.vault.database_credentials"} <= set(defaults)
+    assert "leasehold.vault.database_role" not in defaults, "it takes mount_path there"
+    assert "vault_database_mount_path: db" in tail
+
+
 def test_a_task_whose_defaults_stay_stays():
     play = """
     - hosts: localhost
@@ -453,6 +572,7 @@ def test_a_task_whose_defaults_stay_stays():
     [
         ("lookup('community.hashi_vault.hashi_vault', 'database/creds/app').username", "lookup('{d}', 'app').username"),
         ("lookup('hashi_vault', 'secret=database/creds/app:password')", "lookup('{d}', 'app').password"),
+        ("lookup('hashi_vault', 'database/static-creds/app:username')", "lookup('{s}', 'app').username"),
         ("query('hashi_vault', 'database/creds/app', as='dict') | first", "query('{d}', 'app') | first"),
         ("lookup('community.hashi_vault.vault_read', 'database/static-creds/app', url=address).data.password",
          "lookup('{s}', 'app', url=address).password"),
@@ -486,6 +606,11 @@ def test_a_lookup_in_escaped_quotes():
         ("lookup('community.hashi_vault.vault_read', 'database/creds/app')", "without data around them"),
         ("query('hashi_vault', 'database/creds/app:password')", "one field cannot be asked for"),
         ("lookup('hashi_vault', 'database/creds/app', auth_method='gcp')", "auth_method: there is no login"),
+        ("lookup('hashi_vault', 'database/static-creds/app:ttl')", "what was ttl is now lease_duration"),
+        (
+            "lookup('community.hashi_vault.vault_read', 'database/static-creds/app')['data']['last_vault_rotation']",
+            "database_static_role_info",
+        ),
         ("lookup('hashi_vault', 'database/creds/app', profile='x')", "profile: there is no such option"),
     ],
 )
@@ -519,6 +644,7 @@ def test_everything_beside_the_words_stays_byte_for_byte(tmp_path):
     after = (
         before.replace("vault_database_role_delete :", "leasehold.vault.database_role :")
         .replace("role_name  :   &name", "state: absent\n      name  :   &name")
+        .replace("{role_name: ", "{must_exist: true, role_name: ")
         .replace("vault_database_role_read", "leasehold.vault.database_role_info")
         .replace("vault_database_role_create", "leasehold.vault.database_role")
         .replace("connection_name", "db_name")
@@ -561,7 +687,7 @@ def test_a_file_that_cannot_be_read_is_told_and_left_alone(tmp_path, capsys):
     assert "bad.yml:2: it is not YAML" in said
     assert "latin.yml: it is not UTF-8" in said
     assert "none.yml: No such file" in said
-    assert good.read_text() == "- leasehold.vault.database_role_info: {name: x}\n"
+    assert good.read_text() == "- leasehold.vault.database_role_info: {must_exist: true, name: x}\n"
     assert bad.read_text() == "- vault_database_role_read: {role_name: x\n"
 
 

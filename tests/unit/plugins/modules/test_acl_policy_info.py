@@ -39,8 +39,10 @@ def test_what_others_wrote_is_shown_as_it_is(real_vault, run):
     assert shown[strange] == {"name": strange}
 
 
-def test_a_policy_that_is_not_there_is_not_ok(vault, run, name):
-    assert f"There is no policy sys/policies/acl/{name}" in run.refused("acl_policy_info", mount=None, name=name)
+def test_missing_policy_is_an_empty_list_or_an_error_if_it_must_exist(vault, run, name):
+    assert run("acl_policy_info", mount=None, name=name)["policies"] == []
+    sentence = run.refused("acl_policy_info", mount=None, name=name, must_exist=True)
+    assert f"There is no policy sys/policies/acl/{name}" in sentence
 
 
 @pytest.mark.parametrize("wrong", ["a//b", "../x", "a?b"])

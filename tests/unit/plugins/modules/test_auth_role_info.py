@@ -40,9 +40,10 @@ def test_what_others_wrote_is_shown_as_it_is(real_vault, run):
     assert run("auth_role_info", type="approle")["auth_roles"][0]["token_policies"] == ["root", "früh"]
 
 
-def test_a_role_that_is_not_there_is_not_ok(vault, run):
+def test_missing_role_is_an_empty_list_or_an_error_if_it_must_exist(vault, run):
     vault.client.write(f"sys/auth/{vault.mount}", {"type": "approle"})
-    assert "There is no auth_role" in run.refused("auth_role_info", type="approle", name="app")
+    assert run("auth_role_info", type="approle", name="app")["auth_roles"] == []
+    assert "There is no auth_role" in run.refused("auth_role_info", type="approle", name="app", must_exist=True)
 
 
 @pytest.mark.parametrize("options", [{}, {"name": "app"}])

@@ -32,8 +32,10 @@ def test_no_secret_is_shown(mounted, run):
     assert mounted.database.admin_password not in json.dumps(run("database_connection_info"))
 
 
-def test_a_connection_that_is_not_there_is_not_ok(mounted, run):
-    assert f"There is no connection {mounted.mount}/config/db" in run.refused("database_connection_info", name="db")
+def test_missing_connection_is_an_empty_list_or_an_error_if_it_must_exist(mounted, run):
+    assert run("database_connection_info", name="db")["connections"] == []
+    sentence = run.refused("database_connection_info", name="db", must_exist=True)
+    assert f"There is no connection {mounted.mount}/config/db" in sentence
 
 
 @pytest.mark.parametrize("options", [{}, {"name": "db"}])

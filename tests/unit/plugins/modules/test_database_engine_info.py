@@ -21,8 +21,9 @@ def test_without_a_mount_all_database_engines_are_shown_and_no_others(vault, run
     assert [e["mount"] for e in shown if e["mount"].startswith(vault.mount)] == [vault.mount, f"{vault.mount}-2"]
 
 
-def test_a_mount_that_is_not_there_is_not_ok(vault, run):
-    assert f"There is no mount {vault.mount}" in run.refused("database_engine_info")
+def test_missing_mount_is_an_empty_list_or_an_error_if_it_must_exist(vault, run):
+    assert run("database_engine_info")["engines"] == []
+    assert f"There is no mount {vault.mount}" in run.refused("database_engine_info", must_exist=True)
 
 
 def test_a_mount_of_another_type_is_not_ok(vault, run):

@@ -32,8 +32,10 @@ def test_without_a_name_all_are_shown_and_none_is_an_empty_list(connected, run):
     assert [role["name"] for role in run("database_role_info")["roles"]] == ["a", "b"]
 
 
-def test_a_role_that_is_not_there_is_not_ok(connected, run):
-    assert f"There is no role {connected.mount}/roles/app" in run.refused("database_role_info", name="app")
+def test_missing_role_is_an_empty_list_or_an_error_if_it_must_exist(connected, run):
+    assert run("database_role_info", name="app")["roles"] == []
+    sentence = run.refused("database_role_info", name="app", must_exist=True)
+    assert f"There is no role {connected.mount}/roles/app" in sentence
 
 
 @pytest.mark.parametrize("options", [{}, {"name": "app"}])

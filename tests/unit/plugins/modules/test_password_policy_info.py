@@ -38,8 +38,9 @@ def test_under_a_name_that_others_gave_it_a_policy_is_named_alone(real_vault, ru
     assert {"name": strange} in run("password_policy_info", mount=None)["password_policies"]
 
 
-def test_a_policy_that_is_not_there_is_not_ok(vault, run, name):
-    sentence = run.refused("password_policy_info", mount=None, name=name)
+def test_missing_policy_is_an_empty_list_or_an_error_if_it_must_exist(vault, run, name):
+    assert run("password_policy_info", mount=None, name=name)["password_policies"] == []
+    sentence = run.refused("password_policy_info", mount=None, name=name, must_exist=True)
     assert f"There is no password_policy sys/policies/password/{name}" in sentence
 
 
