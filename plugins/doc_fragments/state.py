@@ -59,6 +59,8 @@ options:
     description:
       - Make a change that live leases or static roles rely on although there are any, and let them go on. It says that their users can be
         revoked afterwards just as well, such as after a fail-over to another address of the same server.
+      - With O(state=absent) the object is deleted without looking for live leases, which needs no C(sudo). The database users of any that there
+        are may stay in the database for good (M(leasehold.vault.database_orphans_info) finds them).
     type: bool
     default: false
     version_added: 1.1.0

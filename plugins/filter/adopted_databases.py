@@ -6,10 +6,22 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import textwrap
 import typing as t
+from urllib.parse import quote, urlencode
 
 import yaml
-from ansible_collections.leasehold.vault.plugins.module_utils import _statements
+from ansible_collections.leasehold.vault.plugins.module_utils import _statements, _usernames
+from ansible_collections.leasehold.vault.plugins.module_utils._addresses import (
+    join_parameters,
+    parse_addresses,
+    parse_url,
+    url_parts,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Plan
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ROLE, STATIC_ROLE
 
 if t.TYPE_CHECKING:
@@ -17,25 +29,37 @@ if t.TYPE_CHECKING:
 
 Values = dict[str, t.Any]
 NEEDED = "__needed__"
+SAID = ("password_authentication",)
+"""Said at the server's default, too, because a new connection is made with another value."""
 COMMENT = "# password: needed only if the connection has to be made anew"
 
 
 def adopted_databases(
     connections: list[Values], roles: list[Values], static_roles: list[Values], mount: str = "database"
 ) -> str:
-    """YAML text with ``vault_database_mount`` and ``vault_databases``; what is at the server's default is left out."""
+    """YAML text with ``vault_database_mount`` and ``vault_databases``; what is at the server's default is left out.
+
+    What cannot be managed as it is, or not be written down whole, is named at the end, each with what to do.
+    """
+    problems = problems_of_adoption(connections, roles, static_roles, mount)
+    left = {path for path, _why, _command in problems if path}
     databases = [
         {
             "name": connection["name"],
             **_connection(connection),
-            "roles": {role["name"]: _role(role) for role in roles if role.get("db_name") == connection["name"]},
+            "roles": {
+                role["name"]: _role(role)
+                for role in roles
+                if role.get("db_name") == connection["name"] and f"{mount}/roles/{role['name']}" not in left
+            },
             "static_roles": {
                 role["name"]: _told(STATIC_ROLE, role, "db_name", "last_vault_rotation")
                 for role in static_roles
-                if role.get("db_name") == connection["name"]
+                if role.get("db_name") == connection["name"] and f"{mount}/static-roles/{role['name']}" not in left
             },
         }
         for connection in connections
+        if f"{mount}/config/{connection['name']}" not in left
     ]
     text = yaml.dump(
         _plain({"vault_database_mount": mount, "vault_databases": databases}),
@@ -44,7 +68,141 @@ def adopted_databases(
         allow_unicode=True,
         width=1000,
     )
-    return "---\n" + text.replace(f"password: {NEEDED}", COMMENT)
+    return "---\n" + text.replace(f"password: {NEEDED}", COMMENT) + _as_comments(problems)
+
+
+class NotAdopted(t.NamedTuple):
+    """What was not adopted, or not whole."""
+
+    path: str
+    """Of an object that is not in the document; empty if it is there, and only something of it is not."""
+    why: str
+    command: str
+    """What makes it manageable; empty if nothing has to be done."""
+
+
+def problems_of_adoption(
+    connections: list[Values], roles: list[Values], static_roles: list[Values], mount: str = "database"
+) -> list[NotAdopted]:
+    """Everything that the document does not hold, with the command that makes it manageable."""
+    problems: list[NotAdopted] = []
+    adopted: set[str] = set()
+    for connection in connections:
+        found = _problem_of_connection(connection, mount)
+        if found:
+            problems.append(found)
+            continue
+        adopted.add(connection["name"])
+        others = connection.get("unknown_options_set") or []
+        if others:
+            why = f"{mount}/config/{connection['name']} has options that are not known here ({', '.join(others)}); they stay as they are."
+            problems.append(NotAdopted("", why, ""))
+        if connection.get("tls_certificate"):
+            why = (
+                f"{mount}/config/{connection['name']} has a private_key, which Vault does not show; it stays as it is."
+            )
+            problems.append(NotAdopted("", why, ""))
+    for kind, resource, objects in (("roles", ROLE, roles), ("static-roles", STATIC_ROLE, static_roles)):
+        for role in objects:
+            found = _problem_of_role(resource, role, f"{mount}/{kind}/{role['name']}", connections, adopted)
+            problems += [found] if found else []
+    return problems
+
+
+def _problem_of_connection(connection: Values, mount: str) -> NotAdopted | None:
+    path = f"{mount}/config/{connection['name']}"
+    if set(connection) == {"name"}:
+        return _unusable_name(path, "a connection")
+    username, url = str(connection.get("username") or ""), str(connection.get("connection_url") or "")
+    why = _refusal(CONNECTION, {"username": "unknown", **connection})
+    if not why and username:
+        return None
+    if connection.get("auth_type") or connection.get("self_managed"):
+        why = "it has no user of its own, and an entry of the document has; keep it with leasehold.vault.database_connection"
+        return NotAdopted(path, why, "")
+    if why.startswith("username_template"):
+        return NotAdopted(path, why, f"bao write {path} {shlex.quote(f'username_template={_usernames.TEMPLATE}')}")
+    why = why or "it has no username, so that its password cannot be rotated."
+    own, better = _templated(url)
+    words = [path, f"connection_url={better}"] if better != url else [path]
+    if not username:
+        words += [f"username={own or 'USER'}", "password=-"]
+    return NotAdopted(path, why, f"bao write {' '.join(shlex.quote(word) for word in words)}")
+
+
+def _problem_of_role(
+    resource: Resource, role: Values, path: str, connections: list[Values], adopted: set[str]
+) -> NotAdopted | None:
+    name = role.get("db_name")
+    if set(role) == {"name"}:
+        return _unusable_name(path, "a role")
+    if name not in {connection["name"] for connection in connections}:
+        why = f"its connection {name} does not exist. If it is needed no more: bao delete {path}"
+        return NotAdopted(path, why, f"bao write {path} db_name=CONNECTION" + _repeated(resource, role))
+    if name not in adopted:
+        return NotAdopted(path, f"its connection {name} was not adopted; afterwards run adopt again.", "")
+    why = _refusal(resource, role)
+    if not why:
+        return None
+    shorter = min((role[ttl] for ttl in ("default_ttl", "max_ttl") if role.get(ttl)), default=0)
+    return NotAdopted(path, why, f"bao write {path} default_ttl={shorter}" if "default_ttl" in why else "")
+
+
+def _repeated(resource: Resource, role: Values) -> str:
+    """Vault wants some fields in every write."""
+    fields = [field.option for field in resource.fields if field.always and role.get(field.option)]
+    return "".join(f" {option}={shlex.quote(str(role[option]))}" for option in fields)
+
+
+def _unusable_name(path: str, what: str) -> NotAdopted:
+    return NotAdopted(
+        path, f"this collection does not write a name like this into a path; make {what} with another name.", ""
+    )
+
+
+def _refusal(resource: Resource, held: Values) -> str:
+    """Why our module would refuse the object as it is; empty if it would not."""
+    kept = {field.option for field in (*resource.identity, *resource.fields) if field.kept == "shown"}
+    try:
+        wanted = resource.derive({option: value for option, value in held.items() if option in kept})
+        for rule in resource.rules:
+            list(rule(wanted, Plan("none", held, held, {})))
+    except Refused as refusal:
+        return str(refusal)
+    return ""
+
+
+def _templated(url: str) -> tuple[str, str]:
+    """The user in a connection's URL or keywords, and the same as a URL that has neither user nor password."""
+    try:
+        if re.match(r"postgres(ql)?://", url):
+            credentials, addresses, database, parameters = parse_url(url)
+            user = credentials.partition(":")[0]
+        else:
+            words = {key: one.strip("'") for key, one in re.findall(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", url)}
+            addresses = parse_addresses(words.pop("host", ""), words.pop("port", None))
+            database, user = words.pop("dbname", ""), words.pop("user", "")
+            parameters = words
+        if not any(address.host for address in addresses):
+            raise ValueError("it has no host")
+    except ValueError:
+        return "", "postgresql://{{username}}:{{password}}@HOST:5432/DATABASE"
+    kept = {key: value for key, value in parameters.items() if "password" not in key.lower()}
+    authority, hosts = url_parts(addresses)
+    query = join_parameters(hosts, urlencode(kept, quote_via=quote, safe="/"))
+    better = f"postgresql://{{{{username}}}}:{{{{password}}}}@{authority}/{quote(database, safe='')}{query}"
+    return ("" if "{{" in user else user), better
+
+
+def _as_comments(problems: list[NotAdopted]) -> str:
+    if not problems:
+        return ""
+    text = "\n# Not in this document. What a command is given for can be managed after it: run adopt again then. password=- is read from\n"
+    text += "# standard input; vault does the same as bao.\n"
+    for path, why, command in problems:
+        lines = textwrap.wrap(f"{path}: {why}" if path else why, 136, break_long_words=False, break_on_hyphens=False)
+        text += "#\n" + "".join(f"# {line}\n" for line in lines) + (f"#   {command}\n" if command else "")
+    return text
 
 
 def _connection(connection: Values) -> Values:
@@ -69,11 +227,13 @@ def _role(role: Values) -> Values:
 
 def _told(resource: Resource, held: Values, *but: str) -> Values:
     """What the server would not do by itself."""
-    defaults = {field.option: field.default for field in resource.fields if field.kept == "shown"}
     return {
-        option: held[option]
-        for option, default in defaults.items()
-        if option not in but and held.get(option) is not None and held[option] != default
+        field.option: held[field.option]
+        for field in resource.fields
+        if field.kept == "shown"
+        and field.option not in but
+        and held.get(field.option) is not None
+        and (held[field.option] != field.default or field.option in SAID)
     }
 
 
@@ -101,6 +261,14 @@ def _text(dumper: t.Any, text: str) -> t.Any:
 _Dumper.add_representer(str, _text)
 
 
+def adoption_problems(
+    connections: list[Values], roles: list[Values], static_roles: list[Values], mount: str = "database"
+) -> list[str]:
+    """What was not adopted, a sentence each."""
+    found = problems_of_adoption(connections, roles, static_roles, mount)
+    return [f"{path}: {why}" if path else why for path, why, _command in found]
+
+
 class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"adopted_databases": adopted_databases}
+        return {"adopted_databases": adopted_databases, "adoption_problems": adoption_problems}

@@ -68,7 +68,7 @@ _WRONG_PASSWORD = re.compile(
     r"SQLSTATE 28P01|pq: password authentication failed"
     r"|(?:(?:SASL|password) authentication failed|no such user)[^()]*\(SQLSTATE 08P01\)"
 )
-_SECRETS = ("password", "private_key", "secret_id", "token", "token_reviewer_jwt")
+_SECRETS = ("password", "private_key", "secret_id", "service_account_json", "token", "token_reviewer_jwt")
 PAGE = 1000  # keys asked for at once
 _CAPABILITY = {
     "get": ("read",),

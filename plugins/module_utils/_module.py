@@ -132,7 +132,7 @@ def _end_in_order() -> None:
 def secrets_within(options: Values) -> set[str]:
     """The secrets in ``plugin_options``, which Ansible does not hide: it knows them at the top level only."""
     within = options.get("plugin_options") or {}
-    return {str(within[key]) for key in ("password", "private_key") if within.get(key)}
+    return {str(within[key]) for key in ("password", "private_key", "service_account_json") if within.get(key)}
 
 
 STATE = {

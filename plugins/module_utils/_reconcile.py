@@ -145,6 +145,8 @@ class Resource:
     """Where changes go, when not to the path itself; request bodies there are flat."""
     derive: t.Callable[[Values], Values] = unchanged
     """Turns a module's shorthand options into fields."""
+    extra_fields: t.Callable[[Values], tuple[Field, ...]] = lambda wanted: ()
+    """Fields that only this task has: what it asks to be passed on although it is not declared."""
     rules: tuple[Rule, ...] = ()
     """Refuse (or warn) from what was asked and planned alone."""
     requirements: tuple[Inquiry, ...] = ()
@@ -250,7 +252,7 @@ class Manner:
     validate: bool = True
     revoke_leases: bool = False
     keep_leases: bool = False
-    """Update although live leases and static roles rely on what changes; they go on."""
+    """Update although live leases and static roles rely on what changes, or delete without looking for leases; they go on."""
     dry_run: bool = False
 
 
@@ -333,6 +335,8 @@ def reconcile(
     """
     view = view or server
     wanted = resource.derive(wanted)
+    extra = resource.extra_fields(wanted)
+    resource = dataclasses.replace(resource, fields=resource.fields + extra) if extra else resource
     path = resource.at(wanted)
     findings: list[Finding] = []
     try:
@@ -355,6 +359,13 @@ def reconcile(
     if manner.validate and step.action in ("update", "delete"):
         for safeguard in resource.safeguards:
             findings.extend(safeguard(view, wanted, step, manner))
+    if step.action == "delete" and resource.leases and resource.endangers and manner.keep_leases:
+        findings.append(
+            Finding(
+                f"Whether live leases depend on {resource.kind} {path} was not looked at (keep_leases), and {resource.stranded}; "
+                "leasehold.vault.database_orphans_info finds them."
+            )
+        )
     warnings = tuple(finding.text for finding in findings)
     revoked = sum(stranded.values())
 
@@ -432,9 +443,11 @@ def _stranded(server: Server, resource: Resource, wanted: Values, step: Plan, ma
     if resource.leases is None or not (manner.validate or manner.revoke_leases):
         return {}
     deleting = step.action == "delete"
-    if deleting:
+    if resource.endangers is not None and manner.keep_leases:
+        danger = ""
+    elif deleting:
         danger = resource.stranded
-    elif resource.endangers is None or manner.keep_leases:
+    elif resource.endangers is None:
         danger = ""
     else:
         danger = resource.endangers(server, wanted, step)
@@ -444,13 +457,17 @@ def _stranded(server: Server, resource: Resource, wanted: Values, step: Plan, ma
     try:
         counted = {prefix: len(server.leases(prefix)) for prefix in resource.leases(server, wanted)}
     except Forbidden as error:
+        risk = "keep_leases: true" if resource.endangers else "validate: false"
         raise Forbidden(
-            f"{not_done}, because whether live leases depend on it could not be seen. {error} With validate: false nobody looks."
+            f"{not_done}, because whether live leases depend on it could not be seen. {error} With {risk} nobody looks; the database users of "
+            "any live lease may stay in the database for good then."
         ) from None
     live = {prefix: count for prefix, count in counted.items() if count}
     if live and not manner.revoke_leases:
         listed = ", ".join(f"{count} under {prefix}" for prefix, count in sorted(live.items()))
-        keep = "" if deleting else "set keep_leases: true if they can be ended all the same afterwards, "
+        keep = "set keep_leases: true if "
+        keep += "their users may stay, " if deleting else "they can be ended all the same afterwards, "
+        keep = keep if resource.endangers else ""
         raise Refused(
             f"{not_done} still has {sum(live.values())} live lease(s) ({listed}), and {danger}. Set revoke_leases: true to revoke "
             f"them first, {keep}or wait for them to end."

@@ -42,6 +42,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils._servers import PO
 from ansible_collections.leasehold.vault.plugins.module_utils._servers import known_to_server
 
 ROTATED_AT = "leasehold_root_rotated_at"  # our key in a connection; Vault keeps it through updates and rotations
+SECRETS = ("password", "private_key", "service_account_json")
+"""Options of a connection that nobody may read, in ``plugin_options`` neither."""
 UPDATE_PASSWORD: Values = {"type": "str", "choices": ["on_create", "always"], "default": "on_create", "no_log": False}
 
 
@@ -140,12 +142,14 @@ def _unfold(wanted: Values) -> Values:
     known = {f.option for f in CONNECTION.fields if not f.internal}
     unfolded = dict(wanted)
     for key, value in (wanted.get("plugin_options") or {}).items():
-        if key not in known:
+        if key not in known and wanted.get("unknown_options") != "pass":
             raise Refused(
-                f"plugin_options: {str(key)!r} is not an option of a connection; Vault would store it without effect. Known are "
-                f"{', '.join(sorted(known))}."
+                f"plugin_options: {str(key)!r} is not an option of a connection that is known here, and Vault stores what it does not know "
+                f"without effect. Known are {', '.join(sorted(known))}. If this server knows it, set unknown_options: pass."
             )
-        if key in ("password", "private_key"):
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", str(key)):
+            raise Refused(f"plugin_options: {str(key)!r} cannot be the name of an option of a connection.")
+        if key in SECRETS:
             raise Refused(f"plugin_options: {key} belongs beside it, where Ansible keeps it out of logs.")
         if unfolded.get(key) is not None and unfolded[key] != value:
             raise Refused(f"{key} is given twice, beside plugin_options and in it; give it once.")
@@ -158,10 +162,18 @@ def _unfold(wanted: Values) -> Values:
     return unfolded
 
 
+def _passed_on(wanted: Values) -> tuple[Field, ...]:
+    """A field for each key of ``plugin_options`` that is not known here; ``_unfold`` has refused them unless they are to pass."""
+    known = {f.option for f in CONNECTION.fields}
+    return tuple(_detail(Field, key) for key in wanted.get("plugin_options") or {} if key not in known)
+
+
 def _safe_url(wanted: Values, plan: Plan) -> Findings:
     url = wanted.get("connection_url")
     if url is None or "postgresql" not in str(plan.after.get("plugin_name", PLUGIN)):
         return ()
+    if plan.after.get("auth_type") == "gcp_iam" and not re.search(r"password\s*=", url, re.IGNORECASE):
+        return ()  # host=project:region:instance, and no password
     if not re.match(r"postgres(ql)?://", url):
         raise Refused(
             "connection_url must be a URL, postgresql://{{username}}:{{password}}@host:5432/database?sslmode=verify-full; Vault gives "
@@ -209,6 +221,18 @@ def _names_without_logins(wanted: Values, plan: Plan) -> Findings:
             yield Finding(f"{said} Leave .DisplayName out, if the names do not have to tell who asked for them.")
 
 
+def _password_of_user(wanted: Values, plan: Plan) -> Findings:
+    """Vault would log in as the new user with the password of the old one."""
+    before, after = plan.before.get("username"), plan.after.get("username")
+    if plan.action == "update" and before and before != after and plan.after.get("password") != SENT:
+        raise Refused(
+            f"Not changed: username would become {after} instead of {before}, and the password of {before} would stay. Give the password of "
+            f"{after} as password, with update_password: always for this run (in a document, both among the options of the connection), "
+            "and rotate it afterwards (leasehold.vault.database_root_rotation)."
+        )
+    return ()
+
+
 def _password_kept(wanted: Values, plan: Plan) -> Findings:
     """The only good password may be known to Vault alone; nothing may overwrite it unseen."""
     if plan.action != "update" or plan.after.get("password") != SENT:
@@ -218,7 +242,8 @@ def _password_kept(wanted: Values, plan: Plan) -> Findings:
             "Not sent: a password for an existing connection together with verify_connection: false. If it were wrong, Vault would "
             "lose the only password that works. Leave verify_connection at true."
         )
-    if plan.before.get("root_rotated_at") and not wanted.get("force"):
+    same_user = plan.before.get("username") == plan.after.get("username")
+    if plan.before.get("root_rotated_at") and same_user and not wanted.get("force"):
         raise Refused(
             f"Not sent: the root password of this connection was rotated at {plan.before['root_rotated_at']}, so the one in the task is "
             "most likely the old one. Leave update_password at on_create, or set force: true if the password was reset in the database."
@@ -245,6 +270,12 @@ def _usable(server: Server, wanted: Values, plan: Plan) -> Findings:
             yield Finding(f"The connection was written unverified, and Vault cannot use it: {error}")
 
 
+def _unknown(details: Values) -> list[str] | None:
+    """The keys of a connection that are not known here; their values may be secrets."""
+    known = {at[1] for f in CONNECTION.fields for at in (f.read,) if at[:1] == ("connection_details",) and at[1:]}
+    return sorted({*details} - known - {"verify_connection", "supported_credential_types"}) or None
+
+
 CONNECTION = Resource(
     kind="connection",
     path="{mount}/config/{name}",
@@ -252,6 +283,7 @@ CONNECTION = Resource(
     derive=_unfold,
     shorthand={
         "plugin_options": {"type": "dict"},
+        "unknown_options": {"type": "str", "choices": ["refuse", "pass"], "default": "refuse"},
         "update_password": UPDATE_PASSWORD,
         "force": {"type": "bool", "default": False},
     },
@@ -279,10 +311,20 @@ CONNECTION = Resource(
         _detail(text, "tls_ca"),
         _detail(text, "tls_certificate"),
         secret("private_key"),
+        _detail(text, "auth_type", default=""),
+        secret("service_account_json"),
+        *(_detail(flag, option, default=False) for option in ("use_private_ip", "use_psc", "self_managed")),
+        duration("rotation_period"),
+        text("rotation_schedule", default=""),
+        duration("rotation_window"),
+        flag("disable_automated_rotation", default=False),
+        flag("skip_static_role_import_rotation", default=False),
         switch("verify_connection", sign=("verify_connection",)),
+        Field("unknown_options_set", kept="fact", type="list", same=_unknown, read=("connection_details",)),
         Field("root_rotated_at", send=(ROTATED_AT,), read=("connection_details", ROTATED_AT), internal=True),
     ),
-    rules=(_safe_url, _names_without_logins, _password_kept, _unverified),
+    extra_fields=_passed_on,
+    rules=(_safe_url, _names_without_logins, _password_of_user, _password_kept, _unverified),
     inquiries=(
         _dependents.connection_keeps_alone,
         _dependents.policy_exists(lambda side: side.get("password_policy")),

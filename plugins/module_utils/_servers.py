@@ -141,6 +141,8 @@ class Feature:
 
 _TLS = "the connection would not be protected as asked; put sslmode=verify-full&sslrootcert=/path/on/the/server into connection_url"
 _SCHEDULE = "use rotation_period instead"
+_CLOUD = "it would be stored, and the connection would log in by user name and password"
+_ROTATED_BY_HAND = "the root password would never be rotated by itself; use leasehold.vault.database_root_rotation, in a timer if need be"
 _IMPORT = "the password would be rotated at once, and whoever uses it would be locked out"
 
 FEATURES: t.Mapping[str, tuple[Feature, ...]] = {
@@ -149,6 +151,22 @@ FEATURES: t.Mapping[str, tuple[Feature, ...]] = {
             Feature(option, (1, 18), in_help=False, otherwise=_TLS)
             for option in ("tls_ca", "tls_certificate", "private_key")
         ),
+        Feature("auth_type", (1, 15), in_help=False, otherwise=_CLOUD),
+        Feature("service_account_json", (1, 15), in_help=False, otherwise="its key would be stored and shown in clear"),
+        Feature("use_private_ip", (1, 18), in_help=False, otherwise=_CLOUD),
+        Feature("use_psc", (1, 21), in_help=False, otherwise=_CLOUD),
+        Feature(
+            "self_managed",
+            (1, 18),
+            enterprise=True,
+            in_help=False,
+            otherwise="the connection would need a user of its own",
+        ),
+        *(
+            Feature(option, (1, 19), enterprise=True, otherwise=_ROTATED_BY_HAND)
+            for option in ("rotation_period", "rotation_schedule", "rotation_window", "disable_automated_rotation")
+        ),
+        Feature("skip_static_role_import_rotation", (1, 19), enterprise=True, otherwise=_IMPORT, locks_out=True),
         Feature(
             "password_authentication",
             (1, 14),

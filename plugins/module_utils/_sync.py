@@ -135,7 +135,7 @@ def synchronise(session: Session, wanted: Values, check_mode: bool) -> Values:
         keep_leases=wanted["keep_leases"],
         dry_run=check_mode,
     )
-    go = dataclasses.replace(keep, state="absent")
+    go = dataclasses.replace(keep, state="absent", keep_leases=False)  # pruning never leaves users behind
 
     def declared(kind: str) -> list[Object]:
         entries = wanted.get(kind) or []

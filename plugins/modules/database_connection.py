@@ -14,6 +14,7 @@ short_description: Manage how Vault reaches a database
 description:
   - Makes sure that a connection (C(<mount>/config/<name>)) is as asked, or absent.
   - It is written only when something differs, and then only what differs is sent. Every write makes Vault rebuild its pool and log in.
+  - Another O(username) needs its password and O(update_password=always), because Vault would go on with the password of the old one.
   - No run ever puts a first password back after root rotation, see O(update_password).
   - Deleting a connection with live leases is refused, unless O(revoke_leases=true). So is deleting one that static roles name, or
     dynamic roles; with O(revoke_leases=true) the latter stay behind, and a warning names them.
@@ -118,6 +119,52 @@ options:
   private_key:
     description: Key of O(tls_certificate), as text. Sent like O(password).
     type: str
+  auth_type:
+    description:
+      - V(gcp_iam) logs in to Google Cloud SQL with IAM, without a password; O(connection_url) is C(host=project:region:instance
+        user=account dbname=database) then. HashiCorp Vault 1.15 or newer; refused where it would be ignored, as the following.
+    type: str
+    version_added: 1.1.0
+  service_account_json:
+    description: The key of the service account for O(auth_type=gcp_iam), as text; Vault's own if left out. Sent like O(password).
+    type: str
+    version_added: 1.1.0
+  use_private_ip:
+    description: With O(auth_type=gcp_iam), use the private address of the instance. HashiCorp Vault 1.18 or newer.
+    type: bool
+    version_added: 1.1.0
+  use_psc:
+    description: With O(auth_type=gcp_iam), use Private Service Connect. HashiCorp Vault 1.21 or newer.
+    type: bool
+    version_added: 1.1.0
+  self_managed:
+    description:
+      - There is no root user; each static role logs in with its own password to change it. HashiCorp Vault 1.18 or newer, Enterprise edition.
+    type: bool
+    version_added: 1.1.0
+  rotation_period:
+    description:
+      - Rotate the root password by itself, this often. Seconds or V(24h). HashiCorp Vault 1.19 or newer, Enterprise edition.
+    type: str
+    version_added: 1.1.0
+  rotation_schedule:
+    description: The same by a schedule in the syntax of cron, in UTC.
+    type: str
+    version_added: 1.1.0
+  rotation_window:
+    description: How long a rotation of O(rotation_schedule) may take to begin. Seconds or V(1h).
+    type: str
+    version_added: 1.1.0
+  disable_automated_rotation:
+    description: Suspend the rotation by itself.
+    type: bool
+    version_added: 1.1.0
+  skip_static_role_import_rotation:
+    description:
+      - Do not rotate the password of a static role when the role is made, unless the role says otherwise. HashiCorp Vault 1.19 or newer,
+        Enterprise edition.
+    type: bool
+    version_added: 1.1.0
   verify_connection:
     description:
       - Whether Vault logs in to the database before it accepts a write. It does, if left out.
@@ -129,8 +176,16 @@ options:
   plugin_options:
     description:
       - The same options again, as a dictionary, for plays written for C(hashicorp.vault.database_connection). Unknown keys are
-        refused, and so are secrets, which belong beside it.
+        refused, unless O(unknown_options=pass), and so are secrets, which belong beside it.
     type: dict
+  unknown_options:
+    description:
+      - What to do with keys of O(plugin_options) that this collection does not know. Vault stores what it does not know without effect, so
+        they are refused; with V(pass) they are sent, compared and read back like the others, and shown, so that none may be a secret.
+    type: str
+    choices: [refuse, pass]
+    default: refuse
+    version_added: 1.1.0
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth

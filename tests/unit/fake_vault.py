@@ -30,6 +30,14 @@ Answer = tuple[int, dict[str, t.Any]]
 HARMLESS = ("sys/capabilities-self", "sys/leases/lookup", "auth/token/lookup-self", "auth/token/revoke-self")
 """What may be posted by a check run: nothing is changed by it."""
 TOP_LEVEL = ("plugin_name", "plugin_version", "allowed_roles", "password_policy")
+ROTATION = (
+    "rotation_period",
+    "rotation_schedule",
+    "rotation_window",
+    "disable_automated_rotation",
+    "skip_static_role_import_rotation",
+)
+"""At the top level, too, on HashiCorp Vault 1.19 and newer, Enterprise edition."""
 STATEMENTS = ("creation_statements", "revocation_statements", "renew_statements", "rollback_statements")
 
 
@@ -95,6 +103,13 @@ class FakeVault:
         self.health = {"standby": False, "version": version, "enterprise": False}
         self.access.shows_reviewer = False
 
+    def _help(self, path: str) -> dict[str, t.Any]:
+        """The fields of a path; those of both editions are named by either."""
+        if self.access.owns(path):
+            return self.access.help(path)
+        fields = (*TOP_LEVEL, *(ROTATION if "enterprise" in self.health else ()))
+        return {"openapi": {"components": {"schemas": {"Object": {"properties": {field: {} for field in fields}}}}}}
+
     @property
     def _keeps_verification(self) -> bool:
         return "enterprise" in self.health and tuple(map(int, str(self.health["version"]).split("."))) >= (1, 19)
@@ -119,7 +134,7 @@ class FakeVault:
             if method in ("POST", "DELETE"):
                 self.writes.append((method, path, copy.deepcopy(body)))
             if "help" in (params or {}):
-                return _wire.Answer(200, {}, json.dumps(self.access.help(path)).encode())
+                return _wire.Answer(200, {}, json.dumps(self._help(path)).encode())
             status, answer = self.answer(method, path, body, headers)
             if method == "LIST":
                 answer["data"]["keys"] = _page(answer["data"]["keys"], params or {})
@@ -218,14 +233,16 @@ class FakeVault:
         body.pop("verify_connection", None)
         if self._keeps_verification:
             held["verify_connection"] = verify
-        body.pop("private_key", None)
+        for secret in ("private_key", "service_account_json"):
+            body.pop(secret, None)
+        top_level = (*TOP_LEVEL, *(ROTATION if self.health.get("enterprise") is True else ()))
         password = body.pop("password", self.passwords.get(path, ""))
         if "root_rotation_statements" in body:
             held["root_credentials_rotate_statements"] = _as_list(body.pop("root_rotation_statements"))
         for key, value in body.items():
             if key == "allowed_roles":
                 value = [role.strip() for role in (value.split(",") if isinstance(value, str) else value)]
-            (held if key in TOP_LEVEL else held["connection_details"])[key] = value
+            (held if key in top_level else held["connection_details"])[key] = value
         if not held["plugin_name"]:
             raise RefusalError(400, "empty plugin name")
         details = held["connection_details"]

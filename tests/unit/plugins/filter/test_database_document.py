@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leasehold.vault.plugins.filter.adopted_databases import adopted_databases
+from ansible_collections.leasehold.vault.plugins.filter.adopted_databases import adopted_databases, adoption_problems
 from ansible_collections.leasehold.vault.plugins.filter.database_document import database_document
 from ansible_collections.leasehold.vault.plugins.filter.postgresql_login import postgresql_login
 from ansible_collections.leasehold.vault.plugins.module_utils import _statements
@@ -123,10 +123,80 @@ def test_an_engine_becomes_the_document_that_makes_it(extra):
 
 def test_sql_that_somebody_wrote_is_kept_as_it_is():
     sql = 'CREATE ROLE "{{name}}"\nLOGIN'
-    text = adopted_databases([{"name": "db"}], [{"name": "own", "db_name": "db", "creation_statements": [sql]}], [])
+    connection = {"name": "db", "username": "v", "connection_url": f"{TEMPLATED}db/app"}
+    text = adopted_databases([connection], [{"name": "own", "db_name": "db", "creation_statements": [sql]}], [])
     (database,) = yaml.load(text, Loader)["vault_databases"]  # noqa: S506 (the same)
     assert database["roles"]["own"]["creation_statements"] == [sql]
     assert "!unsafe" in text
+
+
+TEMPLATED = "postgresql://{{username}}:{{password}}@"
+
+
+@pytest.mark.parametrize(
+    ("connection", "command"),
+    [
+        (
+            {"connection_url": "postgres://vault:*****@db:5433/app?sslmode=require"},
+            f"connection_url={TEMPLATED}db:5433/app?sslmode=require' username=vault password=-",
+        ),
+        (
+            {"connection_url": "host=db port=5433 user=vault password='se cret' dbname=app sslmode=disable"},
+            f"connection_url={TEMPLATED}db:5433/app?sslmode=disable' username=vault password=-",
+        ),
+        (
+            {"connection_url": "postgresql://{{ username }}:{{ password }}@db/app", "username": "vault"},
+            f"connection_url={TEMPLATED}db:5432/app'",
+        ),
+        ({"connection_url": f"{TEMPLATED}db:5432/app"}, "bao write database/config/db username=USER password=-"),
+        ({"connection_url": f"{TEMPLATED}db/app?sslpassword=secret", "username": "vault"}, f"{TEMPLATED}db:5432/app'"),
+        ({"connection_url": "whatever", "username": "vault"}, f"{TEMPLATED}HOST:5432/DATABASE'"),
+        (
+            {"connection_url": f"{TEMPLATED}db/app", "username": "vault", "username_template": "{{.DisplayName}}"},
+            "'username_template={{",
+        ),
+        (
+            {"connection_url": f"{TEMPLATED}db/app", "self_managed": True},
+            "keep it with leasehold.vault.database_connection",
+        ),
+    ],
+)
+def test_connection_that_cannot_be_managed_is_named_with_the_command(connection, command):
+    role = {"name": "app", "db_name": "db"}
+    text = adopted_databases([{"name": "db", **connection}], [role], [])
+    assert yaml.load(text, Loader)["vault_databases"] == []  # noqa: S506 (a safe loader that knows one more tag)
+    said = text.partition("# Not in this document.")[2].replace("\n# ", " ")
+    assert command in said
+    assert "database/config/db: " in said
+    assert "database/roles/app: its connection db was not adopted" in said
+    assert "se cret" not in text
+    assert "secret" not in said
+    assert len(adoption_problems([{"name": "db", **connection}], [role], [])) == 2
+
+
+def test_what_is_adopted_in_part_or_not_at_all_is_named():
+    url = f"{TEMPLATED}db/app"
+    connection = {
+        "name": "db", "connection_url": url, "username": "v", "password_authentication": "password", "unknown_options_set": ["new"],
+    }  # fmt: skip
+    roles = [
+        {"name": "orphan", "db_name": "gone"},
+        {"name": "long", "db_name": "db", "default_ttl": 90, "max_ttl": 60},
+        {"name": "früh"},
+    ]
+    text = adopted_databases([connection], roles, [{"name": "s", "db_name": "gone", "username": "reports"}])
+    (database,) = yaml.load(text, Loader)["vault_databases"]  # noqa: S506 (a safe loader that knows one more tag)
+    assert database["options"] == {"password_authentication": "password", "allowed_roles": []}
+    assert database["roles"] == {}
+    for line in (
+        "has options that are not known here (new)",
+        "bao write database/roles/orphan db_name=CONNECTION\n",
+        "bao write database/static-roles/s db_name=CONNECTION username=reports",
+        "bao write database/roles/long default_ttl=60",
+        "database/roles/früh: this collection does not write a name like this",
+    ):
+        assert line in text
+    assert adoption_problems([{**connection, "unknown_options_set": None}], [], []) == []
 
 
 @pytest.mark.parametrize(

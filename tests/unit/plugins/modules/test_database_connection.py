@@ -176,6 +176,7 @@ def test_an_unknown_key_in_plugin_options_is_refused(mounted, run):
     sentence = run.refused("database_connection", name="db", **mounted.connection(), plugin_options={"max_open": 3})
     assert "'max_open' is not an option" in sentence
     assert "max_open_connections" in sentence
+    assert "unknown_options: pass" in sentence
 
 
 def test_an_option_given_twice_with_two_values_is_refused(mounted, run):
@@ -202,6 +203,67 @@ def test_tls_options_that_the_server_would_ignore_are_refused(mounted, run, opti
         f"{there} does not know {option} and would ignore it: the connection would not be protected"
     )
     assert "sslrootcert" in sentence
+
+
+CLOUD = {"auth_type": "gcp_iam", "service_account_json": '{"k": 1}', "use_private_ip": True, "use_psc": True}
+ROTATED = {"rotation_schedule": "0 3 * * *", "rotation_window": "1h", "disable_automated_rotation": True}
+ENTERPRISE = {"self_managed": True, "rotation_period": "24h", **ROTATED, "skip_static_role_import_rotation": True}
+
+
+@pytest.mark.both
+def test_options_of_other_servers_are_refused_with_those_that_have_them(mounted, run):
+    there = mounted.client.identity
+    for option, value in {**CLOUD, **ENTERPRISE}.items():
+        if there.product == "vault" and option in CLOUD:
+            continue  # it would look for the cloud
+        sentence = run.refused("database_connection", name="db", **mounted.connection(), **{option: value})
+        assert f"does not know {option} and would ignore it" in sentence
+        assert "Needed is HashiCorp Vault 1." in sentence
+        assert ("Enterprise edition" in sentence.partition("Needed is")[2]) == (option in ENTERPRISE)
+
+
+def test_options_of_the_enterprise_edition_are_sent_to_it(fake_vault, run):
+    fake_vault.server.play_vault("1.21.0")
+    fake_vault.server.health["enterprise"] = True
+    fake_vault.add_mount()
+    wanted = {"name": "db", **fake_vault.connection(), "self_managed": True, "rotation_period": "24h"}
+    run.changes("database_connection", **wanted, skip_static_role_import_rotation=True)
+    held = fake_vault.read("config/db")
+    assert (held["rotation_period"], held["connection_details"]["self_managed"]) == (86400, True)
+    run.changes("database_connection", name="db", rotation_period=0, **ROTATED)
+
+
+def test_iam_of_google_has_no_password_in_its_url(fake_vault, run):
+    fake_vault.server.play_vault("1.21.0")
+    fake_vault.add_mount()
+    url = "host=project:region:instance user=vault@project.iam dbname=app sslmode=disable"
+    wanted = {"name": "db", "connection_url": url, "verify_connection": False, "validate": False, **CLOUD}
+    made = run("database_connection", **wanted)
+    assert made["connection"]["auth_type"] == "gcp_iam"
+    assert CLOUD["service_account_json"] not in str(made) + str(fake_vault.read("config/db"))
+    wanted["connection_url"] = f"{url} password=secret-word"
+    assert "must be a URL" in run.refused("database_connection", **wanted)
+
+
+def test_unknown_options_are_passed_on_when_asked(mounted, run):
+    wanted = {"name": "db", **mounted.connection(), "unknown_options": "pass"}
+    run.changes("database_connection", **wanted, plugin_options={"new_option": 3})
+    assert mounted.read("config/db")["connection_details"]["new_option"] == 3
+    changed = run.changes(
+        "database_connection", **wanted, plugin_options={"new_option": "4", "max_open_connections": 5}
+    )
+    assert yaml.safe_load(changed["diff"]["after"])["new_option"] == "4"
+    assert run("database_connection_info", name="db")["connections"][0]["unknown_options_set"] == ["new_option"]
+    for key, words in (("New Option", "cannot be the name"), ("service_account_json", "belongs beside it")):
+        assert words in run.refused("database_connection", **wanted, plugin_options={key: "x"})
+
+
+def test_another_user_needs_its_password(fake_vault, run):
+    mounted = fake_vault.add_mount().add_connection()
+    other = {"name": "db", **mounted.connection(), "username": "another"}
+    sentence = run.refused("database_connection", **other)
+    assert f"another instead of {mounted.database.admin}" in sentence
+    assert "update_password: always" in sentence
 
 
 def test_a_plugin_that_is_not_there_is_the_servers_sentence(real_vault, run):

@@ -194,7 +194,9 @@ ELSEWHERE = {
         "plugin_name",
         "plugin_version",
         "tls_certificate",
-    },  # the catalog's; with a key: test_database_connection
+        *("auth_type", "use_private_ip", "use_psc", "self_managed", "rotation_period", "rotation_schedule"),
+        *("rotation_window", "disable_automated_rotation", "skip_static_role_import_rotation"),
+    },  # the catalog's, with a key, of a cloud, of the Enterprise edition: test_database_connection
     "auth_mount": {"jwks_url", "jwks_ca_pem", "oidc_discovery_url", "oidc_discovery_ca_pem"},  # the server asks there
     "database_static_role": {"credential_type", "credential_config"},  # as those of database_role
     "audit_device": {"type", "description", "options", "local"},  # test_audit_device, on a server that takes them
