@@ -60,8 +60,8 @@ options:
     aliases: [connection_password]
   update_password:
     description:
-      - V(on_create) sends O(password) (and O(private_key)) only when the connection is made. After a root rotation the password in the play
-        is the old one, and sending it again would lock Vault out.
+      - V(on_create) sends O(password) (and O(private_key), O(service_account_json)) only when the connection is made. After a root rotation
+        the password in the play is the old one, and sending it again would lock Vault out.
       - V(always) sends it in every run, and reports a change in every run. Refused after M(leasehold.vault.database_root_rotation) has
         rotated it, unless O(force=true), and never sent unverified.
     type: str
@@ -126,7 +126,9 @@ options:
     type: str
     version_added: 1.1.0
   service_account_json:
-    description: The key of the service account for O(auth_type=gcp_iam), as text; Vault's own if left out. Sent like O(password).
+    description:
+      - The key of the service account for O(auth_type=gcp_iam), as text; Vault's own account if left out.
+      - Sent like O(password), and never read back.
     type: str
     version_added: 1.1.0
   use_private_ip:

@@ -106,8 +106,8 @@ options:
         aliases: [connection_password]
       update_password:
         description:
-          - V(on_create) sends O(connections[].password) (and O(connections[].private_key)) only when the connection is made. After a root rotation
-            the password in the play is the old one, and sending it again would lock Vault out.
+          - V(on_create) sends O(connections[].password) (and O(connections[].private_key), O(connections[].service_account_json)) only when the connection
+            is made. After a root rotation the password in the play is the old one, and sending it again would lock Vault out.
           - V(always) sends it in every run, and reports a change in every run. Refused after M(leasehold.vault.database_root_rotation) has rotated
             it, unless O(connections[].force=true), and never sent unverified.
         type: str
@@ -166,6 +166,54 @@ options:
       private_key:
         description: Key of O(connections[].tls_certificate), as text. Sent like O(connections[].password).
         type: str
+      auth_type:
+        description:
+          - V(gcp_iam) logs in to Google Cloud SQL with IAM, without a password; O(connections[].connection_url) is C(host=project:region:instance user=account
+            dbname=database) then. HashiCorp Vault 1.15 or newer; refused where it would be ignored, as the following.
+        type: str
+        version_added: 1.1.0
+      service_account_json:
+        description:
+          - The key of the service account for O(connections[].auth_type=gcp_iam), as text; Vault's own account if left out.
+          - Sent like O(connections[].password), and never read back.
+        type: str
+        version_added: 1.1.0
+      use_private_ip:
+        description: With O(connections[].auth_type=gcp_iam), use the private address of the instance. HashiCorp Vault 1.18 or newer.
+        type: bool
+        version_added: 1.1.0
+      use_psc:
+        description: With O(connections[].auth_type=gcp_iam), use Private Service Connect. HashiCorp Vault 1.21 or newer.
+        type: bool
+        version_added: 1.1.0
+      self_managed:
+        description:
+          - There is no root user; each static role logs in with its own password to change it. HashiCorp Vault 1.18 or newer, Enterprise edition.
+        type: bool
+        version_added: 1.1.0
+      rotation_period:
+        description:
+          - Rotate the root password by itself, this often. Seconds or V(24h). HashiCorp Vault 1.19 or newer, Enterprise edition.
+        type: str
+        version_added: 1.1.0
+      rotation_schedule:
+        description: The same by a schedule in the syntax of cron, in UTC.
+        type: str
+        version_added: 1.1.0
+      rotation_window:
+        description: How long a rotation of O(connections[].rotation_schedule) may take to begin. Seconds or V(1h).
+        type: str
+        version_added: 1.1.0
+      disable_automated_rotation:
+        description: Suspend the rotation by itself.
+        type: bool
+        version_added: 1.1.0
+      skip_static_role_import_rotation:
+        description:
+          - Do not rotate the password of a static role when the role is made, unless the role says otherwise. HashiCorp Vault 1.19 or newer, Enterprise
+            edition.
+        type: bool
+        version_added: 1.1.0
       verify_connection:
         description:
           - Whether Vault logs in to the database before it accepts a write. It does, if left out.
@@ -176,9 +224,17 @@ options:
         type: bool
       plugin_options:
         description:
-          - The same options again, as a dictionary, for plays written for C(hashicorp.vault.database_connection). Unknown keys are refused, and so
-            are secrets, which belong beside it.
+          - The same options again, as a dictionary, for plays written for C(hashicorp.vault.database_connection). Unknown keys are refused, unless
+            O(connections[].unknown_options=pass), and so are secrets, which belong beside it.
         type: dict
+      unknown_options:
+        description:
+          - What to do with keys of O(connections[].plugin_options) that this collection does not know. Vault stores what it does not know without effect,
+            so they are refused; with V(pass) they are sent, compared and read back like the others, and shown, so that none may be a secret.
+        type: str
+        choices: [refuse, pass]
+        default: refuse
+        version_added: 1.1.0
   roles:
     description: The dynamic roles.
     type: list

@@ -13,7 +13,7 @@ module: rate_limit_quota_info
 short_description: Read rate limit quotas
 description:
   - Reads one rate limit quota, or all of them.
-  - A name that does not exist is an error.
+  - The list is empty if what is named does not exist, unless O(must_exist=true).
 author:
   - The leasehold.vault authors (@leasehold)
 version_added: 1.1.0
@@ -24,6 +24,7 @@ options:
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
+  - leasehold.vault.state.must_exist
   - leasehold.vault.attributes.info
 """
 

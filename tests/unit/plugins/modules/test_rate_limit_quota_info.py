@@ -31,6 +31,7 @@ def test_without_a_name_all_are_shown(vault, run, quota):
     assert shown()[quota["name"]]["rate"] == 5000.0
 
 
-def test_quota_that_is_not_there_is_an_error(vault, run, quota):
-    sentence = run.refused("rate_limit_quota_info", mount=None, name=quota["name"])
+def test_missing_quota_is_an_empty_list_or_an_error_if_it_must_exist(vault, run, quota):
+    assert run("rate_limit_quota_info", mount=None, name=quota["name"])["rate_limit_quotas"] == []
+    sentence = run.refused("rate_limit_quota_info", mount=None, name=quota["name"], must_exist=True)
     assert f"There is no rate_limit_quota sys/quotas/rate-limit/{quota['name']}" in sentence
