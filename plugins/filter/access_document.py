@@ -19,7 +19,8 @@ from ansible_collections.leasehold.vault.plugins.plugin_utils import _automation
 
 Values = dict[str, t.Any]
 
-ENTRY = {"name", "state", "roles", "static_roles", "policies", "auth", "deliver", "manifests", "agent"}
+ENTRY = {"name", "state", "roles", "static_roles", "policies", "auth", "limits", "deliver", "manifests", "agent"}
+LIMIT = {"rate", "interval", "block_interval", "state"}
 DELIVER = {"hosts", "owner", "group", "valid_for", "wrap_ttl", "become"}
 MANIFESTS = {"kinds", "directory", "namespace", "server", "workload", "annotations"}
 BESIDE = {"mount", "role", "role_id_file", "secret_id_file", "jwt_file"}
@@ -62,6 +63,7 @@ def access_document(
         for entry in applications
     ]
     _refuse_one_name(answer)
+    _refuse_one_quota(answer)
     return answer
 
 
@@ -86,6 +88,21 @@ def _refuse_one_name(entries: list[Values]) -> None:
             raise AnsibleFilterError(
                 f"vault_applications: {' and '.join(sorted(applications))} have one auth role, auth/{mount}/role/{role}; give each its own."
             )
+
+
+def _refuse_one_quota(entries: list[Values]) -> None:
+    """The server has one quota for the credentials of a role, whichever application reads them."""
+    limited: dict[str, str] = {}
+    for entry in entries:
+        for quota in entry["quotas"]:
+            if "path" not in quota or "role" in quota:
+                continue
+            other = limited.setdefault(quota["path"], entry["name"])
+            if other != entry["name"]:
+                raise AnsibleFilterError(
+                    f"vault_applications: {other} and {entry['name']} both limit reads of {quota['path']}; a limit holds for all who read it, so "
+                    "give it once, or give each application a role of its own."
+                )
 
 
 class _Application:
@@ -123,6 +140,7 @@ class _Application:
             "state": self.state,
             "policy": {"name": self.name.lower(), "policy": self._policy()},
             "auth_roles": [self._auth_role(method, settings or {}) for method, settings in self.auth.items()],
+            "quotas": self._quotas(),
             "deliveries": self._deliveries(),
             "manifests": self._manifests(),
         }
@@ -183,6 +201,37 @@ class _Application:
         """Of a role, else of its mount, else of the system."""
         said = seconds((self.known.get(role) or {}).get(ttl) or 0)
         return said or self.engine.get(ttl.replace("_ttl", "_lease_ttl")) or SYSTEM_MAX_TTL
+
+    def _quotas(self) -> list[Values]:
+        """Options of ``rate_limit_quota``, for its logins and for reads of the credentials of its roles."""
+        limits = self.entry.get("limits") or {}
+        self._only(limits, {"logins", "credentials"}, "limits")
+        for what, limit in limits.items():
+            self._only(limit, LIMIT, f"limits: {what}")
+        logins = [self._auth_role(method, settings or {}) for method, settings in self.auth.items()]
+        if "logins" in limits and any(role["type"] == "jwt" for role in logins):
+            self._refuse(
+                "limits: logins by JWT cannot be limited by their role (OpenBao breaks off the request). Limit all logins of the mount with "
+                "leasehold.vault.rate_limit_quota, path auth/<mount>/login."
+            )
+        places = {
+            # AppRole knows its roles in lower case, Kubernetes as the login spells them.
+            "logins": {
+                role["type"]: {
+                    "path": f"auth/{mount_path(role['mount'])}",
+                    "role": role["name"].lower() if role["type"] == "approle" else role["name"],
+                }
+                for role in logins
+            },
+            "credentials": {role: {"path": f"{self.mount}/creds/{role}"} for role in self.roles},
+        }
+        return [
+            {"name": f"{self.name}-{what}-{each}", "state": "absent"}
+            if self.state == "absent" or limit.get("state") == "absent"
+            else {"name": f"{self.name}-{what}-{each}", **place, **limit}
+            for what, limit in limits.items()
+            for each, place in places[what].items()
+        ]
 
     # -- on hosts ------------------------------------------------------------------------------------------------------------
 

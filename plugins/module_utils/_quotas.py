@@ -10,10 +10,17 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import duration, flag, text
 from ansible_collections.leasehold.vault.plugins.module_utils._names import name
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field, Findings, Plan, Resource, Values
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
+    Field,
+    Findings,
+    Plan,
+    Resource,
+    Server,
+    Values,
+)
 from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds
 
 
@@ -42,6 +49,23 @@ def _complete(wanted: Values, plan: Plan) -> Findings:
     return ()
 
 
+def _role_is_understood(server: Server, wanted: Values, plan: Plan) -> Findings:
+    """OpenBao 2.7 asks the method for the role when the quota is written; JWT's method breaks off, and the server answers nothing."""
+    if not plan.after.get("role") or server.identity.product != "openbao":
+        return ()
+    mount = plan.after["path"].removeprefix("auth/")
+    try:
+        held = server.read(f"sys/auth/{mount}") or {}
+    except Forbidden:
+        held = {}
+    if held.get("type") in ("jwt", "oidc"):
+        raise Refused(
+            f"Not sent: {server.identity} breaks off a request for a quota of a role of auth/{mount}, which is {held['type']}. Limit all logins "
+            f"there with path: auth/{mount}/login, without role."
+        )
+    return ()
+
+
 RATE_LIMIT_QUOTA = Resource(
     kind="rate_limit_quota",
     path="sys/quotas/rate-limit/{name}",
@@ -55,4 +79,5 @@ RATE_LIMIT_QUOTA = Resource(
         flag("inheritable", internal=True, always=True),
     ),
     rules=(_complete,),
+    inquiries=(_role_is_understood,),
 )

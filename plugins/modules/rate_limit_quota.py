@@ -43,12 +43,16 @@ options:
       - An empty one limits all requests of the server.
     type: str
   role:
-    description: With an auth mount as O(path), limit the logins by this role alone.
+    description:
+      - With an auth mount as O(path), limit the logins by this role alone. AppRole keeps its names in lower case; a name with capitals limits nothing.
+        For Kubernetes it is the name as the login spells it, so a client that spells it otherwise is not limited.
+      - OpenBao 2.7 cannot do that for JWT and OIDC, so it is refused there.
     type: str
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
   - leasehold.vault.state
+  - leasehold.vault.state.validated
   - leasehold.vault.attributes
 seealso:
   - module: leasehold.vault.rate_limit_quota_info

@@ -61,6 +61,7 @@ class Applications(Ground):
                     },
                     "kubernetes": {"mount": "access-kubernetes", "service_accounts": ["billing"], "namespaces": ["production"]},
                 },
+                "limits": {"logins": {"rate": 100, "interval": "1m"}, "credentials": {"rate": 50, "interval": "1m"}},
                 "deliver": {"hosts": ["app_servers"]},
                 "manifests": {
                     "kinds": ["agent_injector", "external_secrets", "secrets_operator"], "directory": str(play.directory),
@@ -152,6 +153,16 @@ def test_a_check_run_predicts_and_touches_nothing(runs: FirstRuns) -> None:
 def test_the_first_run_makes_it_and_the_next_ones_find_nothing_to_do(runs: FirstRuns) -> None:
     assert UNWRAP in runs.first.changed
     assert runs.again.changed == []
+
+
+def test_logins_and_reads_of_credentials_are_limited(applications: Applications, runs: FirstRuns) -> None:
+    def limited(name: str) -> tuple[str, str, float]:
+        quota = applications.bao.request("GET", f"sys/quotas/rate-limit/Billing-{name}")["data"]
+        return quota["path"], quota["role"], quota["rate"]
+
+    assert limited("logins-approle") == ("auth/access-approle/", "billing", 100)
+    assert limited("logins-kubernetes") == ("auth/access-kubernetes/", "Billing", 100)
+    assert limited("credentials-app-role") == (f"{applications.mount}/creds/app-role", "", 50)
 
 
 def test_the_ids_lie_on_the_host_for_their_owner_only(applications: Applications, runs: FirstRuns) -> None:
@@ -440,7 +451,8 @@ def test_an_application_that_is_gone_leaves_nothing_behind(
         assert f"{applications.mount}/" not in applications.bao.request("GET", "sys/mounts")["data"]
     assert list(applications.home.iterdir()) == []
     assert list(applications.play.directory.glob("Billing-*.yml")) == []
-    for path in ("sys/policies/acl/billing", "auth/access-approle/role/billing", "auth/access-kubernetes/role/billing"):
+    quotas = [f"sys/quotas/rate-limit/Billing-{name}" for name in ("logins-approle", "credentials-app-role")]
+    for path in (*quotas, "sys/policies/acl/billing", "auth/access-approle/role/billing", "auth/access-kubernetes/role/billing"):
         assert applications.ask(applications.bao.token, "GET", path)[0] == 404
     login = {"role": "billing", "jwt": applications.cluster.token("production", "billing")}
     assert applications.ask("", "POST", "auth/access-kubernetes/login", login)[0] != 200

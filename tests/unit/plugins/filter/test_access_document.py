@@ -113,6 +113,43 @@ def test_an_application_that_is_gone_needs_no_more_than_its_name_and_method():
     assert answer["state"] == "absent"
 
 
+# -- limits ----------------------------------------------------------------------------------------------------------------
+
+
+def test_limits_are_quotas_of_its_logins_and_of_the_credentials_of_its_roles():
+    limits = {"logins": {"rate": 20, "interval": "1m"}, "credentials": {"rate": 5, "block_interval": "5m"}}
+    auth = {"approle": {"mount": "apps", "role": "App"}, "kubernetes": {**POD["kubernetes"], "role": "App"}}
+    assert documented({"limits": limits, "auth": auth})["quotas"] == [
+        {"name": "app-logins-approle", "path": "auth/apps", "role": "app", "rate": 20, "interval": "1m"},
+        {"name": "app-logins-kubernetes", "path": "auth/kubernetes", "role": "App", "rate": 20, "interval": "1m"},
+        {"name": "app-credentials-app-role", "path": "database/creds/app-role", "rate": 5, "block_interval": "5m"},
+    ]
+    gone = [{"name": "app-logins-approle", "state": "absent"}]
+    assert documented({"limits": {"logins": {"state": "absent"}}})["quotas"] == gone
+    assert documented({"limits": {"logins": {"rate": 20}}, "state": "absent"})["quotas"] == gone
+    assert documented({})["quotas"] == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"limits": {"login": {"rate": 5}}}, "limits: login is not known"),
+        ({"limits": {"logins": {"rates": 5}}}, "limits: logins: rates is not known"),
+        ({"limits": {"logins": 5}}, "limits: logins is a dictionary"),
+        ({"limits": {"logins": {"rate": 5}}, "auth": {"jwt": {"user_claim": "sub"}}}, "logins by JWT"),
+    ],
+)
+def test_limits_that_cannot_be_are_refused(entry, words):
+    with pytest.raises(AnsibleFilterError, match=words):
+        documented(entry)
+
+
+def test_credentials_of_one_role_are_limited_once():
+    entry = {"roles": ["app-role"], "auth": {"approle": {}}, "limits": {"credentials": {"rate": 5}}}
+    with pytest.raises(AnsibleFilterError, match="a and b both limit reads of database/creds/app-role"):
+        access_document([{"name": "a", **entry}, {"name": "b", **entry}])
+
+
 # -- on hosts ---------------------------------------------------------------------------------------------------------------
 
 

@@ -82,6 +82,14 @@ def test_second_quota_of_one_path_and_unknown_mount_are_refused_by_the_server(re
     )
 
 
+def test_role_of_jwt_is_refused_where_the_server_breaks_off(fake_vault, run):
+    """OpenBao 2.7.2 ended the connection: a nil pointer in the JWT method, which is asked for the role without a storage."""
+    fake_vault.client.write("sys/auth/ci", {"type": "jwt"})
+    limit = {"mount": None, "name": "app", "rate": 5}
+    assert "path: auth/ci/login" in run.refused("rate_limit_quota", **limit, path="auth/ci", role="app")
+    run.changes("rate_limit_quota", **limit, path="auth/ci/login")
+
+
 def test_users_of_one_role_are_limited_and_those_of_others_are_not(real_vault, run):
     real_vault.add_mount().add_connection().add_role().add_role("other")
     run(
