@@ -46,7 +46,7 @@ options:
     description:
       - With an auth mount as O(path), limit the logins by this role alone. AppRole keeps its names in lower case; a name with capitals limits nothing.
         For Kubernetes it is the name as the login spells it, so a client that spells it otherwise is not limited.
-      - OpenBao 2.7 cannot do that for JWT and OIDC, so it is refused there.
+      - OpenBao 2.7 breaks off such a request for JWT and OIDC, so it is refused where the token may read C(sys/auth/<mount>), for which it needs C(sudo).
     type: str
 extends_documentation_fragment:
   - leasehold.vault.connection

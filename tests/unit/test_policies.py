@@ -225,8 +225,6 @@ def rate_limit_quota(do, world):
     do(**quota, rate=5)
     do(**quota, rate=6)
     do(name=quota["name"], state="absent")
-    app_role(world)
-    do(name=quota["name"], path=f"auth/{world.mount}", role="app", rate=5)
 
 
 def rate_limit_quota_info(do, world):
