@@ -94,6 +94,8 @@ def test_group_of_two_databases_is_refused_unless_it_is_shared(site):
     for group in site.entry["groups"].values():
         group["shared"] = True
     assert site.changes(site.entry, other)
+    warnings = " ".join(site()["warnings"])
+    assert f"{site.rw} has rights in {other['database']}, too, which this document does not have" in warnings
 
 
 def test_login_that_is_refused_names_the_variables_to_correct(site):
