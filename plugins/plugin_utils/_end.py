@@ -29,11 +29,11 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import Pro
 from ansible_collections.leasehold.vault.plugins.module_utils._leases import look_up, revoke
 from ansible_collections.leasehold.vault.plugins.module_utils._process import leave_no_core
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _issue, _ledger, _lookup  # noqa: F401
+from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import LeaseRecord, LoginRecord
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import Page
 
 display = Display()
 
@@ -76,56 +76,54 @@ class EndOfRun:
         if ledger is None:
             return
         deadline = time.monotonic() + self._deadline
-        pages = ledger.pages(deadline)
-        leases = [page for page in pages if page["kind"] == "lease"]
-        ending = [page for page in leases if page["revoke_at_end"]] if self._revokes_leases else []
-        tried = [page for page in leases if page["revoke_at_end"] == "if_there"]
-        ending = [page for page in ending if page not in tried] + [page for page in tried if _is_there(page, deadline)]
+        records = ledger.records(deadline)
+        leases = [record for record in records if isinstance(record, LeaseRecord)]
+        ending = [
+            lease
+            for lease in leases
+            if (lease.revoke_at_end and self._revokes_leases) or (lease.ends_with_run and _is_there(lease, deadline))
+        ]
         _revoke_leases(ending, deadline)
-        staying = [page for page in leases if page not in ending]
-        logins = {page["id"]: page for page in pages if page["kind"] == "login"}
+        staying = [lease for lease in leases if lease not in ending]
+        logins = {record.id: record for record in records if isinstance(record, LoginRecord)}
         over = [login for login in logins.values() if not _is_needed(login, staying, deadline)]
         _revoke_logins(over, deadline)
-        _tell_of_unconfirmed(leases, [login["id"] for login in over if login["own"]])
+        _tell_of_unconfirmed(leases, [login.id for login in over if login.own])
         ledger.clear()
 
 
-def _lease_ids(page: Page) -> list[str]:
-    return [*page["replaced"], *([page["credentials"]["lease_id"]] if page["credentials"] else [])]
-
-
-def _is_needed(login: Page, leases: Sequence[Page], deadline: float) -> bool:
+def _is_needed(login: LoginRecord, leases: Sequence[LeaseRecord], deadline: float) -> bool:
     """Whether a user depends on this login; one that was revoked in the meantime does not."""
-    return any(_is_there(page, deadline) for page in leases if page["login"] == login["id"])
+    return any(_is_there(lease, deadline) for lease in leases if lease.login == login.id)
 
 
-def _is_there(page: Page, deadline: float) -> bool:
+def _is_there(lease: LeaseRecord, deadline: float) -> bool:
     """Whether a user of these leases still lives."""
     try:
-        client = _client(page["options"], page["token"], deadline)
-        return any(look_up(client, lease_id) for lease_id in _lease_ids(page))
+        client = _client(lease.options, lease.token, deadline)
+        return any(look_up(client, lease_id) for lease_id in lease.lease_ids)
     except Problem:
         return True  # it is not known
 
 
-def _tell_of_unconfirmed(leases: Sequence[Page], ended: Sequence[str]) -> None:
+def _tell_of_unconfirmed(leases: Sequence[LeaseRecord], ended: Sequence[str]) -> None:
     """A worker that was killed between asking for a user and noting it; the end of its login has ended that user, too."""
-    for page in leases:
-        if (page["issuing"] or page["unconfirmed"]) and page["login"] not in ended:
+    for lease in leases:
+        if (lease.issuing or lease.unconfirmed) and lease.login not in ended:
             display.warning(
-                f"leasehold: a worker of this run ended while it issued a user of {page['path']}. It is unknown whether there is one that nobody "
+                f"leasehold: a worker of this run ended while it issued a user of {lease.path}. It is unknown whether there is one that nobody "
                 "has; it lives to the end of its lease. The module database_orphans_info tells."
             )
 
 
-def _revoke_leases(pages: Sequence[Page], deadline: float) -> None:
+def _revoke_leases(leases: Sequence[LeaseRecord], deadline: float) -> None:
     revoked: dict[str, int] = {}
     left: list[str] = []
-    for page in pages:
-        for lease_id in _lease_ids(page):
+    for lease in leases:
+        for lease_id in lease.lease_ids:
             try:
-                revoke(_client(page["options"], page["token"], deadline), lease_id)
-                revoked[page["path"]] = revoked.get(page["path"], 0) + 1
+                revoke(_client(lease.options, lease.token, deadline), lease_id)
+                revoked[lease.path] = revoked.get(lease.path, 0) + 1
             except Problem as problem:
                 left.append(f"{lease_id} ({problem})")
     for path, count in sorted(revoked.items()):
@@ -134,16 +132,16 @@ def _revoke_leases(pages: Sequence[Page], deadline: float) -> None:
         display.warning(f"leasehold: not revoked, and their users live to the end of their leases: {'; '.join(left)}")
 
 
-def _revoke_logins(pages: Sequence[Page], deadline: float) -> None:
-    for page in pages:
-        if not page["token"]:
+def _revoke_logins(logins: Sequence[LoginRecord], deadline: float) -> None:
+    for login in logins:
+        if not login.token:
             display.warning(
-                f"leasehold: a worker of this run ended while it logged in by {page['options']['auth_method']}. It is unknown whether there is a token, "
+                f"leasehold: a worker of this run ended while it logged in by {login.options['auth_method']}. It is unknown whether there is a token, "
                 "which lives until it expires."
             )
-        for token in [*page["earlier"], *([page["token"]] if page["own"] else [])]:
+        for token in login.tokens:
             try:
-                _client(page["options"], token, deadline).ask("post", "auth/token/revoke-self")
+                _client(login.options, token, deadline).ask("post", "auth/token/revoke-self")
             except Problem as problem:
                 display.warning(
                     f"leasehold: the run's own login could not be revoked and lives until it expires. {problem}"

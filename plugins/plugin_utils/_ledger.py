@@ -11,7 +11,7 @@ private temporary directory, one for each lease, locked while somebody works on 
 in the memory of the run's processes (workers inherit multiprocessing's authkey).  A killed run leaves nothing readable.
 
 What is about to be issued is noted first, with room for what will come: a disk that is full or read-only is found out before
-there is anything to lose.  A file is a journal: each state of its page is appended, the last one that is whole counts.
+there is anything to lose.  A file is a journal: each state of its record is appended, the last one that is whole counts.
 """
 
 from __future__ import annotations
@@ -36,9 +36,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 Values = dict[str, t.Any]
-Page = Values
 ROOM = 16384
-"""Bytes kept free for what follows an intention: a few states of a page, each with the login's options and token."""
+"""Bytes kept free for what follows an intention: a few states of a record, each with the login's options and token."""
 
 
 def clock() -> float:
@@ -57,28 +56,139 @@ class CannotNote(Problem):
         )
 
 
-class Entry:
-    """A page of the ledger while it is locked; what ``page`` is at the end is what the next reader finds."""
+@dataclasses.dataclass(frozen=True)
+class LeaseRequest:
+    """What a mention asks of a lease."""
 
-    page: Page | None = None
+    mount: str
+    role: str
+    valid_for: int = 0
+    renew_increment: int = 0
+    revoke_at_end: bool = False
+    revoke_replaced: bool = False
 
-    def note(self, page: Page | None, keep_room: bool = False) -> None:
-        """Let this be the page from now on, whatever happens next."""
-        self.page = page
+
+@dataclasses.dataclass(repr=False)
+class LeaseRecord:
+    """A user that this run has issued, or is about to issue; times are those of :func:`clock`."""
+
+    path: str
+    """Where it is issued, without a slash in front."""
+    options: Values
+    """How to reach the server and log in there, as the lookup has it."""
+    login: str
+    """The id of the :class:`LoginRecord` under which it is issued."""
+    token: str = ""
+    """Under which it was issued."""
+    credentials: Values | None = None
+    """None until it is issued."""
+    issuing: bool = False
+    """Asked for, and not answered yet."""
+    unconfirmed: int = 0
+    """How often a worker has ended while it was asked for."""
+    revoke_at_end: bool = False
+    """By the callback."""
+    ends_with_run: bool = False
+    """Revoked at the end if it is still there, with the callback or without."""
+    replaced: list[str] = dataclasses.field(default_factory=list)
+    """The ids of the leases in whose place it was issued, and which live on."""
+    life: float = 0
+    """Seconds of its full life."""
+    expires: float = 0
+    reachable: int | None = None
+    """Seconds a new user lives at the most, once that is known to be less than what was asked for."""
+
+    @property
+    def lease_id(self) -> str:
+        return str(self.credentials["lease_id"]) if self.credentials else ""
+
+    @property
+    def lease_ids(self) -> list[str]:
+        """All that live because of it."""
+        return [*self.replaced, *([self.lease_id] if self.credentials else [])]
+
+    def has_enough(self, request: LeaseRequest) -> bool:
+        """Enough is more than half of a full life, or as much as is asked for and can be had."""
+        left = math.ceil(self.expires - clock())  # what was granted a moment ago counts in full
+        if request.valid_for and (self.reachable is None or request.valid_for <= self.reachable):
+            return left >= request.valid_for
+        return left > self.life / 2
 
 
-class _FileEntry(Entry):
+@dataclasses.dataclass(repr=False)
+class LoginRecord:
+    """A login of this run; a token that was given is not written down."""
+
+    id: str
+    options: Values
+    token: str = ""
+    """Empty until it has logged in."""
+    own: bool = False
+    """Whether the token has to be revoked at the end: a batch token cannot be."""
+    life: float = 0
+    expires: float = 0
+    renewable: bool = False
+    earlier: list[str] = dataclasses.field(default_factory=list)
+    """The tokens in whose place it was made."""
+
+    @property
+    def tokens(self) -> list[str]:
+        """All that the run has to revoke."""
+        return [*self.earlier, *([self.token] if self.own else [])]
+
+
+@dataclasses.dataclass(repr=False)
+class StaticRecord:
+    """The password of a static role, until it is rotated."""
+
+    credentials: Values
+    expires: float
+
+
+Record = t.Union[LeaseRecord, LoginRecord, StaticRecord]
+KINDS: dict[str, type[Record]] = {"lease": LeaseRecord, "login": LoginRecord, "static": StaticRecord}
+Kind = t.TypeVar("Kind", LeaseRecord, LoginRecord, StaticRecord)
+
+
+def answer(record: LeaseRecord | StaticRecord) -> Values:
+    """The credentials as a lookup returns them, with the seconds that are left."""
+    return {**(record.credentials or {}), "expires_in": max(int(record.expires - clock()), 0)}
+
+
+def _written(record: Record | None) -> str:
+    if record is None:
+        return "null"
+    kind = next(kind for kind, of in KINDS.items() if isinstance(record, of))
+    return json.dumps({"kind": kind, **vars(record)})
+
+
+def _read(text: bytes) -> Record | None:
+    values = json.loads(text)
+    return KINDS[values.pop("kind")](**values) if values else None
+
+
+class Entry(t.Generic[Kind]):
+    """A record of the ledger while it is locked; what ``record`` is at the end is what the next reader finds."""
+
+    record: Kind | None = None
+
+    def note(self, record: Kind | None, keep_room: bool = False) -> None:
+        """Let this be the record from now on, whatever happens next."""
+        self.record = record
+
+
+class _FileEntry(Entry[Kind]):
     def __init__(self, ledger: Ledger, descriptor: int) -> None:
         self._ledger, self._descriptor = ledger, descriptor
         text = ledger.text_of(descriptor)
         self._end = len(text.rstrip(b" "))
-        self.page = ledger.page_in(text)
-        self._written = json.dumps(self.page)
+        self.record = t.cast("Kind | None", ledger.record_in(text))
+        self._written = _written(self.record)
 
-    def note(self, page: Page | None, keep_room: bool = False) -> None:
-        text = json.dumps(page)
-        record = b"\n" + self._ledger.encrypted(text) + b"\n"
-        rest, at = record + (b" " * ROOM if keep_room else b""), self._end
+    def note(self, record: Kind | None, keep_room: bool = False) -> None:
+        text = _written(record)
+        line = b"\n" + self._ledger.encrypted(text) + b"\n"
+        rest, at = line + (b" " * ROOM if keep_room else b""), self._end
         try:
             while rest:
                 written = os.pwrite(self._descriptor, rest, at)
@@ -87,11 +197,11 @@ class _FileEntry(Entry):
                 os.fsync(self._descriptor)  # where a quota, or a file server, says no only later
         except OSError as error:
             raise CannotNote(self._ledger.directory, error) from None
-        self.page, self._written, self._end = page, text, self._end + len(record)
+        self.record, self._written, self._end = record, text, self._end + len(line)
 
     def finish(self) -> None:
-        if json.dumps(self.page) != self._written:
-            self.note(self.page)
+        if _written(self.record) != self._written:
+            self.note(self.record)
 
 
 class Ledger:
@@ -108,16 +218,16 @@ class Ledger:
             raise CannotNote(directory, error) from None
 
     @contextlib.contextmanager
-    def entry(self, *what: str) -> Iterator[Entry]:
-        """The page about ``what``, for one process at a time."""
-        path = self.directory / self.fingerprint(*what)
+    def entry(self, kind: type[Kind], *what: str) -> Iterator[Entry[Kind]]:
+        """The record of a kind about ``what``, for one process at a time."""
+        path = self.directory / self.fingerprint(kind, *what)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise CannotNote(self.directory, error) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            entry = _FileEntry(self, descriptor)
+            entry: _FileEntry[Kind] = _FileEntry(self, descriptor)
             try:
                 yield entry
             finally:
@@ -125,26 +235,26 @@ class Ledger:
         finally:
             os.close(descriptor)
 
-    def pages(self, deadline: float = 0.0) -> list[Page]:
+    def records(self, deadline: float = 0.0) -> list[Record]:
         """Everything that is written down; who is at work is waited for until ``deadline``, as ``time.monotonic()`` counts."""
         found = []
         for path in sorted(self.directory.iterdir()):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 _wait_for_lock(descriptor, deadline)
-                found.append(self.page_in(self.text_of(descriptor)))
+                found.append(self.record_in(self.text_of(descriptor)))
             finally:
                 os.close(descriptor)
-        return [page for page in found if page is not None]
+        return [record for record in found if record is not None]
 
     def clear(self) -> None:
         """Leave nothing behind; Ansible does not clean up after SIGTERM."""
         for path in self.directory.iterdir():
             path.unlink()
 
-    def fingerprint(self, *what: str) -> str:
+    def fingerprint(self, kind: type[Record], *what: str) -> str:
         """A name that tells nothing about what it names; what it names may hold secrets."""
-        return hmac.new(self._key, json.dumps(what).encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._key, json.dumps([kind.__name__, *what]).encode(), hashlib.sha256).hexdigest()
 
     def encrypted(self, text: str) -> bytes:
         return self._cipher.encrypt(text.encode())
@@ -152,10 +262,10 @@ class Ledger:
     def text_of(self, descriptor: int) -> bytes:
         return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
-    def page_in(self, text: bytes) -> Page | None:
-        for record in reversed(text.split()):
+    def record_in(self, text: bytes) -> Record | None:
+        for line in reversed(text.split()):
             try:
-                return t.cast("Page | None", json.loads(self._cipher.decrypt(record)))
+                return _read(self._cipher.decrypt(line))
             except self._unreadable:  # written half, by a worker that was killed or had no room
                 continue
         return None
@@ -188,27 +298,3 @@ def _place() -> pathlib.Path:
         "t.Any", constants
     ).DEFAULT_LOCAL_TMP  # set when the configuration is loaded, unknown to type checkers
     return pathlib.Path(private) / "leasehold"
-
-
-@dataclasses.dataclass(frozen=True)
-class LeaseRequest:
-    """What a mention asks of a lease."""
-
-    mount: str
-    role: str
-    valid_for: int = 0
-    renew_increment: int = 0
-    revoke_at_end: bool = False
-    revoke_replaced: bool = False
-
-
-def has_enough(page: Page, request: LeaseRequest) -> bool:
-    """Enough is more than half of a full life, or as much as is asked for and can be had."""
-    left: int = math.ceil(page["expires"] - clock())  # what was granted a moment ago counts in full
-    if request.valid_for and (page["reachable"] is None or request.valid_for <= page["reachable"]):
-        return left >= request.valid_for
-    return bool(left > page["life"] / 2)
-
-
-def answer(page: Page) -> Values:
-    return {**page["credentials"], "expires_in": max(int(page["expires"] - clock()), 0)}

@@ -31,11 +31,18 @@ from ansible_collections.leasehold.vault.plugins.module_utils._options import (
 from ansible_collections.leasehold.vault.plugins.module_utils._process import leave_no_core
 from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds_of
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
-from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import LeaseRequest, answer, clock, has_enough
+from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import (
+    LeaseRecord,
+    LeaseRequest,
+    LoginRecord,
+    StaticRecord,
+    answer,
+    clock,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
-    from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import Entry, Ledger, Page
+    from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import Entry, Ledger
 
 Values = dict[str, t.Any]
 display = Display()
@@ -132,14 +139,14 @@ class DynamicCredentials(CredentialsLookup):
         whose = {"run": "", "host": str(self._variables.get("inventory_hostname", "")), "none": uuid.uuid4().hex}[
             self.option("scope")
         ]
-        what = ("lease", identity, request.mount, role, self.option("scope"), whose, self.option("name") or "")
+        what = (identity, request.mount, role, self.option("scope"), whose, self.option("name") or "")
         try:
-            with ledger.entry(*what) as entry:
-                page = entry.page if entry.page and entry.page["credentials"] else None
-                if page and at_end:
-                    page["revoke_at_end"] = True
-                if page and has_enough(page, request):
-                    return answer(page)
+            with ledger.entry(LeaseRecord, *what) as entry:
+                held = entry.record if entry.record and entry.record.credentials else None
+                if held and at_end:
+                    held.revoke_at_end = True
+                if held and held.has_enough(request):
+                    return answer(held)
                 return _renewed_or_issued(request, entry, ledger, identity, options)
         except Problem:
             _give_up_login(ledger, identity, options)
@@ -155,28 +162,28 @@ class StaticCredentials(CredentialsLookup):
         options, identity = self.login_options, login_identity(self.login_options)
         try:
             ledger = _ledger.of_this_run()
-            with ledger.entry("static", identity, self.mount, role) as entry:
-                page = entry.page
-                if page is None or page["expires"] <= clock():
+            with ledger.entry(StaticRecord, identity, self.mount, role) as entry:
+                record = entry.record
+                if record is None or record.expires <= clock():
                     try:
-                        page = self._read(_session_of_run(ledger, identity, options), role)
+                        record = self._read(_session_of_run(ledger, identity, options), role)
                     finally:
                         _give_up_login(ledger, identity, options)
-                    entry.note(page)
+                    entry.note(record)
         except _ledger.CannotNote as error:
             display.warning(
                 f"Passwords are not remembered within this run, so that every mention reads anew: {error.why}."
             )
-            page = self._read_alone(options, role)
-        return answer(page)
+            record = self._read_alone(options, role)
+        return answer(record)
 
-    def _read(self, session: Session, role: str) -> Page:
+    def _read(self, session: Session, role: str) -> StaticRecord:
         from ansible_collections.leasehold.vault.plugins.module_utils._credentials import read_static
 
         credentials = read_static(session.client, self.mount, role).credentials
-        return {"kind": "static", "credentials": credentials, "expires": clock() + credentials["expires_in"]}
+        return StaticRecord(credentials, clock() + credentials["expires_in"])
 
-    def _read_alone(self, options: Values, role: str) -> Page:
+    def _read_alone(self, options: Values, role: str) -> StaticRecord:
         """With a login of its own, which nobody could note."""
         from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
         from ansible_collections.leasehold.vault.plugins.plugin_utils._session import with_warnings
@@ -188,13 +195,15 @@ class StaticCredentials(CredentialsLookup):
             session.log_out()
 
 
-def _renewed_or_issued(request: LeaseRequest, entry: Entry, ledger: Ledger, identity: str, options: Values) -> Values:
+def _renewed_or_issued(
+    request: LeaseRequest, entry: Entry[LeaseRecord], ledger: Ledger, identity: str, options: Values
+) -> Values:
     from ansible_collections.leasehold.vault.plugins.plugin_utils._issue import renew_or_issue
 
     def connect() -> Session:
         return _session_of_run(ledger, identity, options)
 
-    return answer(renew_or_issue(request, entry, connect, options, ledger.fingerprint("login", identity)))
+    return answer(renew_or_issue(request, entry, connect, options, ledger.fingerprint(LoginRecord, identity)))
 
 
 def _session_of_run(ledger: Ledger, identity: str, options: Values) -> Session:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 import uuid
@@ -18,7 +19,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import Pro
 from ansible_collections.leasehold.vault.plugins.module_utils._options import logs_in
 from ansible_collections.leasehold.vault.plugins.module_utils._process import signals_deferred
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
-from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import clock
+from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import CannotNote, LeaseRecord, LoginRecord, clock
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,40 +34,30 @@ def session_of_run(ledger: Ledger, identity: str, options: Values) -> Session:
     """Log in once for the run; a token past half of its life is renewed, and replaced when that does not help."""
     if not logs_in(options):
         return with_warnings(log_in(options))
-    with ledger.entry("login", identity) as entry:
+    with ledger.entry(LoginRecord, identity) as entry:
         now = clock()
-        page = entry.page
-        if page and page["expires"] - now > page["life"] / 2:
-            return _with_token(options, page["token"])
-        if page and page["renewable"] and page["expires"] > now:
-            session = _with_token(options, page["token"])
+        held = entry.record
+        if held and held.expires - now > held.life / 2:
+            return _with_token(options, held.token)
+        if held and held.renewable and held.expires > now:
+            session = _with_token(options, held.token)
             try:
                 auth = session.client.ask("post", "auth/token/renew-self", needs=("auth",))["auth"]
             except Problem:
                 auth = {"lease_duration": 0}
-            if auth.get("lease_duration", 0) > page["life"] / 2:
-                page["expires"] = now + auth["lease_duration"]
+            if auth.get("lease_duration", 0) > held.life / 2:
+                held.expires = now + auth["lease_duration"]
                 return session
         with signals_deferred():
-            return _log_in_noted(ledger.fingerprint("login", identity), entry, options)
+            return _log_in_noted(ledger.fingerprint(LoginRecord, identity), entry, options)
 
 
-def _log_in_noted(login: str, entry: Entry, options: Values) -> Session:
-    """A new login, which the run will end; the page is written before, so that none is made that could not be noted."""
-    earlier = [token for token in [*(entry.page or {}).get("earlier", ()), (entry.page or {}).get("token")] if token]
-    page = {
-        "kind": "login",
-        "id": login,
-        "token": "",
-        "own": False,
-        "life": 0,
-        "expires": 0,
-        "renewable": False,
-        "earlier": earlier,
-        "options": plain(options),
-    }
-    before = entry.page
-    entry.note(page, keep_room=True)
+def _log_in_noted(login: str, entry: Entry[LoginRecord], options: Values) -> Session:
+    """A new login, which the run will end; it is noted before, so that none is made that could not be noted."""
+    before = entry.record
+    earlier = [token for token in (*before.earlier, before.token) if token] if before else []
+    record = LoginRecord(id=login, options=plain(options), earlier=earlier)
+    entry.note(record, keep_room=True)
     try:
         session = log_in(options)
     except Problem:
@@ -75,10 +66,17 @@ def _log_in_noted(login: str, entry: Entry, options: Values) -> Session:
     client = session.client
     # A token that is good for some requests only (num_uses) is nobody else's; 0 is a token without an end.
     life = 0 if client.uses_left else client.token_ttl or 10**9
-    noted = {"token": client.token, "own": session.own_token, "life": life, "expires": clock() + life}
+    noted = dataclasses.replace(
+        record,
+        token=client.token,
+        own=session.own_token,
+        life=life,
+        expires=clock() + life,
+        renewable=session.renewable and life > 0,
+    )
     try:
-        entry.note({**page, **noted, "renewable": session.renewable and life > 0})
-    except _ledger.CannotNote:
+        entry.note(noted)
+    except CannotNote:
         session.log_out()
         raise
     return with_warnings(session)
@@ -88,12 +86,13 @@ def give_up_login(ledger: Ledger, identity: str, options: Values) -> None:
     """End a login on which nothing depends, where the run has no end at which that would be done."""
     if not logs_in(options):
         return
-    login = ledger.fingerprint("login", identity)
-    with ledger.entry("login", identity) as entry:
-        page = entry.page
-        if page and not any(lease["kind"] == "lease" and lease["login"] == login for lease in ledger.pages()):
-            for token in [*page["earlier"], *([page["token"]] if page["own"] else [])]:
-                for warning in _with_token(page["options"], token)._replace(own_token=True).log_out():
+    login = ledger.fingerprint(LoginRecord, identity)
+    with ledger.entry(LoginRecord, identity) as entry:
+        held = entry.record
+        needed = any(isinstance(lease, LeaseRecord) and lease.login == login for lease in ledger.records())
+        if held and not needed:
+            for token in held.tokens:
+                for warning in _with_token(held.options, token)._replace(own_token=True).log_out():
                     display.warning(warning)
             entry.note(None)
 
@@ -136,22 +135,18 @@ def issued_by_module(
     finally:
         lease_id = (result.get("credentials") or {}).get("lease_id")
         if not lease_id and logs_in(options):  # it has logged out
-            with ledger.entry("login", identity) as entry:
+            with ledger.entry(LoginRecord, identity) as entry:
                 entry.note(None)
     if lease_id:
-        with ledger.entry("lease", identity) as entry:
-            entry.note(
-                {
-                    "kind": "lease",
-                    "path": lease_id.rpartition("/")[0],
-                    "credentials": {"lease_id": lease_id},
-                    "issuing": False,
-                    "unconfirmed": 0,
-                    "revoke_at_end": "if_there" if ends_with_run else False,
-                    "replaced": [],
-                    "options": plain(options),
-                    "login": ledger.fingerprint("login", identity),
-                    "token": sessions[-1].client.token,
-                }
+        with ledger.entry(LeaseRecord, identity) as lease:
+            lease.note(
+                LeaseRecord(
+                    path=lease_id.rpartition("/")[0],
+                    options=plain(options),
+                    login=ledger.fingerprint(LoginRecord, identity),
+                    token=sessions[-1].client.token,
+                    credentials={"lease_id": lease_id},
+                    ends_with_run=ends_with_run,
+                )
             )
     return result

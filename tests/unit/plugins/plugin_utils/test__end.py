@@ -13,6 +13,7 @@ import pytest
 from ansible import constants
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _end, _ledger
+from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import LeaseRecord, LoginRecord
 
 
 @pytest.fixture
@@ -43,31 +44,27 @@ def issuing(real_vault):
     return real_vault.add_mount().add_connection().add_role()
 
 
-def write(ledger, name, **page):
-    with ledger.entry(name) as entry:
-        entry.page = page
-
-
-def write_lease(ledger, issuing, at_end, replaced=(), login="", role="app"):
+def write_lease(ledger, issuing, at_end, replaced=(), login="", role="app", **more):
     user = issuing.issue(role)
-    page = {"credentials": {"lease_id": user["lease_id"]}, "revoke_at_end": at_end, "replaced": list(replaced)}
-    page |= {"issuing": False, "unconfirmed": 0}
-    options = {**issuing.options, "auth_method": "token"}
-    page |= {
-        "path": f"{issuing.mount}/creds/app",
-        "login": login,
-        "token": issuing.options["token"],
-        "options": options,
-    }
-    write(ledger, user["lease_id"], kind="lease", **page)
+    with ledger.entry(LeaseRecord, user["lease_id"]) as entry:
+        entry.record = LeaseRecord(
+            path=f"{issuing.mount}/creds/app",
+            options={**issuing.options, "auth_method": "token"},
+            login=login,
+            token=issuing.options["token"],
+            credentials={"lease_id": user["lease_id"]},
+            revoke_at_end=at_end,
+            replaced=list(replaced),
+            **more,
+        )
     return user
 
 
 def write_login(ledger, issuing, name, earlier=()):
     auth = issuing.client.ask("post", "auth/token/create", {"policies": ["default"]})["auth"]
     options = {**issuing.options, "auth_method": "approle"}
-    page = {"id": name, "token": auth["client_token"], "own": True, "earlier": list(earlier), "options": options}
-    write(ledger, name, kind="login", **page)
+    with ledger.entry(LoginRecord, name) as entry:
+        entry.record = LoginRecord(name, options, token=auth["client_token"], own=True, earlier=list(earlier))
     return auth["accessor"]
 
 
@@ -85,7 +82,7 @@ def test_users_for_the_run_only_are_revoked_with_those_they_replaced_and_the_oth
     end.give_back()
     assert [issuing.database.has(user["username"]) for user in (gone, replaced, stays)] == [False, False, True]
     assert said == [f"leasehold: revoked 2 lease(s) of {issuing.mount}/creds/app"]
-    assert ledger.pages() == []
+    assert ledger.records() == []
 
 
 def test_without_the_callback_all_users_stay(end, ledger, issuing, said):
@@ -118,8 +115,8 @@ def test_user_that_a_killed_worker_may_have_issued_ends_with_the_login_or_is_tol
     if own_login:
         write_login(ledger, issuing, "killed")
     user = write_lease(ledger, issuing, False, login="killed" if own_login else "")
-    with ledger.entry(user["lease_id"]) as entry:
-        entry.page |= {"credentials": None, "issuing": True}
+    with ledger.entry(LeaseRecord, user["lease_id"]) as entry:
+        entry.record.credentials, entry.record.issuing = None, True
     end.give_back()
     assert len(said) == (0 if own_login else 1)
     assert own_login or "ended while it issued a user of" in said[0]

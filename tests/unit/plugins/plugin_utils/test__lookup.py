@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lookups without a play around them: what a mention costs at each age of a lease and of a login.
 
-Time does not pass here: a page of the ledger is made older by hand.
+Time does not pass here: a record of the ledger is made older by hand.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import os
 import re
@@ -26,6 +27,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_i
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._options import login_identity
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _end, _issue, _ledger, _lookup, _session
+from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import LeaseRecord, LoginRecord, StaticRecord
 
 from ...test_every_module import options_of
 
@@ -81,12 +83,12 @@ def app(look_up, issuing):
     return mention
 
 
-def make_older(ledger, **page):
-    """Let the only page of a kind be as it will be."""
+def make_older(ledger, kind, **values):
+    """Let the only record of a kind be as it will be."""
     for path in ledger.directory.iterdir():
-        held = ledger.page_in(path.read_bytes())
-        if held and held["kind"] == page["kind"]:
-            path.write_bytes(ledger.encrypted(_ledger.json.dumps({**held, **page})))
+        held = ledger.record_in(path.read_bytes())
+        if isinstance(held, kind):
+            path.write_bytes(ledger.encrypted(_ledger._written(dataclasses.replace(held, **values))))
 
 
 # -- what a mention loads ---------------------------------------------------------------------------------------------------
@@ -134,7 +136,7 @@ def test_each_host_has_one_user_however_often_it_is_mentioned(app, issuing):
 
 def test_past_half_of_its_life_a_lease_is_renewed(app, ledger):
     first = app()
-    make_older(ledger, kind="lease", expires=_ledger.clock() + 1000)
+    make_older(ledger, LeaseRecord, expires=_ledger.clock() + 1000)
     renewed = app()
     assert renewed["username"] == first["username"]
     assert renewed["expires_in"] > 3500
@@ -144,14 +146,14 @@ def test_past_half_of_its_life_a_lease_is_renewed(app, ledger):
 def test_a_lease_that_can_be_renewed_no_more_is_replaced_and_lives_on(app, ledger, issuing):
     first = app()
     issuing.client.ask("put", "sys/leases/revoke", {"lease_id": first["lease_id"], "sync": True})
-    make_older(ledger, kind="lease", expires=_ledger.clock() + 1000)
+    make_older(ledger, LeaseRecord, expires=_ledger.clock() + 1000)
     assert app()["username"] != first["username"]
-    assert ledger.pages()[0]["replaced"] == [first["lease_id"]]
+    assert ledger.records()[0].replaced == [first["lease_id"]]
 
 
 def test_a_lease_that_has_ended_is_replaced_without_asking_for_its_renewal(app, ledger):
     first = app()
-    make_older(ledger, kind="lease", expires=_ledger.clock() - 1)
+    make_older(ledger, LeaseRecord, expires=_ledger.clock() - 1)
     assert app()["username"] != first["username"]
 
 
@@ -159,26 +161,26 @@ def test_each_replaced_user_is_remembered(app, ledger):
     replaced = []
     for _round in range(2):
         replaced.append(app()["lease_id"])
-        make_older(ledger, kind="lease", expires=_ledger.clock() - 1)
+        make_older(ledger, LeaseRecord, expires=_ledger.clock() - 1)
     app()
-    assert ledger.pages()[0]["replaced"] == replaced
+    assert ledger.records()[0].replaced == replaced
 
 
 def test_a_replaced_user_is_revoked_when_that_is_asked_for(app, ledger, issuing):
     first = app()
-    make_older(ledger, kind="lease", expires=_ledger.clock() - 1)
+    make_older(ledger, LeaseRecord, expires=_ledger.clock() - 1)
     assert app(revoke_replaced=True)["username"] != first["username"]
     assert not issuing.database.has(first["username"])
-    assert ledger.pages()[0]["replaced"] == []
+    assert ledger.records()[0].replaced == []
 
 
 def test_a_replaced_user_that_cannot_be_revoked_is_named(app, ledger, issuing, warned):
     issuing.write("roles/app", revocation_statements=["SELECT no_such_function()"])
     first = app()
-    make_older(ledger, kind="lease", expires=_ledger.clock() - 1)
+    make_older(ledger, LeaseRecord, expires=_ledger.clock() - 1)
     app(revoke_replaced=True)
     assert f"The replaced lease {first['lease_id']} could not be revoked" in warned[-1]
-    assert ledger.pages()[0]["replaced"] == [first["lease_id"]]
+    assert ledger.records()[0].replaced == [first["lease_id"]]
 
 
 def test_who_asks_for_a_longer_life_gets_it_by_renewal(app, warned):
@@ -204,9 +206,9 @@ def test_a_user_for_the_run_only_stays_one(app, ledger, warned):
     app()
     app(revoke="at_end")
     assert "needs the callback leasehold.vault.revoke_leases, which is not enabled" in warned[0]
-    make_older(ledger, kind="lease", expires=_ledger.clock() - 1)
+    make_older(ledger, LeaseRecord, expires=_ledger.clock() - 1)
     app()
-    assert ledger.pages()[0]["revoke_at_end"]
+    assert ledger.records()[0].revoke_at_end
 
 
 def test_check_runs_make_nothing(app, issuing, look_up):
@@ -255,9 +257,9 @@ def test_user_that_cannot_be_noted_is_revoked_at_once(app, issuing, monkeypatch)
     """The room that was kept is gone by then."""
     original = _ledger._FileEntry.note
 
-    def note(entry, page, keep_room=False):
-        with room(512) if page and page.get("credentials") else contextlib.nullcontext():
-            original(entry, page, keep_room)
+    def note(entry, record, keep_room=False):
+        with room(512) if getattr(record, "credentials", None) else contextlib.nullcontext():
+            original(entry, record, keep_room)
 
     monkeypatch.setattr(_ledger._FileEntry, "note", note)
     with pytest.raises(AnsibleLookupError, match=r"could not be noted.*File too large, and was revoked at once"):
@@ -275,12 +277,12 @@ def test_user_of_a_killed_worker_is_remembered_as_unconfirmed(app, ledger, issui
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    (page,) = ledger.pages()
-    assert page["issuing"]
+    (record,) = ledger.records()
+    assert record.issuing
     assert app()["lease_id"]
-    (page,) = ledger.pages()
-    assert not page["issuing"]
-    assert page["unconfirmed"] == 1
+    (record,) = ledger.records()
+    assert not record.issuing
+    assert record.unconfirmed == 1
 
 
 def test_worker_that_is_terminated_notes_first_what_it_issues(app, ledger, issuing):
@@ -298,8 +300,8 @@ def test_worker_that_is_terminated_notes_first_what_it_issues(app, ledger, issui
         finally:
             os._exit(0)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
-    (page,) = ledger.pages()
-    assert [page["credentials"]["lease_id"]] == issuing.leases()
+    (record,) = ledger.records()
+    assert [record.lease_id] == issuing.leases()
 
 
 def tokens_of(world):
@@ -334,7 +336,7 @@ def test_a_static_password_is_read_once_until_it_is_rotated(reports, look_up, le
     first = mention()
     reports.client.ask("post", f"{reports.mount}/rotate-role/reports")
     assert mention()["password"] == first["password"]
-    make_older(ledger, kind="static", expires=_ledger.clock() - 1)
+    make_older(ledger, StaticRecord, expires=_ledger.clock() - 1)
     assert mention()["password"] != first["password"]
     assert reports.database.opens(mention()["password"], mention()["username"])
 
@@ -406,45 +408,45 @@ def session(ledger, login):
 def test_a_run_logs_in_once(ledger, login):
     first = session(ledger, login)
     assert session(ledger, login).token == first.token
-    (page,) = ledger.pages()
-    assert page["own"]
-    assert 3500 < page["life"] <= 3600
+    (record,) = ledger.records()
+    assert record.own
+    assert 3500 < record.life <= 3600
 
 
 def test_past_half_of_its_life_a_login_is_renewed(ledger, login):
     first = session(ledger, login)
-    make_older(ledger, kind="login", expires=_ledger.clock() + 1000)
+    make_older(ledger, LoginRecord, expires=_ledger.clock() + 1000)
     assert session(ledger, login).token == first.token
-    assert ledger.pages()[0]["expires"] > _ledger.clock() + 3000
+    assert ledger.records()[0].expires > _ledger.clock() + 3000
 
 
 @pytest.mark.parametrize("left", [1000, -1], ids=["cannot be renewed", "has ended"])
 def test_a_login_that_goes_on_no_more_is_replaced_and_remembered(ledger, login, real_vault, left):
     first = session(ledger, login)
     real_vault.client.ask("put", "auth/token/revoke", {"token": first.token})
-    make_older(ledger, kind="login", expires=_ledger.clock() + left)
+    make_older(ledger, LoginRecord, expires=_ledger.clock() + left)
     assert session(ledger, login).token != first.token
-    assert ledger.pages()[0]["earlier"] == [first.token]
+    assert ledger.records()[0].earlier == [first.token]
 
 
 def test_a_token_that_was_given_is_not_written_down(ledger, real_vault):
     assert session(ledger, dict(real_vault.options)).token == real_vault.options["token"]
-    assert ledger.pages() == []
+    assert ledger.records() == []
 
 
 def test_login_that_is_good_for_some_requests_is_not_shared(ledger, login, real_vault):
     real_vault.client.write(f"auth/{real_vault.mount}/role/app", {"token_num_uses": 9})
     first, second = session(ledger, login), session(ledger, login)
     assert first.token != second.token
-    assert ledger.pages()[0]["earlier"] == [first.token]
+    assert ledger.records()[0].earlier == [first.token]
 
 
 def test_login_that_cannot_be_noted_ends_at_once(ledger, login, real_vault, monkeypatch):
     original = _ledger._FileEntry.note
 
-    def note(entry, page, keep_room=False):
-        with room(512) if page and page["token"] else contextlib.nullcontext():
-            original(entry, page, keep_room)
+    def note(entry, record, keep_room=False):
+        with room(512) if record and record.token else contextlib.nullcontext():
+            original(entry, record, keep_room)
 
     monkeypatch.setattr(_ledger._FileEntry, "note", note)
     with pytest.raises(_ledger.CannotNote):
