@@ -49,6 +49,8 @@ _UNDECIDED = (
     "transaction commit failed",
     _NOT_BEGUN,
 )
+REISSUED = "reissued"
+"""The key of an answer to what issues, if that was asked again although it is unknown whether it had been done; the server has none."""
 _DOUBT = " It is unknown whether it did what was asked."
 _GATEWAY = (429, 502, 503, 504)  # by a proxy that has no server behind it at the moment
 _ALWAYS_LATER = str(2**63 - 1)
@@ -173,8 +175,6 @@ class Client:
         """Requests that the token is good for (num_uses), where that is known and limited; the last one ends what was issued under it."""
         self.token_ttl: int | None = None
         """Seconds the token lives, as the login said."""
-        self.reissued = False
-        """Whether something was issued again although it is unknown whether that had been done."""
         if not _wire.is_address(self.url):
             raise VaultError(
                 f"{self.url!r} is not an address of Vault: it must begin with https:// or http:// and name a host."
@@ -209,14 +209,6 @@ class Client:
         except (ValueError, TypeError, IndexError):
             return now()
         return date + datetime.timedelta(seconds=time.monotonic() - at)
-
-    def another(self, thing: str) -> builtins.list[str]:
-        """The warning that there may be another one of what was issued last."""
-        if not self.reissued:
-            return []
-        return [
-            f"The cluster lost its leader while it issued, and was asked again: it is unknown whether it had made another {thing} before."
-        ]
 
     def notices(self) -> builtins.list[str]:
         """What the server said in ``warnings`` of its answers since this was last asked."""
@@ -297,13 +289,15 @@ class Client:
                     f"What answers at {self.url} is not Vault: {path} is answered without {' and '.join(lacking)}. Correct url, or look for a "
                     "proxy on the way."
                 )
+            if response.reissued:
+                answer[REISSUED] = True
             if kind != "issue":  # whoever issues hands them out with what was issued
                 self._heed(path, body or {}, answer.get("warnings") or [])
             return answer
         errors = _errors_of(response)
         if absent_ok and _means_absent(response.status_code, errors):
             return None
-        raise self._sentence(method, path, response.status_code, errors, kind)
+        raise self._sentence(method, path, response.status_code, errors, kind, response.reissued)
 
     def _heed(self, path: str, body: Values, warnings: t.Sequence[str]) -> None:
         """Fail when the server took a request and ignored a part of it; keep everything else that it warns about."""
@@ -354,8 +348,7 @@ class Client:
             raise Refused(
                 f"Not sent: {path!r} is not a path in Vault, which takes no //, /./, /../ or control characters in one."
             )
-        if kind == "issue":
-            self.reissued = False
+        reissued = False
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
             # A standby forwards, and redirects when no answer comes back from the leader: what was asked may have been done.
@@ -366,17 +359,17 @@ class Client:
                 if last:
                     raise VaultError(
                         f"{self.url} redirects in a circle: the cluster has no leader at the moment. Try again when it has one."
-                        + (_DOUBT if self._in_doubt(kind, in_doubt) else "")
+                        + (_DOUBT if _in_doubt(kind, in_doubt, reissued) else "")
                     ) from None
             except _wire.UnacceptableError as error:
-                raise VaultError(f"{self.url} {error}{_DOUBT if self._in_doubt(kind, now=True) else ''}") from None
+                raise VaultError(f"{self.url} {error}{_DOUBT if _in_doubt(kind, True, reissued) else ''}") from None
             except _wire.WireError as error:
                 in_doubt = error.by_standby
                 if error.untrusted:
                     raise VaultError(f"Could not trust {self.url}: {_distrust(error)}.") from None
                 if last or not (error.never_sent or kind == "repeat"):
                     what = "could not be reached" if error.never_sent else "did not answer"
-                    doubt = _DOUBT if self._in_doubt(kind, in_doubt or not error.never_sent) else ""
+                    doubt = _DOUBT if _in_doubt(kind, in_doubt or not error.never_sent, reissued) else ""
                     if error.target:
                         raise VaultError(
                             f"Vault at {self.url} redirects to {error.target}, which {what}: {_reason(error)}. The cluster has no leader at "
@@ -387,9 +380,9 @@ class Client:
                 said = " ".join(_errors_of(response))
                 in_doubt = response.by_standby or _is_doubtful(said)
                 if last or response.ok or not worth_repeating(kind, response.status_code, said):
-                    self.reissued |= kind == "issue" and response.by_standby
+                    response.reissued = reissued or (kind == "issue" and response.by_standby)
                     return response
-            self.reissued |= kind == "issue" and in_doubt
+            reissued |= kind == "issue" and in_doubt
             time.sleep(min(0.5 * 2**attempt, 4))
         raise AssertionError("the last attempt returns or raises")
 
@@ -461,16 +454,15 @@ class Client:
     def _go_along(self, index: str) -> None:
         self._headers = {**self._headers, "X-Vault-Index": index, "X-Vault-Inconsistent": "forward-active-node"}
 
-    def _in_doubt(self, kind: Kind, now: bool) -> bool:
-        return (now and kind != "repeat") or (self.reissued and kind == "issue")
-
     # -- errors become sentences -------------------------------------------------------------------------------------------
 
     def said_in(self, response: t.Any) -> str:
         """What a refusal says, fit to be shown."""
         return self._clean("; ".join(_errors_of(response)))
 
-    def _sentence(self, method: str, path: str, status: int, errors: t.Sequence[str], kind: Kind) -> Problem:
+    def _sentence(
+        self, method: str, path: str, status: int, errors: t.Sequence[str], kind: Kind, reissued: bool
+    ) -> Problem:
         said = self._clean("; ".join(errors))
         where = self.url + (f" in namespace {self.namespace}" if self.namespace else "")
         tried = {"get": "read", "list": "list", "delete": "delete"}.get(method, "write")
@@ -504,7 +496,7 @@ class Client:
         hint = " Unseal it first." if status == 503 and "sealed" in said else ""
         if any(text in said for text in _NOT_DONE):
             hint = " The cluster has no leader at the moment: try again when it has one."
-        if self._in_doubt(kind, status == 500 and _is_doubtful(said)):
+        if _in_doubt(kind, status == 500 and _is_doubtful(said), reissued):
             hint += _DOUBT
         if method == "delete" and "failed to revoke" in said:
             hint = (
@@ -548,6 +540,19 @@ class Client:
                 said = said.replace(secret, "********")
         said = re.sub(r'(at or near ")(?![A-Z]+"|\W{1,2}")[^"]*"', r'\1********"', said)
         return re.sub(r"\s+", " ", said).strip(" .")
+
+
+def duplicate_warning(answer: Values, thing: str) -> list[str]:
+    """The warning that there may be another one of what this answer issued."""
+    if not answer.get(REISSUED):
+        return []
+    return [
+        f"The cluster lost its leader while it issued, and was asked again: it is unknown whether it had made another {thing} before."
+    ]
+
+
+def _in_doubt(kind: Kind, now: bool, reissued: bool) -> bool:
+    return (now and kind != "repeat") or reissued
 
 
 def worth_repeating(kind: Kind, status: int, said: str) -> bool:

@@ -12,6 +12,7 @@ import contextlib
 import datetime
 import typing as t
 
+from ansible_collections.leasehold.vault.plugins.module_utils._client import duplicate_warning
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
 from ansible_collections.leasehold.vault.plugins.module_utils._names import name
@@ -74,7 +75,7 @@ def issue(
             f"The token is good for {client.uses_left} more request(s) (num_uses), and the last one ends the user. Give the login a token "
             "without num_uses."
         )
-    warnings += [f"{doubt} The module database_orphans_info tells." for doubt in client.another("user")]
+    warnings += [f"{doubt} The module database_orphans_info tells." for doubt in duplicate_warning(answer, "user")]
     return Issued(credentials, [*warnings, *(answer.get("warnings") or [])])
 
 

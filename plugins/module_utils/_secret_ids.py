@@ -12,6 +12,7 @@ import json
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._access import PATH, ROLES, TYPES, cidrs
+from ansible_collections.leasehold.vault.plugins.module_utils._client import duplicate_warning
 from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import duration, number
 from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE, Task
@@ -56,7 +57,7 @@ def keep_or_end(session: Session, wanted: Values, check_mode: bool) -> Values:
     wrap_ttl = _said("wrap_ttl", wanted)
 
     def issue() -> Values:
-        return {"changed": True, **_issue(client, path, body, wrap_ttl), "warnings": client.another("secret id")}
+        return {"changed": True, **_issue(client, path, body, wrap_ttl)}
 
     return carry_out(issue, {"changed": True, "secret_id": {}}, check_mode)
 
@@ -82,11 +83,13 @@ def _good_for(now: datetime.datetime, held: Values) -> float:
 def _issue(client: Client, path: str, body: Values, wrap_ttl: int) -> Values:
     headers = {"X-Vault-Wrap-TTL": str(wrap_ttl)} if wrap_ttl else {}
     answer = client.ask("put", f"{path}/secret-id", body, kind="issue", headers=headers)
+    warnings = duplicate_warning(answer, "secret id")
     wrapped = answer.get("wrap_info")
     if wrapped:
         shown = {key: wrapped.get(key) for key in ("token", "accessor", "ttl", "creation_time", "creation_path")}
-        return {"wrap_info": shown, "secret_id": {"secret_id_accessor": wrapped.get("wrapped_accessor", "")}}
-    return {"secret_id": answer.get("data") or {}}
+        shown_id = {"secret_id_accessor": wrapped.get("wrapped_accessor", "")}
+        return {"wrap_info": shown, "secret_id": shown_id, "warnings": warnings}
+    return {"secret_id": answer.get("data") or {}, "warnings": warnings}
 
 
 def _shown(held: Values) -> Values:

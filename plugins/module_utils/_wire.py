@@ -60,6 +60,9 @@ class UnacceptableError(Exception):
 class Answer:
     """As much of a response as hvac and the client look at; ``by_standby`` if a standby redirected on the way to it."""
 
+    reissued = False
+    """Whether something was issued for it again although it is unknown whether that had been done."""
+
     def __init__(
         self, status_code: int, headers: t.Mapping[str, str], content: bytes, by_standby: bool = False
     ) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _client
 from ansible_collections.leasehold.vault.plugins.module_utils._credentials import (
     effective_life,
     expiry,
@@ -24,9 +23,7 @@ NOON = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc)
 class Client:
     """Answers what it is told to, by path."""
 
-    reissued = False
     uses_left = token_ttl = None
-    another = _client.Client.another
 
     def __init__(self, **answers):
         self.answers, self.asked = answers, []
@@ -115,8 +112,7 @@ def test_what_the_server_warns_of_is_passed_on():
 
 
 def test_a_second_user_that_may_be_there_is_told_of():
-    client = Client(user=USER, token=Problem("no"))
-    client.reissued = True
+    client = Client(user={**USER, "reissued": True}, token=Problem("no"))
     (warning,) = issue(client, "database", "app").warnings
     assert "unknown whether it had made another user" in warning
 
