@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""As much of an LDAP directory as Vault's auth method asks: it lets in who knows the password, and knows no groups.
+"""As much of an LDAP directory as Vault's auth method asks: it lets in who knows the password, shows the entry of a user, and knows no groups.
 
 with Directory({"cn=me,ou=people,dc=example,dc=com": "the password"}) as directory:
     directory.url  # what Vault is told
@@ -20,8 +20,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Tags of RFC 4511, and its result codes.
-SEQUENCE, OCTETS, ENUMERATED = 0x30, 0x04, 0x0A
-BIND, BOUND, SIMPLE, SEARCH, FOUND = 0x60, 0x61, 0x80, 0x63, 0x65
+SEQUENCE, SET, OCTETS, ENUMERATED = 0x30, 0x31, 0x04, 0x0A
+BIND, BOUND, SIMPLE, SEARCH, ENTRY, FOUND = 0x60, 0x61, 0x80, 0x63, 0x64, 0x65
 SUCCESS, INVALID_CREDENTIALS = 0, 49
 
 
@@ -52,20 +52,24 @@ class Directory:
             def handle(self) -> None:
                 while message := _read(self.rfile):
                     number, asked, *_controls = _parts(message[1])
-                    if answer := directory._answer(*asked):
+                    for answer in directory._answers(*asked):
                         self.wfile.write(_written(SEQUENCE, _written(*number) + answer))
 
         return Handler
 
-    def _answer(self, operation: int, content: bytes) -> bytes:
-        """To a login whether it is good, to a search that nothing was found, to a goodbye nothing."""
+    def _answers(self, operation: int, content: bytes) -> list[bytes]:
+        """To a login whether it is good; to a search the user at its base, if it is one, with the attribute that names it; to a goodbye nothing."""
         if operation == SEARCH:
-            return _result(FOUND, SUCCESS)
+            base = _parts(content)[0][1]
+            attribute, _equals, value = base.partition(b",")[0].partition(b"=")
+            named = _written(SEQUENCE, _written(OCTETS, attribute) + _written(SET, _written(OCTETS, value)))
+            entry = _written(ENTRY, _written(OCTETS, base) + _written(SEQUENCE, named))
+            return [*([entry] if base.decode() in self.passwords else []), _result(FOUND, SUCCESS)]
         if operation != BIND:
-            return b""
+            return []
         _version, (_octets, name), (way, password) = _parts(content)
         known = way == SIMPLE and password and self.passwords.get(name.decode()) == password.decode()
-        return _result(BOUND, SUCCESS if known else INVALID_CREDENTIALS)
+        return [_result(BOUND, SUCCESS if known else INVALID_CREDENTIALS)]
 
 
 def _result(operation: int, code: int) -> bytes:

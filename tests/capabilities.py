@@ -140,6 +140,7 @@ CAPABILITIES = {
     "token_strictly_bind_ip": Capability(
         "a token can be bound to the address that logged in", _approle_help_names("role/probe", "token_strictly_bind_ip")
     ),
+    "policy_ttl": Capability("a policy may have an end", _help_names("sys/policies/acl/probe", "ttl")),
     "scram": Capability(
         "passwords are hashed before they are sent to PostgreSQL (password_authentication)",
         _refuses(password_authentication="none"),

@@ -110,6 +110,7 @@ def test_a_word_the_server_does_not_know_is_foreseen_and_its_sentence_passed_on(
     assert 'invalid capability "reed"' in run.refused("acl_policy", **options)
 
 
+@pytest.mark.needs("policy_ttl")
 def test_what_a_write_resets_is_a_warning(real_vault, run):
     name = f"{real_vault.mount}-app"
     real_vault.client.write(f"sys/policies/acl/{name}", {"policy": POLICY, "ttl": "1h"})

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import pytest
+import servers
 
 
 @pytest.mark.both
 def test_one_mount_is_shown_with_its_configuration_and_can_be_given_back(vault, run):
-    wanted = {"type": "kubernetes", "kubernetes_host": "https://x", "kubernetes_ca_cert": "any"}
+    certificate = servers.Authority("cluster").certificate.decode()
+    wanted = {"type": "kubernetes", "kubernetes_host": "https://x", "kubernetes_ca_cert": certificate}
     made = run("auth_mount", **wanted)["auth_mount"]
     for check in (True, False):
         shown = run("auth_mount_info", check=check)
