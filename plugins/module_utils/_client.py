@@ -145,6 +145,11 @@ class VaultError(Problem):
     def wrong_password(self) -> bool:
         return bool(_WRONG_PASSWORD.search(self.said))
 
+    @property
+    def refused_by_database(self) -> bool:
+        """The database refuses the user or its password; any other error says nothing about them."""
+        return self.wrong_password or (self.sqlstate == "28000" and "not permitted to log in" in self.said)
+
 
 class Client:
     """A session with one server, in one namespace."""

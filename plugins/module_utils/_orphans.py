@@ -39,6 +39,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
     from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values
 
+    Ask = t.Callable[..., list[t.Any]]
+
 CERTAIN, LEASELESS, UNKNOWN = "expired_and_leaseless", "leaseless", "unknown"
 DEFINER = "leasehold_definer"
 PARKED = "leasehold: parked"
@@ -68,6 +70,7 @@ SELECT (SELECT coalesce(array_agg(datname::text ORDER BY 1), '{}') FROM pg_catal
          WHERE datallowconn AND datname <> current_database() AND has_database_privilege('public', oid, 'CONNECT')) AS open_databases,
        (SELECT count(*) FROM pg_catalog.pg_stat_activity AS a
          WHERE usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = a.usesysid)) AS sessions"""
+_SUPERUSER = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = %s"
 _OWNER = "SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = current_database()"
 
 
@@ -110,37 +113,69 @@ class Lease:
     evidence: t.Callable[[User, Lease], bool] | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """One look at a connection, its database and its leases, and which user has which lease."""
+
+    view: View
+    users: list[User]
+    leases: list[Lease]
+    foreign: list[User]
+    """Users with names as those of this connection, whom another role has made."""
+    names: set[str]
+    """All roles of the server."""
+    beside: Values
+    where: Values
+
+
 def read_orphans(session: Session, wanted: Values, check_mode: bool) -> Values:
     """The module ``database_orphans_info``."""
-    client, path = session.client, CONNECTION.at(wanted)
-    youngest = seconds_of("min_age", wanted["min_age"])
+    client = session.client
+    held = connection_of(client, wanted)
+    with log_in(held, wanted) as (ask, where):
+        found = survey(client, wanted, held, ask, where)
+    return {
+        "changed": False,
+        **told_orphans(found, seconds_of("min_age", wanted["min_age"])),
+        "users": len(found.users),
+        "sessions_without_user": found.beside["sessions"],
+        "open_databases": found.beside["open_databases"],
+        "looked_at": where,
+        "warnings": found.view.warnings + _said_beside(wanted["name"], found.beside),
+    }
+
+
+def connection_of(client: Client, wanted: Values) -> Values:
+    """The connection as Vault has it, which must be there."""
+    path = CONNECTION.at(wanted)
     held = client.read(path)
     if held is None:
         raise Problem(f"There is no connection {path} at {client.url}.")
-    details = held.get("connection_details", {})
-    where = where_to_log_in(details.get("connection_url", ""), wanted)
-    roles = _roles(client, wanted)
-    with _log_in(where, wanted, path) as ask:
-        view = View(wanted, details, roles, *ask(_NOW)[0], owner=ask(_OWNER)[0][0], database=where["dbname"])
-        users = view.recognised(ask(_USERS))
-        leases = view.leases(client, users)
-        (beside,) = ask(_BESIDE)
-        # A user that is being revoked goes before its lease does; one that is still there now was not.
-        there = {row["username"] for row in ask(_USERS)}
-    users = [user for user in users if user.name in there]
+    return held
+
+
+def survey(client: Client, wanted: Values, held: Values, ask: Ask, where: Values, every_lease: bool = False) -> Survey:
+    """Read users and leases, and pair them.  ``every_lease``: also of roles that no user in the database is like."""
+    details, roles = held.get("connection_details", {}), read_roles(client, wanted)
+    view = View(wanted, details, roles, *ask(_NOW)[0], owner=ask(_OWNER)[0][0], database=where["dbname"])
+    rows = ask(_USERS)
+    users = view.recognised(rows)
+    leases = view.leases(client, users, every_lease)
+    (beside,) = ask(_BESIDE)
+    view.admin_is_superuser = any(row[0] for row in ask(_SUPERUSER, view.admin))
+    # A user that is being revoked goes before its lease does; one that is still there now was not.
+    names = {row["rolname"] for row in ask("SELECT rolname::text FROM pg_catalog.pg_roles")}
+    users = [user for user in users if user.name in names]
     pair(users, leases)
-    orphans, removal = view.judged(users, leases, youngest)
-    return {
-        "changed": False,
-        "orphans": orphans,
-        "removal": removal,
-        "counts": {word: sum(one["certainty"] == word for one in orphans) for word in (CERTAIN, LEASELESS, UNKNOWN)},
-        "users": len(users),
-        "sessions_without_user": beside["sessions"],
-        "open_databases": beside["open_databases"],
-        "looked_at": where,
-        "warnings": view.warnings + _said_beside(wanted["name"], beside),
-    }
+    ours = {user.name for user in users}
+    foreign = view.made_by_others(row for row in rows if row["username"] not in ours)
+    return Survey(view, users, leases, foreign, names, beside, where)
+
+
+def told_orphans(found: Survey, youngest: int) -> Values:
+    orphans, removal = found.view.judged(found.users, found.leases, youngest)
+    counts = {word: sum(one["certainty"] == word for one in orphans) for word in (CERTAIN, LEASELESS, UNKNOWN)}
+    return {"orphans": orphans, "removal": removal, "counts": counts}
 
 
 def _said_beside(connection: str, beside: Values) -> list[str]:
@@ -158,35 +193,36 @@ def _said_beside(connection: str, beside: Values) -> list[str]:
     return said
 
 
-def _roles(client: Client, wanted: Values) -> dict[str, Values]:
+def read_roles(client: Client, wanted: Values) -> dict[str, Values]:
     """The roles of the mount, by name."""
     found = {role: {**wanted, "name": role} for role in client.list(f"{MOUNT.said_in(wanted)}/roles")}
     return {role: ROLE.describe(said, client.read(ROLE.at(said))) for role, said in found.items()}
 
 
 @contextlib.contextmanager
-def _log_in(where: Values, wanted: Values, path: str) -> Iterator[t.Callable[[str], list[t.Any]]]:
-    """A function that answers a query with its rows, in a session that can write nothing."""
+def log_in(held: Values, wanted: Values) -> Iterator[tuple[Ask, Values]]:
+    """A function that answers a query with its rows, in a session that can write nothing; and where it is, in libpq's words."""
     try:
         import psycopg2
         import psycopg2.extras
     except ImportError:
         raise Problem("psycopg2 (Python library) is needed where the task runs, to look into the database.") from None
     user = wanted["login_user"]
+    where = where_to_log_in(held.get("connection_details", {}).get("connection_url", ""), wanted)
     try:
         session = psycopg2.connect(user=user, password=wanted.get("login_password"), connect_timeout=10, **where)
         session.set_session(readonly=True, autocommit=True)
         with contextlib.closing(session), session.cursor(cursor_factory=psycopg2.extras.DictCursor) as cursor:
 
-            def ask(query: str) -> list[t.Any]:
-                cursor.execute(query)
+            def ask(query: str, *values: t.Any) -> list[t.Any]:
+                cursor.execute(query, values or None)
                 return t.cast("list[t.Any]", cursor.fetchall())
 
-            yield ask
+            yield ask, where
     except psycopg2.Error as error:
         raise Problem(
-            f"Could not look into the database of {path} as {user} at {where.get('host')}: {' '.join(str(error).split())}. login_host, "
-            "login_port and login_ca_cert say where it is from here."
+            f"Could not look into the database of {CONNECTION.at(wanted)} as {user} at {where.get('host')}: {' '.join(str(error).split())}. "
+            "login_host, login_port and login_ca_cert say where it is from here."
         ) from None
 
 
@@ -207,6 +243,7 @@ class View:
         self.wanted, self.roles, self.now, self.owner, self.database = wanted, roles, now, owner, database
         self.admin, self.tells_maker = details.get("username"), version >= 160000
         self.warnings: list[str] = []
+        self.admin_is_superuser = False
         self.doubt = ""
         """Why it is not known which leases there are."""
         self._templates = self._known_templates(str(details.get("username_template") or _usernames.DEFAULT))
@@ -232,14 +269,13 @@ class View:
                 "printf and the template functions of Vault, without conditions and variables."
             ) from None
 
-    def _is_of(self, username: str, role: str) -> bool:
+    def is_of(self, username: str, role: str) -> bool:
         return any(pattern.fullmatch(username) for pattern in self._patterns(role))
 
     # -- who is ours
 
     def recognised(self, rows: Iterable[Values]) -> list[User]:
-        here = [role for role, said in self.roles.items() if said.get("db_name") == self.wanted["name"]]
-        return [user for user in (self._recognised(row, here) for row in rows) if user]
+        return [user for user in (self._recognised(row, self.here) for row in rows) if user]
 
     def _recognised(self, row: Values, here: Sequence[str]) -> User | None:
         match = next(filter(None, (pattern.fullmatch(row["username"]) for pattern in self._any)), None)
@@ -250,13 +286,31 @@ class View:
         sure = self.admin in makers
         if makers and not sure and DEFINER not in makers:
             return None  # somebody else's
-        if not sure and (made is None or not any(self._is_of(row["username"], role) for role in here)):
+        if not sure and (made is None or not any(self.is_of(row["username"], role) for role in here)):
             return None  # nothing says that it is ours
         return User(row, made, sure)
 
+    @property
+    def here(self) -> list[str]:
+        """The roles whose users are in this database."""
+        return [role for role, said in self.roles.items() if said.get("db_name") == self.wanted["name"]]
+
+    def made_by_others(self, rows: Iterable[Values]) -> list[User]:
+        """Users with names as those of the roles here, but with another maker, such as this admin under a former name."""
+        return [
+            User(row, made, sure=False, roles=roles)
+            for row in rows
+            if row["makers"] and self.admin not in row["makers"] and DEFINER not in row["makers"]
+            for roles in [{role for role in self.here if self.is_of(row["username"], role)}]
+            if roles
+            for match in [next(filter(None, (pattern.fullmatch(row["username"]) for pattern in self._any)), None)]
+            if match
+            for made in [_usernames.issued_at(match)]
+        ]
+
     # -- which leases there are
 
-    def leases(self, client: Client, users: Sequence[User]) -> list[Lease]:
+    def leases(self, client: Client, users: Sequence[User], every_lease: bool = False) -> list[Lease]:
         """The leases that may hold one of these users: also those of other mounts, which may use the same database."""
         mount = MOUNT.said_in(self.wanted)
         found: list[Lease] = []
@@ -267,7 +321,7 @@ class View:
             self.warnings.append(f"Leases of other mounts are not known. {forbidden}")
         for one in sorted({mount} | mounts):
             try:
-                found += self._of_mount(client, one, users)
+                found += self._of_mount(client, one, users, self.here if every_lease and one == mount else ())
             except Forbidden as forbidden:
                 if one == mount:
                     self.doubt = f"The leases could not be listed. {forbidden}"
@@ -276,14 +330,14 @@ class View:
         families(users, found)
         return sorted(found, key=lambda lease: lease.issued)
 
-    def _of_mount(self, client: Client, mount: str, users: Sequence[User]) -> list[Lease]:
+    def _of_mount(self, client: Client, mount: str, users: Sequence[User], always: t.Collection[str]) -> list[Lease]:
         found = []
         for key in client.list(f"sys/leases/lookup/{mount}/creds/"):
             role = key.strip("/")
-            like = [user for user in users if self._is_of(user.name, role)]
+            like = [user for user in users if self.is_of(user.name, role)]
             for user in like:
                 user.roles.add(role)
-            for lease_id in client.leases(f"{mount}/creds/{role}") if like else ():
+            for lease_id in client.leases(f"{mount}/creds/{role}") if like or role in always else ():
                 held = look_up(client, lease_id)
                 if held is not None:
                     ends = time_of(held["expire_time"]).timestamp() if held.get("expire_time") else math.inf
@@ -368,7 +422,7 @@ class View:
         heirs = [
             heir
             for role, said in self.roles.items()
-            if self._is_of(user.name, role)
+            if self.is_of(user.name, role)
             and (not groups or set(groups) & set(_statements.groups_in(said["creation_statements"])))
             for heir in _statements.heirs_in(said["revocation_statements"])
         ]
@@ -472,6 +526,15 @@ def rival(user: User, near: _Near) -> Lease | None:
         weak = lease.evidence is _about_then and _about_then(user, lease)
         if lease.user and (weak or _later(user, lease)):
             return lease
+    return None
+
+
+def owner_instead(lease: Lease, users: Iterable[User]) -> User | None:
+    """A user that was given another lease, and may be this one's all the same."""
+    for user in users:
+        slow = user.made is None or lease.issued - user.made <= SLOW
+        if user.lease and user.family == lease.family and slow and (_later(user, lease) or _about_then(user, lease)):
+            return user
     return None
 
 

@@ -22,11 +22,16 @@ import typing as t
 from ansible_collections.leasehold.vault.plugins.module_utils._addresses import holds_credentials
 from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._dependents import PROBE
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._errors import (
+    Forbidden,
+    MountMissing,
+    Problem,
+    Refused,
+)
 from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, password
 from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Values, carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ROTATED_AT
-from ansible_collections.leasehold.vault.plugins.module_utils._times import said_at, time_of
+from ansible_collections.leasehold.vault.plugins.module_utils._times import said_at, seconds_of, time_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
@@ -47,6 +52,8 @@ def rotate_root(session: Session, wanted: Values, check_mode: bool) -> Values:
     once = wanted["rotate"] == "once"
     noted = _noted(held)
     rotated = once and noted != "" and not noted.startswith(BEGUN)
+    if not once and wanted.get("older_than") is not None and not noted.startswith(BEGUN):
+        rotated = _seconds_since(client, noted) < seconds_of("older_than", wanted["older_than"])
     foreseen: Values = {"changed": not rotated, "rotated": not rotated}
     if held is None:
         foreseen["warnings"] = [f"There is no connection {path} yet; it is rotated once it is made."]
@@ -66,7 +73,9 @@ def rotate_root(session: Session, wanted: Values, check_mode: bool) -> Values:
                 f"Nothing was rotated: the connection_url of {path} holds a name or a password itself, so Vault would go on logging in with "
                 "that one. Write it as postgresql://{{username}}:{{password}}@host:5432/database, with username and password beside it."
             )
-        return _rotate_once(client, wanted, held) if once else _rotate_always(client, wanted, noted)
+        if once:
+            return _rotate_once(client, wanted, held)
+        return foreseen if rotated else _rotate_always(client, wanted, noted)
 
     return carry_out(change, foreseen, check_mode)
 
@@ -103,6 +112,8 @@ def _rotate_once(client: Client, wanted: Values, held: Values) -> Values:
 def _found_rotated(client: Client, wanted: Values, noted: str) -> Values:
     if noted.startswith(BEGUN):  # by a run of ours that was killed before it could note the end
         return {"changed": True, "rotated": False, "warnings": _note(client, wanted, begun=noted)}
+    if noted:
+        _require_login(client, wanted, noted)
     if noted or wanted.get("assume_rotated"):
         return {"changed": False, "rotated": False}
     raise Problem(
@@ -110,6 +121,23 @@ def _found_rotated(client: Client, wanted: Values, noted: str) -> Values:
         "did, the password in the task is mistyped, and the real one still works. If somebody did, say assume_rotated: true, or leave the password "
         "out of the document."
     )
+
+
+def _require_login(client: Client, wanted: Values, noted: str) -> None:
+    """A server that was restored, or that lost the last rotation in a fail-over, has another password than Vault."""
+    try:
+        reset(client, wanted)
+    except VaultError as error:
+        if error.refused_by_database:
+            raise _lost(client, wanted, noted, error) from None
+        raise
+    except Forbidden:
+        pass  # reset is optional; the playbook drift says that it could not ask
+
+
+def reset(client: Client, wanted: Values) -> None:
+    """Let Vault close its connections to the database and log in anew, which changes no object; raises what the database said."""
+    client.ask("post", f"{MOUNT.said_in(wanted)}/reset/{wanted['name']}")
 
 
 def _rotate_always(client: Client, wanted: Values, noted: str) -> Values:
@@ -180,16 +208,22 @@ def _note(client: Client, wanted: Values, prefix: str = "", known: Values | None
 
 
 def _lost(client: Client, wanted: Values, begun: str, problem: Problem) -> Problem:
-    refuses = f"The database refuses the password that Vault holds for {CONNECTION.at(wanted)}: a rotation was cut off before its answer came"
+    refuses = f"The database refuses the password that Vault holds for {CONNECTION.at(wanted)}"
+    cut_off = begun.startswith(BEGUN) or not begun
     if begun.startswith(BEGUN) and _seconds_since(client, begun) < PENDING and _rolls_back(client):
         return Problem(
-            f"{refuses}. Vault rolls such a rotation back by itself, within two minutes, and the password that worked before it works again "
-            f"then: run this again in two minutes. {problem}",
+            f"{refuses}: a rotation was cut off before its answer came. Vault rolls such a rotation back by itself, within two minutes, and the "
+            f"password that worked before it works again then: run this again in two minutes. {problem}",
             lost=True,
             rollback_pending=True,
         )
+    why = (
+        "a rotation was cut off before its answer came, or somebody else changed it"
+        if cut_off
+        else "one of the two servers was restored, a fail-over lost the last rotation, or somebody else changed it"
+    )
     return Problem(
-        f"{refuses}, or somebody else changed it, so nobody knows it. As the DBA, give the PostgreSQL user a new password, and run this again "
+        f"{refuses}: {why}, so nobody knows it. As the DBA, give the PostgreSQL user a new password, and run this again "
         f"with it in password; leasehold.vault.vault and leasehold.vault.site do both when they know the DBA's password. {problem}",
         lost=True,
     )
@@ -197,7 +231,7 @@ def _lost(client: Client, wanted: Values, begun: str, problem: Problem) -> Probl
 
 def _seconds_since(client: Client, begun: str) -> float:
     try:
-        return (client.now() - time_of(begun[len(BEGUN) :])).total_seconds()
+        return (client.now() - time_of(begun.removeprefix(BEGUN))).total_seconds()
     except ValueError:
         return float("inf")
 

@@ -83,6 +83,11 @@ def handed_over(user: str, heir: str) -> str:
     return _sql.hand_over(literal(heir), _sql.quoted(user))
 
 
+def granted_with_admin(user: str, admin: str) -> str:
+    """Let an admin role that did not make a user end it (PostgreSQL 16 and later), without acting as the user."""
+    return f"GRANT {_sql_name(user)} TO {_sql_name(admin)} WITH ADMIN OPTION, INHERIT FALSE, SET FALSE"
+
+
 def heirs_in(revocation_statements: t.Sequence[str]) -> list[str]:
     """The roles that revocation statements of this collection, of this version or 1.0.0, give a user's objects to."""
     return _names(
@@ -120,6 +125,10 @@ def shorthands(held: Values) -> t.Iterator[Values]:
 def _names(pattern: str, statements: t.Sequence[str]) -> list[str]:
     found = re.findall(pattern, "\n".join(statements))
     return [(one or two).replace("''", "'") or quoted.replace('""', '"') for one, two, quoted in found]
+
+
+def _sql_name(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""'))
 
 
 def literal(name: str) -> str:

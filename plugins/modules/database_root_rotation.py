@@ -47,6 +47,12 @@ options:
     type: str
     choices: [once, always]
     default: once
+  older_than:
+    description:
+      - With O(rotate=always), rotate only when the last rotation is at least this old. Seconds, or V(12h), V(30d).
+      - Vault keeps no time of it; this collection notes it in the connection. Where nothing is noted, it is rotated.
+    type: str
+    version_added: 1.1.0
   assume_rotated:
     description:
       - With O(rotate=once), take a refused password for rotated also where nothing says that this collection rotated it.
@@ -71,6 +77,12 @@ EXAMPLES = r"""
   leasehold.vault.database_root_rotation:
     name: production-db
     rotate: always
+
+- name: Rotate what was not rotated for a month
+  leasehold.vault.database_root_rotation:
+    name: production-db
+    rotate: always
+    older_than: 30d
 """
 
 RETURN = r"""
@@ -93,6 +105,7 @@ TASK = act(
         PASSWORD,
         text("username"),
         text("rotate", spec={"choices": ["once", "always"], "default": "once"}),
+        text("older_than"),
         Field("assume_rotated", type="bool", spec={"default": False}),
     ),
     rotate_root,

@@ -47,3 +47,23 @@ def target_for_vault(entry: Values) -> Target:
     """The same for Vault, where the certificate may lie elsewhere (`ca_cert_on_vault`; empty: the system's store)."""
     found = target({**entry, "ca_cert": entry.get("ca_cert_on_vault", entry.get("ca_cert"))})
     return found._replace(parameters={**found.parameters, **(entry.get("url_parameters") or {})})
+
+
+def nodes(entries: t.Iterable[Values]) -> list[dict[str, t.Any]]:
+    """Each entry, and after it one for each of its `replicas`, at the address of the replica; `replica` says which it is.
+
+    What an entry says in `login` is the way to its own host, and which of several hosts is meant.
+    """
+    found = []
+    for entry in entries:
+        found.append({**entry, "replica": False})
+        for replica in entry.get("replicas") or []:
+            parameters = {
+                key: value
+                for key, value in (entry.get("url_parameters") or {}).items()
+                if key != "target_session_attrs"
+            }
+            address = {"host": replica["host"], "port": replica.get("port") or entry.get("port")}
+            login = {key: value for key, value in (entry.get("login") or {}).items() if key not in ("host", "port")}
+            found.append({**entry, **address, "url_parameters": parameters, "login": login, "replica": True})
+    return found

@@ -194,6 +194,8 @@ DATABASE = keys(
         "users": map_of(keys({"in_role": list_of(text)})),
         "creators": list_of(text),
         "connect": list_of(text),
+        "replicas": list_of(keys({"host": text, "port": port}, ["host"])),
+        "pooler": keys({"kind": choice("pgbouncer"), "auth_user": text, "auth_dbname": text}, ["kind"]),
         "functions": choice("leasehold", "none"),
         "options": options_of(CONNECTION, ("mount", "name")),
         "roles": map_of(options_of(ROLE, ("mount", "name", "db_name"))),
@@ -232,6 +234,9 @@ def problems_of(databases: t.Any, applications: t.Any = None, max_lease_ttl: t.A
     for path, entry in entries:
         found += _addresses(path, entry)
         found += _addresses(f"{path}.login", _within(entry, "login"))
+        for number, replica in _dictionaries(entry.get("replicas")):
+            found += _addresses(f"{path}.replicas[{number}]", replica)
+        found += _pooler(path, entry)
     found += _admins(entries)
     for path, entry in entries:
         found += _roles(path, entry, max_lease_ttl)
@@ -280,6 +285,24 @@ def _addresses(path: str, entry: Values) -> Problems:
             parse_addresses(host, beside)
         except ValueError as error:
             yield f"{path}.{error}"
+
+
+def _pooler(path: str, entry: Values) -> Problems:
+    """A pooler asks for passwords as its auth_user, which loses CONNECT when it is taken from PUBLIC."""
+    pooler = _within(entry, "pooler")
+    user = pooler.get("auth_user")
+    here = pooler.get("auth_dbname") in (None, "", entry.get("database"))
+    guests = entry.get("connect")
+    if (
+        user
+        and here
+        and user not in (guests if isinstance(guests, (list, tuple)) else ())
+        and user != entry.get("owner")
+    ):
+        yield (
+            f"{path}.pooler.auth_user: CONNECT to {entry.get('database')} is taken from PUBLIC, and {user!r} is not in {path}.connect: each new login through "
+            "the pooler would fail. Add it there, or name in auth_dbname the database in which the pooler asks"
+        )
 
 
 def _admins(entries: t.Sequence[tuple[str, Values]]) -> Problems:

@@ -161,6 +161,33 @@ def test_the_timers_command_does_the_same(
     assert "not-to-be-handed-on" not in (etc / "heartbeat.json").read_text()
 
 
+@pytest.mark.full
+def test_rotation_timer_rotates_what_is_due_and_notes_when(engine: Ground, play: Play, bao: servers.OpenBao) -> None:
+    play.secrets += [bao.token, engine.admin_password]
+    units, etc, textfile = (play.directory / name for name in ("units", "etc", "rotation.prom"))
+    units.mkdir()
+    settings = {
+        "vault_databases": [{"name": "db", "admin": {"username": engine.admin, "password": engine.admin_password}, "roles": {"app": {}}}],
+        "lease_monitoring_parts": ["rotation"], "lease_monitoring_rotation_mount": engine.mount, "lease_monitoring_rotation_user": OWNER,
+        "lease_monitoring_rotation_environment": bao.environment, "lease_monitoring_rotation_directory": str(etc),
+        "lease_monitoring_rotation_textfile": str(textfile), "lease_monitoring_units": str(units), "lease_monitoring_units_start": False,
+    }  # fmt: skip
+    variables = play.write("settings.yml", yaml.safe_dump(settings))
+    play("leasehold.vault.monitoring", "-e", f"@{variables}", "-vvv", "--diff")
+    assert play("leasehold.vault.monitoring", "-e", f"@{variables}").changes == 0
+    assert engine.admin_password not in (etc / "rotation.json").read_text()
+    assert "OnCalendar=*-*-* 02:00:00" in (units / "leasehold-rotation.timer").read_text()
+    service = (units / "leasehold-rotation.service").read_text()
+    arguments = shlex.split(re.findall(r"^ExecStart=\S+ (.*)$", service, re.MULTILINE)[0])
+    rotate = "Rotate the root password"
+    assert play(*arguments).changed == [rotate]
+    assert play(*arguments).changed == []
+    (noted,) = re.findall(r'connection="db"} (\d+)', textfile.read_text())
+    assert abs(int(noted) - time.time()) < 300
+    engine.write("config/db", {"leasehold_root_rotated_at": "2026-01-01T00:00:00Z"})
+    assert play(*arguments).changed == [rotate]
+
+
 # -- OneUptime --------------------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +313,7 @@ CONDITIONS = {
     f"offset 10m) + 4 * stddev_over_time(leasehold:issue:rate{JOB}[1d] offset 10m)",
     "VaultAuditFails": f"increase(vault_audit_log_request_failure{JOB}[10m]) > 0 or increase(vault_audit_log_response_failure{JOB}[10m]) > 0",
     "VaultHeartbeatMissing": "time() - leasehold_heartbeat_success_timestamp_seconds > 900",
+    "VaultRootRotationLate": "time() - leasehold_root_rotated_timestamp_seconds > 2764800",
     "VaultTokenEndsFirst": "leasehold_heartbeat_expires_in_seconds < leasehold_heartbeat_lease_duration_seconds - 5",
     "VaultUsersParked": "leasehold_parked_users > 0",
     "VaultSessionsWithoutUser": "leasehold_sessions_without_user > 0",

@@ -58,7 +58,7 @@ class RefusalError(Exception):
 
 
 def is_harmless(path: str) -> bool:
-    return path.endswith("/secret-id-accessor/lookup") or path.startswith("sys/audit-hash/")
+    return path.endswith("/secret-id-accessor/lookup") or path.startswith("sys/audit-hash/") or "/reset/" in path
 
 
 class FakeAccess:

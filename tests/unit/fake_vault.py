@@ -308,6 +308,10 @@ class FakeVault:
         duration = role["default_ttl"] or self.mounts[mount]["config"]["default_lease_ttl"] or 2764800
         return 200, {"lease_id": lease, "renewable": True, "lease_duration": duration, "data": user, "warnings": None}
 
+    def _reset(self, _method: str, mount: str, name: str, _body: dict[str, t.Any]) -> Answer:
+        self._log_in(mount, name, 500)
+        return 200, {"data": None}
+
     def _rotate_root(self, _method: str, mount: str, name: str, _body: dict[str, t.Any]) -> Answer:
         details = self._log_in(mount, name, 500)
         new = f"rotated-password-{next(self._serial)}"

@@ -130,6 +130,14 @@ def database_engine_info(do, world):
     do(mount=world.mount)
 
 
+def database_health_info(do, world):
+    world.add_mount().add_connection().add_role()
+    world.issue("app")
+    dba = {"login_user": world.database.server.user, "login_password": world.database.server.password}
+    world.add_mount(f"{world.mount}-other")
+    do(name="db", **dba)
+
+
 def database_orphans_info(do, world):
     world.add_mount().add_connection().add_role()
     world.issue("app")
@@ -155,6 +163,7 @@ def database_role_info(do, world):
 
 def database_root_rotation(do, world):
     world.add_mount().add_connection()
+    do(name="db", password=world.database.admin_password)
     do(name="db", password=world.database.admin_password)
 
 

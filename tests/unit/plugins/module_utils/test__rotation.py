@@ -57,9 +57,12 @@ class Client:
     def delete(self, path):
         self.calls.append(("delete", path))
 
-    def ask(self, method, path, kind):
+    def ask(self, method, path, kind="repeat"):
         self.calls.append((method, path, kind))
-        if self.rotation:
+        if path == "database/reset/db":
+            if self.locked_out:
+                raise VaultError("locked out", 500, "FATAL: password authentication failed (SQLSTATE 28P01)")
+        elif self.rotation:
             raise self.rotation
 
     @property
@@ -100,6 +103,14 @@ def test_refused_is_already_rotated():
     assert rotate(client)["rotated"] is False
     assert client.rotations == []
     assert client.probe_is_gone()
+
+
+def test_noted_as_rotated_and_refused_to_vault_is_lost():
+    client = Client(False, held=noted(HELD, "2026-01-31T12:00:00Z"), locked_out=True)
+    with pytest.raises(Problem, match="one of the two servers was restored") as caught:
+        rotate(client)
+    assert caught.value.result == {"lost": True}
+    assert client.rotations == []
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,33 @@ def test_always_rotates_in_every_run_and_needs_no_password(connected, run):
     assert_rotated(connected)
 
 
+def test_older_than_rotates_only_what_is_old(connected, run):
+    def due(**more):
+        return run("database_root_rotation", name="db", rotate="always", older_than="30d", **more)
+
+    assert due(check=True)["changed"], "nothing is noted yet"
+    assert due()["rotated"]
+    for check in (True, False):
+        with connected.same_afterwards():
+            assert not due(check=check)["changed"]
+    for noted in ("2026-01-01T00:00:00Z", "begun 2026-01-01T00:00:00Z"):
+        connected.write("config/db", leasehold_root_rotated_at=noted)
+        assert due(check=True)["changed"]
+        assert due()["rotated"]
+
+
+def test_server_that_lost_the_last_rotation_is_told_from_one_that_was_rotated(real_vault, run):
+    """As after a restore of PostgreSQL: neither the first password nor that of Vault opens it."""
+    real_vault.add_mount()
+    run("database_connection", name="db", **real_vault.connection())
+    rotate(run, real_vault)
+    real_vault.database.sql(f"ALTER ROLE {real_vault.database.admin} PASSWORD 'of-an-older-copy'")
+    with pytest.raises(Problem) as caught:
+        rotate(run, real_vault)
+    assert caught.value.result["lost"] is True
+    assert "one of the two servers was restored" in str(caught.value)
+
+
 def test_a_failed_rotation_keeps_the_password(real_vault, run):
     real_vault.add_mount()
     options = {**real_vault.connection(), "root_rotation_statements": "SELECT no_such_function()"}

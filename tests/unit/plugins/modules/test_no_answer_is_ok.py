@@ -42,6 +42,7 @@ TASKS = {
     "static role info": ("database_static_role_info", {"name": "app"}),
     "static role rotation": ("database_static_role_rotation", {"name": "app"}),
     "document": ("database_sync", {"connections": [CONNECTION], "roles": [ROLE]}),
+    "health": ("database_health_info", {"name": "db"}),
     "orphans": ("database_orphans_info", {"name": "db", "login_user": "dba"}),
     "no leases": ("lease", {"prefix": "database/creds", "state": "absent"}),
     "leases": ("lease_info", {}),

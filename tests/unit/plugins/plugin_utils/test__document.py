@@ -49,6 +49,15 @@ def with_change(path, value):
     return entry
 
 
+def test_pooler_that_may_connect_is_no_problem():
+    for change in (
+        {"connect": ["pool"]},
+        {"pooler": {"kind": "pgbouncer", "auth_user": "pool", "auth_dbname": "pooling"}},
+    ):
+        entry = {**GOOD, "pooler": {"kind": "pgbouncer", "auth_user": "pool"}, "replicas": [{"host": "db2"}], **change}
+        assert problems_of([entry]) == []
+
+
 def test_good_document_has_no_problems():
     assert problems_of([GOOD], [{"name": "billing", "roles": ["app-role"], "auth": {"approle": {}}}], "24h") == []
 
@@ -56,6 +65,10 @@ def test_good_document_has_no_problems():
 @pytest.mark.parametrize(
     ("path", "value", "problem"),
     [
+        ("pooler", {"kind": "pgbouncer", "auth_user": "pool"}, "vault_databases[0].pooler.auth_user: CONNECT to appdb is taken from PUBLIC, and 'pool' is"),
+        ("pooler", {"kind": "pgpool"}, "vault_databases[0].pooler.kind: must be one of pgbouncer"),
+        ("replicas", [{"port": 5432}], "vault_databases[0].replicas[0]: host is missing"),
+        ("replicas", [{"host": "db 2"}], "vault_databases[0].replicas[0].host: 'db 2' is neither a name"),
         ("role", {}, "vault_databases[0]: unknown key role; did you mean roles?"),
         ("sslmod", "require", "vault_databases[0]: unknown key sslmod; did you mean sslmode?"),
         ("url_parameter", {}, "vault_databases[0]: unknown key url_parameter; did you mean url_parameters?"),

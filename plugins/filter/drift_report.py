@@ -1,0 +1,16 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the playbook ``drift`` gathered, as differences."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.leasehold.vault.plugins.plugin_utils._drift import report
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"drift_report": report}

@@ -1,0 +1,166 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Find out whether a database connection works, without changing anything."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: database_health_info
+short_description: Find out whether a database connection works, without changing anything
+description:
+  - Asks whether Vault can log in to the database of a connection, whether the admin role there is as it has to be, and whether live leases have
+    their users and users their leases. This is what differs after one of the servers was restored, or after a fail-over.
+  - Vault is asked for its login by C(reset) of the connection. It closes its sessions in the database and opens new ones; no object in Vault or
+    PostgreSQL is changed. The session of O(login_user) is read-only.
+  - What could not be looked at is a difference of its own, with the state V(unknown).
+  - Needs C(read) on the connection, C(update) on C(<mount>/reset/<name>), and what M(leasehold.vault.database_orphans_info) needs.
+author:
+  - The leasehold.vault authors (@leasehold)
+version_added: 1.1.0
+requirements:
+  - psycopg2 (Python library), where the task runs
+options:
+  name:
+    description: Name of the connection.
+    type: str
+    required: true
+    aliases: [connection_name]
+  look:
+    description:
+      - What to look at.
+      - V(login) asks Vault whether it can log in.
+      - V(admin) compares the connection's PostgreSQL user with what issuing and revoking takes; V(users) compares users and leases. Both need O(login_user).
+    type: list
+    elements: str
+    choices: [login, admin, users]
+    default: [login, admin, users]
+  login_user:
+    description: Who looks into the database. Any user that may connect sees enough.
+    type: str
+  login_password:
+    description: The password of O(login_user).
+    type: str
+  login_host:
+    description:
+      - Host of the database as seen from where the task runs, when it is not the one of the connection.
+      - A name, an IPv4 or IPv6 address, the directory of a socket, or several of them with commas, each with a port or not.
+    type: str
+  login_port:
+    description: Port of the database as seen from where the task runs.
+    type: int
+  login_ca_cert:
+    description: File with the authority that signed the database's certificate, where the task runs.
+    type: path
+  login_client_cert:
+    description: File with the certificate by which O(login_user) logs in, where the task runs.
+    type: path
+  login_client_key:
+    description: File with the key of O(login_client_cert).
+    type: path
+  min_age:
+    description: Users and leases younger than this are not judged, because their counterparts may be on their way.
+    type: str
+    default: 2m
+extends_documentation_fragment:
+  - leasehold.vault.connection
+  - leasehold.vault.auth
+  - leasehold.vault.mount
+  - leasehold.vault.attributes.info
+"""
+
+EXAMPLES = r"""
+- name: Ask whether Vault can log in
+  leasehold.vault.database_health_info:
+    name: production-db
+    look: [login]
+  register: health
+
+- name: It can
+  ansible.builtin.assert:
+    that: health.login == 'ok'
+"""
+
+RETURN = r"""
+login:
+  description: Whether Vault can log in, V(ok), V(refused) or V(unknown); empty if it was not asked.
+  returned: success
+  type: str
+  sample: ok
+differences:
+  description:
+    - What is not as it should be (C(state) V(differs)), or could not be looked at (V(unknown)), one entry an object.
+    - C(kind) is V(connections), V(users), V(leases) or V(sessions). C(cure) says what to do.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - kind: connections
+      name: production-db
+      state: differs
+      detail: "Vault cannot log in: the admin role vault_admin has expired (VALID UNTIL 2026-11-21 23:21:38+00)"
+      cure: the playbook leasehold.vault.site replaces the password and rotates it, with the DBA's login
+orphans:
+  description: Users that no lease holds, as M(leasehold.vault.database_orphans_info) returns them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+removal:
+  description: The SQL that removes orphans, as M(leasehold.vault.database_orphans_info) returns it.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+userless_leases:
+  description: Live leases whose users certainly do not exist.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+repair:
+  description: Statements for a superuser that let the admin role revoke users which another role has made (PostgreSQL 16 and later).
+  returned: success
+  type: list
+  elements: str
+  sample: []
+looked_at:
+  description: The database, in the words of libpq.
+  returned: when O(login_user) logged in
+  type: dict
+  sample: {host: postgres.production.svc, port: "5432", dbname: appdb, sslmode: verify-full}
+"""
+
+from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, text
+from ansible_collections.leasehold.vault.plugins.module_utils._health import ASPECTS, read_health
+from ansible_collections.leasehold.vault.plugins.module_utils._module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
+from ansible_collections.leasehold.vault.plugins.module_utils._resources import named
+
+TASK = act(
+    (
+        MOUNT,
+        named("connection_name"),
+        Field("look", type="list", spec={"elements": "str", "choices": list(ASPECTS), "default": list(ASPECTS)}),
+        text("login_user"),
+        Field("login_password", spec={"no_log": True}),
+        text("login_host"),
+        Field("login_port", type="int"),
+        Field("login_ca_cert", type="path"),
+        Field("login_client_cert", type="path"),
+        Field("login_client_key", type="path", spec={"no_log": False}),
+        text("min_age", spec={"default": "2m"}),
+    ),
+    read_health,
+)
+
+
+def main() -> None:
+    TASK.as_module()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+
+@pytest.fixture
+def made(any_postgres):
+    """An engine with one role, on PostgreSQL 18 and 15."""
+    return any_postgres.add_mount().add_connection()
+
+
+@pytest.fixture
+def app(made, run):
+    """A role of a name that no other test has: PostgreSQL 15 does not tell the users of other mounts from ours."""
+    name = f"a{secrets.token_hex(3)}"
+    run("database_role", name=name, db_name="db", in_role=made.database.group, default_ttl="1h")
+    return name
+
+
+def look(run, vault, **more):
+    dba = {"login_user": vault.database.server.user, "login_password": vault.database.server.password}
+    return run("database_health_info", **{"name": "db", "min_age": "0", **dba, **more})
+
+
+def said(found):
+    return [(each["kind"], each["state"], each["detail"]) for each in found["differences"]]
+
+
+def test_login_alone_needs_no_login_of_ours(vault, run):
+    vault.add_mount().add_connection()
+    for check in (True, False):
+        found = run("database_health_info", name="db", look=["login"], check=check)
+        assert (found["login"], found["differences"], found["changed"]) == ("ok", [], False)
+    vault.database.refuse_all()
+    try:
+        found = run("database_health_info", name="db", look=["login"])
+    finally:
+        vault.database.let_in_again()
+    assert found["login"] != "ok"
+    assert [each["name"] for each in found["differences"]] == ["db"]
+
+
+def test_refused_password_differs_and_a_server_that_is_away_is_unknown(fake_vault, run):
+    fake_vault.add_mount().add_connection()
+    fake_vault.database.passwords[fake_vault.database.admin] = "another"
+    ((_kind, state, detail),) = said(run("database_health_info", name="db", look=["login"]))
+    assert state == "differs"
+    assert "28P01" in detail
+
+
+def test_nothing_differs_where_all_is_well(made, run, app):
+    users = [made.issue(app) for _user in range(3)]
+    found = look(run, made)
+    assert (found["login"], found["differences"]) == ("ok", [])
+    assert all(made.database.has(user["username"]) for user in users)
+
+
+def test_without_dba_what_was_not_looked_at_is_said(made, run, app):
+    found = run("database_health_info", name="db")
+    assert said(found) == [("connections", "unknown", "its admin and users could not be looked at")]
+    (_kind, state, detail), *_more = said(look(run, made, login_password="wrong"))
+    assert state == "unknown"
+    assert "password authentication failed" in detail
+
+
+@pytest.mark.parametrize(
+    ("change", "login", "words"),
+    [
+        ("ALTER ROLE {} PASSWORD 'of-an-older-copy'", "refused", "the server has another password than Vault"),
+        ("ALTER ROLE {} VALID UNTIL '2020-01-01'", "refused", "has expired (VALID UNTIL 2020-01-01"),
+        ("ALTER ROLE {} NOLOGIN", "refused", "may not log in (NOLOGIN)"),
+        ("ALTER ROLE {} NOCREATEROLE", "ok", "may make no users (it lacks CREATEROLE)"),
+        ("ALTER ROLE {} RENAME TO {}_old", "refused", "does not exist on this server: it was dropped or renamed"),
+    ],
+)
+def test_admin_role_that_cannot_do_its_work_is_named_in_one_line(made, run, app, change, login, words):
+    admin = made.database.admin
+    made.database.sql(change.format(admin, admin))
+    found = look(run, made, look=["login", "admin"])
+    ((kind, state, detail),) = said(found)
+    assert (found["login"], kind, state) == (login, "connections", "differs")
+    assert words in detail
+
+
+def test_lease_without_user_is_named_and_can_be_ended(made, run, app):
+    gone = made.issue(app)
+    made.database.sql(f'DROP ROLE "{gone["username"]}"')
+    found = look(run, made)
+    assert found["userless_leases"] == [gone["lease_id"]]
+    assert [(each["kind"], each["name"]) for each in found["differences"]] == [("leases", gone["lease_id"])]
+    run("lease", mount=None, lease_id=gone["lease_id"], state="absent")
+    assert look(run, made)["differences"] == []
+
+
+def test_lease_whose_user_may_be_anothers_is_named_and_not_called_certain(made, run, app):
+    gone, well = made.issue(app), made.issue(app)
+    made.database.sql(f'DROP ROLE "{gone["username"]}"')
+    found = look(run, made)
+    assert found["userless_leases"] == []
+    ((kind, state, detail),) = said(found)
+    assert (kind, state) == ("leases", "differs")
+    assert "either its user or that of" in detail
+    assert made.database.has(well["username"])
+
+
+def test_user_without_lease_is_named(made, run, app):
+    made.write(f"roles/{app}", revocation_statements=["SELECT no_such_function()"])
+    left = made.issue(app)
+    made.client.ask("put", f"sys/leases/revoke-force/{left['lease_id']}")
+    found = look(run, made)
+    assert [(each["kind"], each["name"]) for each in found["differences"]] == [("users", left["username"])]
+    assert found["userless_leases"] == []
+
+
+def test_user_of_a_former_admin_is_named_and_can_be_handed_over(real_vault, run):
+    """As after the admin role was dropped, or renamed, and made anew: from PostgreSQL 16 on it may not end what it did not make."""
+    real_vault.add_mount().add_connection()
+    run("database_role", name="app", db_name="db", in_role=real_vault.database.group, default_ttl="1h")
+    user, admin = real_vault.issue("app"), real_vault.database.admin
+    real_vault.database.sql(
+        f'REVOKE "{user["username"]}" FROM {admin} GRANTED BY {real_vault.database.server.user} CASCADE'
+    )
+    found = look(run, real_vault)
+    assert [(each["kind"], each["name"]) for each in found["differences"]] == [("users", user["username"])]
+    for statement in found["repair"]:
+        real_vault.database.sql(statement)
+    assert look(run, real_vault)["differences"] == []
+    run("lease", mount=None, lease_id=user["lease_id"], state="absent")
+    assert not real_vault.database.has(user["username"])
