@@ -53,6 +53,7 @@ def report(gathered: Values) -> dict[str, t.Any]:
     found = [
         *_failed(gathered.get("failed") or []),
         *_flags(gathered),
+        *_postgresql(gathered.get("postgresql") or {}),
         *_objects((gathered.get("sync") or {}).get("objects") or []),
         *_undeclared(gathered),
         *_health(gathered.get("health") or []),
@@ -89,6 +90,13 @@ def _flags(gathered: Values) -> t.Iterator[Difference]:
     """Parts of which only is known that something would be changed; what it is was printed by the tasks."""
     for part in gathered.get("changed") or []:
         yield Difference(part["part"], str(part["name"]), DIFFERS, "differs in what is shown as changed above", _SITE)
+
+
+def _postgresql(answer: Values) -> t.Iterator[Difference]:
+    """Of ``postgresql_sync``, whose changes are lines that begin with the database or the role."""
+    for change in answer.get("changes") or []:
+        name, _colon, detail = str(change).partition(": ")
+        yield Difference("postgresql", name, DIFFERS, detail or "is not as declared", _SITE)
 
 
 def _objects(objects: t.Iterable[Values]) -> t.Iterator[Difference]:

@@ -68,6 +68,12 @@ def test_what_could_not_be_looked_at_is_unknown_and_says_why(more):
     assert "Not allowed" in answer["lines"][0]
 
 
+def test_changes_of_postgresql_are_one_line_each():
+    answer = found(postgresql={"changes": ["app_rw: + created", "appdb: app_rw: + SELECT on tables in schema sales"]})
+    assert answer["differing"] == ["postgresql/app_rw", "postgresql/appdb"]
+    assert answer["lines"][1].startswith("postgresql/appdb: app_rw: + SELECT on tables in schema sales (")
+
+
 def test_objects_that_differ_are_one_line_each():
     objects = [
         {"kind": "roles", "name": name, "action": action}
