@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import typing as t
 
 import pytest
@@ -81,3 +83,46 @@ def test_drift_ends_with_0_when_nothing_differs_and_with_2_and_the_names_when_so
     assert "Drift: roles/by-hand" in run.output
     assert "one-string" not in run.output.partition("Drift:")[2]
     assert engine.read("roles/by-hand") == before, "it only looks"
+
+
+@pytest.mark.full
+def test_each_object_that_is_not_adopted_is_named_with_the_command_that_makes_it_manageable(
+    ground: Callable[[servers.PostgreSQL, str], Ground], postgres: servers.PostgreSQL, play: Play, tmp_path: Path
+) -> None:
+    """The commands are run as they are written; then everything is adopted, and nothing differs."""
+    made = ground(postgres, "unmanaged")
+    made.bao.request("DELETE", f"{made.mount}/config/db")
+    at = f"{postgres.host}:{postgres.port}/{made.database}?sslmode=disable"
+    common = {"plugin_name": "postgresql-database-plugin", "allowed_roles": ["*"]}
+    made.write(
+        "config/first",
+        {**common, "connection_url": f"postgresql://{made.admin}:{made.admin_password}@{at}", "new": "x"},
+    )
+    made.write("roles/app", {"db_name": "first", "creation_statements": ['CREATE ROLE "{{name}}"'], "default_ttl": 60})
+    made.write("roles/orphan", {"db_name": "gone", "creation_statements": ['CREATE ROLE "{{name}}"']})
+    made.write(
+        "roles/long",
+        {"db_name": "first", "creation_statements": ['CREATE ROLE "{{name}}"'], "default_ttl": 90, "max_ttl": 60},
+    )
+    document = tmp_path / "adopted.yml"
+    adopt = ("leasehold.vault.adopt", *extra(vault_database_mount=made.mount, leasehold_adopt_to=str(document)))
+
+    run = play(*adopt)
+    assert made.admin_password not in document.read_text() + run.output
+    assert "orphan: its connection gone does not exist" in re.sub(r"\s+", " ", run.output)
+    for _round in range(2):  # what is said of a role of a connection that was not adopted comes in the second
+        for line in re.findall(r"^#   bao write (.*)$", document.read_text(), re.MULTILINE):
+            path, *words = shlex.split(line.replace("db_name=CONNECTION", "db_name=first"))
+            body = dict(word.split("=", 1) for word in words)
+            if "password" in body:
+                body["password"] = made.admin_password
+            made.bao.request("POST", path, body)
+        play(*adopt)
+    text = document.read_text()
+    assert "bao write" not in text
+    assert "options that are not known here (new)" in text
+    yaml.SafeLoader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    (database,) = yaml.safe_load(text)["vault_databases"]
+    assert set(database["roles"]) == {"app", "orphan", "long"}
+    run = play("leasehold.vault.drift", "-e", f"@{document}", "-e", "leasehold_drift_postgresql=false")
+    assert "Nothing differs" in run.output

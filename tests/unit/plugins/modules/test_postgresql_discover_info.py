@@ -1,0 +1,102 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module postgresql_discover_info: every right of a login is a right of its group, or named."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.discover import (
+    Group,
+    Rights,
+    beyond,
+    group_of,
+)
+from ansible_collections.leasehold.vault.plugins.modules import postgresql_discover_info, postgresql_sync
+
+from ...conftest import validated
+
+ALL = {("a", "schemas"): {"a"}, ("a", "tables"): {"t", "u"}, ("b", "schemas"): {"b"}, ("b", "tables"): {"v"}}
+
+
+def rights(*held):
+    """Of ``schema kind privilege objects``."""
+    found = {tuple(words[:3]): frozenset(words[3:]) for words in map(str.split, held)}
+    return Rights(found, found, {place: frozenset(names) for place, names in ALL.items()})
+
+
+def test_rights_on_all_objects_are_a_group_and_others_are_named():
+    some = rights(
+        "a schemas USAGE a", "a tables SELECT t u", "a tables DELETE t", "b schemas USAGE b", "b tables SELECT v"
+    )
+    group = group_of(some)
+    assert group == Group(("a", "b"), frozenset({("schemas", "USAGE"), ("tables", "SELECT")}))
+    assert beyond(some, group) == ["DELETE on 1 of 2 tables in schema a (t)"]
+
+
+def test_without_the_right_to_use_a_schema_there_is_no_group():
+    some = rights("a tables SELECT t u")
+    assert group_of(some) is None
+    assert beyond(some, None) == ["SELECT on 2 of 2 tables in schema a (t, u)"]
+
+
+HAS = """
+SELECT n.nspname, c.relname, p FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p
+ WHERE n.nspname IN ('public', 'sales') AND c.relkind = 'r' AND has_table_privilege('{role}', c.oid, p)
+"""
+
+
+@pytest.mark.real
+@pytest.mark.full
+@pytest.mark.parametrize("server", ["postgres", "postgres15"])
+def test_group_of_a_login_has_its_rights_or_the_difference_is_named(request, server):
+    server = request.getfixturevalue(server)
+    number = secrets.token_hex(4)
+    database, owner, reader, writer, odd = (f"{name}_{number}" for name in ("db", "owner", "reader", "writer", "odd"))
+    login = {"login_host": server.host, "login_port": server.port, "login_password": server.password}
+
+    def sql(text, where=database, fetch=False):
+        connection = server.connect(where)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(text)
+                return set(cursor.fetchall()) if fetch else None
+        finally:
+            connection.close()
+
+    sql(f"CREATE ROLE {owner}", "postgres")
+    sql(f"CREATE DATABASE {database} OWNER {owner}", "postgres")
+    sql(f"""
+        CREATE ROLE {reader} LOGIN; CREATE ROLE {writer} LOGIN; CREATE ROLE {odd} LOGIN NOINHERIT CREATEDB;
+        SET ROLE {owner};
+        CREATE SCHEMA sales; CREATE TABLE sales.orders (id int, note text); CREATE TABLE sales.items (id int);
+        GRANT USAGE ON SCHEMA sales TO {reader}, {writer}, {odd};
+        GRANT SELECT ON ALL TABLES IN SCHEMA sales TO {reader}, {writer};
+        GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA sales TO {writer};
+        GRANT DELETE ON sales.orders TO {writer};
+        GRANT SELECT (id) ON sales.items TO {odd};
+        RESET ROLE; GRANT {writer} TO {odd};
+    """)
+    given = {"database": database, "logins": [reader, writer, odd], **login}
+    found = postgresql_discover_info.TASK.perform(validated("postgresql_discover_info", given), False)
+    entry, differences = found["entry"], found["differences"]
+    assert differences[writer] == ["DELETE on 1 of 2 tables in schema sales (orders)"]
+    assert reader not in differences
+    assert {f"what {writer} may do, after SET ROLE, because it is NOINHERIT", "it has the attribute CREATEDB"} <= set(
+        differences[odd]
+    )
+    assert "SELECT on column sales.items.id, but not on its table" in differences[odd]
+    assert entry["owner"] == owner
+
+    entry["admin"]["password"] = "first"
+    roles = entry.pop("roles")
+    postgresql_sync.TASK.perform(
+        validated("postgresql_sync", {"databases": [entry], "close_databases": [], **login}), False
+    )
+    for name, lost in ((reader, set()), (writer, {("sales", "orders", "DELETE")})):
+        user = f"user_{name}"
+        sql(f"CREATE ROLE {user} IN ROLE {roles[name]['in_role']}")
+        assert sql(HAS.format(role=name), fetch=True) - lost == sql(HAS.format(role=user), fetch=True)
