@@ -452,7 +452,12 @@ def test_an_application_that_is_gone_leaves_nothing_behind(
     assert list(applications.home.iterdir()) == []
     assert list(applications.play.directory.glob("Billing-*.yml")) == []
     quotas = [f"sys/quotas/rate-limit/Billing-{name}" for name in ("logins-approle", "credentials-app-role")]
-    for path in (*quotas, "sys/policies/acl/billing", "auth/access-approle/role/billing", "auth/access-kubernetes/role/billing"):
+    for path in (
+        *quotas,
+        "sys/policies/acl/billing",
+        "auth/access-approle/role/billing",
+        "auth/access-kubernetes/role/billing",
+    ):
         assert applications.ask(applications.bao.token, "GET", path)[0] == 404
     login = {"role": "billing", "jwt": applications.cluster.token("production", "billing")}
     assert applications.ask("", "POST", "auth/access-kubernetes/login", login)[0] != 200

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import re
 import typing as t
 from pathlib import Path
@@ -181,23 +180,17 @@ def test_drift_notes_what_differs_and_what_could_not_be_compared() -> None:
 # ------------------------------------------------------------------------------------------------- what is handed on
 
 
-@pytest.mark.parametrize("kind", ["auth_mount", "auth_role"])
-def test_options_are_handed_on_whole_and_under_their_own_name(kind: str) -> None:
-    """An option that the document has and the task does not is dropped without a word."""
-    module = importlib.import_module(f"ansible_collections.leasehold.vault.plugins.modules.{kind}")
-    options = set(module.TASK.options) - {"state", "validate", "revoke_leases"}
-    (task,) = (
+@pytest.mark.parametrize("kind", ["auth_mount", "auth_role", "rate_limit_quota"])
+def test_options_are_handed_on_whole(kind: str) -> None:
+    """An option that the document has and the task does not would be dropped silently: the whole entry becomes the module's defaults."""
+    present = [
         task
         for where, task in tasks().items()
-        if where.startswith("roles/app_access/") and f"leasehold.vault.{kind}" in task
-    )
-    handed = task[f"leasehold.vault.{kind}"]
-    # Which roles there are is said by the document alone: what is absent has no options, and no user depends on an auth role.
-    assert options <= set(handed), options - set(handed)
-    for option, text in handed.items():
-        found = re.fullmatch(r"\{\{ (?:item|__app_access_auth_mount)\.(\w+)(?: \| default\(omit\))? \}\}", text)
-        assert found, f"{option}: {text}"
-        assert found[1] == option
+        if where.startswith("roles/app_access/") and f"leasehold.vault.{kind}" in task and "absent" not in str(task)
+    ]
+    assert len(present) == 1
+    defaults = present[0]["module_defaults"][f"leasehold.vault.{kind}"]
+    assert re.fullmatch(r"\{\{ (item|__app_access_auth_mount) \}\}", defaults)
 
 
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())

@@ -239,7 +239,8 @@ def test_second_connection_with_own_user_is_made(mounted, run):
 
 def test_connection_is_not_moved_to_user_of_another(mounted, run):
     mounted.add_connection("second", **second_admin(mounted))
-    wanted = {"name": "second", "username": mounted.database.admin, "verify_connection": False}
+    wanted = {"name": "second", "username": mounted.database.admin}
+    wanted |= {"password": mounted.connection()["password"], "update_password": "always"}
     assert "so does connection db" in refused(run, "database_connection", **wanted)
 
 
