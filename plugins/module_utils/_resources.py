@@ -221,7 +221,7 @@ def _names_without_logins(wanted: Values, plan: Plan) -> Findings:
             yield Finding(f"{said} Leave .DisplayName out, if the names do not have to tell who asked for them.")
 
 
-def _password_of_user(wanted: Values, plan: Plan) -> Findings:
+def _password_of_user(server: Server, wanted: Values, plan: Plan) -> Findings:
     """Vault would log in as the new user with the password of the old one."""
     before, after = plan.before.get("username"), plan.after.get("username")
     if plan.action == "update" and before and before != after and plan.after.get("password") != SENT:
@@ -324,10 +324,11 @@ CONNECTION = Resource(
         Field("root_rotated_at", send=(ROTATED_AT,), read=("connection_details", ROTATED_AT), internal=True),
     ),
     extra_fields=_passed_on,
-    rules=(_safe_url, _names_without_logins, _password_of_user, _password_kept, _unverified),
+    rules=(_safe_url, _names_without_logins, _password_kept, _unverified),
     inquiries=(
         _dependents.connection_keeps_alone,
         _dependents.policy_exists(lambda side: side.get("password_policy")),
+        _password_of_user,
     ),
     requirements=(known_to_server("connection", lambda wanted: f"{MOUNT.said_in(wanted)}/config/{wanted['name']}"),),
     safeguards=(_dependents.static_roles_keep_connection, _dependents.roles_keep_connection),
