@@ -176,5 +176,5 @@ def kind_of_error(answer: Values) -> str:
     """PostgreSQL's own sentence, without what differs from user to user."""
     text = " ".join(answer.get("errors") or ["no reason given"])
     found = re.search(r"ERROR: (.*?) \(SQLSTATE (\w{5})\)", text)
-    said = f"{found[1]} ({found[2]})" if found else text.strip()[-120:]
-    return re.sub(r'"?v-[\w-]+"?|\d{4,}', "…", said)
+    given = f"{found[1]} ({found[2]})" if found else text.strip()[-120:]
+    return re.sub(r'"?v-[\w-]+"?|\d{4,}', "…", given)

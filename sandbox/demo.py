@@ -96,10 +96,10 @@ def refusal(postgres: servers.PostgreSQL, user: str, password: str) -> str:
     try:
         postgres.connect(DATABASE, user=user, password=password).close()
     except psycopg2.OperationalError as error:
-        said = str(error).strip().partition("FATAL:")[2].strip()
-        if not said.startswith("password authentication failed"):
+        given = str(error).strip().partition("FATAL:")[2].strip()
+        if not given.startswith("password authentication failed"):
             raise servers.ServerError(f"whether PostgreSQL lets {user} in could not be asked: {error}") from None
-        return said
+        return given
     raise servers.ServerError(f"PostgreSQL still lets {user} in")
 
 

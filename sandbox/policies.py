@@ -80,8 +80,8 @@ def merged(rules: Iterable[Rule]) -> list[Rule]:
     """One rule for each path."""
     together: dict[str, list[str]] = {}
     for rule in rules:
-        held = together.setdefault(rule.path, [])
-        held += [one for one in rule.capabilities if one not in held]
+        current = together.setdefault(rule.path, [])
+        current += [one for one in rule.capabilities if one not in current]
     return [Rule(path, tuple(capabilities)) for path, capabilities in together.items()]
 
 

@@ -444,13 +444,13 @@ def program() -> Program:
         done = subprocess.run([path, "version"], capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ServerError(f"LEASEHOLD_VAULT is {named!r}, which does not run: {error}") from None
-    said = re.match(r"(Vault|OpenBao) v([^\s,]+)", done.stdout)
-    if said is None:
+    message = re.match(r"(Vault|OpenBao) v([^\s,]+)", done.stdout)
+    if message is None:
         first = (done.stdout + done.stderr).strip().partition("\n")[0]
         raise ServerError(
             f"LEASEHOLD_VAULT is {named!r}, which is neither `vault` nor `bao`: `{named} version` answers {first!r}"
         )
-    return Program(Path(path).absolute(), said[1], said[2])
+    return Program(Path(path).absolute(), message[1], message[2])
 
 
 AUDIT_FILE = "audit.log"

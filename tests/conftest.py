@@ -62,7 +62,7 @@ def _server_of(item: pytest.Item) -> str | None:
 def _needed(item: pytest.Item) -> list[tuple[str, bool]]:
     """The capabilities that decide whether it runs, each with whether the server must have it."""
     kinds = (("needs", True), ("lacks", False))
-    return [(name, wanted) for kind, wanted in kinds for marker in item.iter_markers(kind) for name in marker.args]
+    return [(name, desired) for kind, desired in kinds for marker in item.iter_markers(kind) for name in marker.args]
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def server_has_what_is_needed(request: pytest.FixtureRequest) -> None:
     if _server_of(request.node) == "fake":
         return
     server = request.getfixturevalue("bao")
-    for name, wanted in _needed(request.node):
-        if capabilities.has(server, name) != wanted:
-            request.node.stash[DECIDED] = (name, wanted)
-            verb = "lacks" if wanted else "has"
+    for name, desired in _needed(request.node):
+        if capabilities.has(server, name) != desired:
+            request.node.stash[DECIDED] = (name, desired)
+            verb = "lacks" if desired else "has"
             pytest.skip(f"{server.title} {verb} {name}: {capabilities.CAPABILITIES[name].about}")
 
 
@@ -81,8 +81,8 @@ def server_has_what_is_needed(request: pytest.FixtureRequest) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> t.Generator[None, pytest.TestReport, pytest.TestReport]:
     """A skip that nobody has listed is a failure."""
     report = yield
-    name, wanted = item.stash.get(DECIDED, ("", True))
-    if report.skipped and capabilities.may_lack(servers.program(), name) != wanted:
+    name, desired = item.stash.get(DECIDED, ("", True))
+    if report.skipped and capabilities.may_lack(servers.program(), name) != desired:
         report.outcome = "failed"
         report.longrepr = f"{_reason(report)}; tests/skips.yml does not list this"
     return report

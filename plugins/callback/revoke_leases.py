@@ -34,7 +34,7 @@ import typing as t
 
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import lookup_loader
-from ansible_collections.leasehold.vault.plugins.plugin_utils._end import end_of_run
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run.end import end_of_run
 
 
 class CallbackModule(CallbackBase):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leasehold.vault.plugins.plugin_utils._databases import nodes
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import nodes
 
 
 def database_nodes(entries: t.Any) -> list[dict[str, t.Any]]:

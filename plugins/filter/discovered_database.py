@@ -10,7 +10,7 @@ import textwrap
 import typing as t
 
 import yaml
-from ansible_collections.leasehold.vault.plugins.filter.adopted_databases import _Dumper, _plain
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.adopted import _Dumper, _plain
 
 Values = dict[str, t.Any]
 WIDTH = 136

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.plugin_utils._document import problems_of
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.problems import problems_of
 
 
 def document_problems(databases: t.Any, applications: t.Any = None, max_lease_ttl: t.Any = None) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.plugin_utils._drift import report
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.drift import report
 
 
 class FilterModule:

@@ -11,7 +11,7 @@ from collections import ChainMap
 from urllib.parse import quote, urlencode
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leasehold.vault.plugins.module_utils._addresses import (
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import (
     DEFAULT_PORT,
     escape_pgpass,
     join_parameters,
@@ -20,7 +20,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._addresses import 
     pgpass_places,
     url_parts,
 )
-from ansible_collections.leasehold.vault.plugins.plugin_utils._databases import Target, target
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import Target, target
 
 Credentials = t.Mapping[str, t.Any]
 Host = t.Union[str, t.Mapping[str, t.Any]]  # or an entry of vault_databases
@@ -68,8 +68,8 @@ def _target(
             return Target(parse_addresses(host, port, default_port), database, parameters)
         if not isinstance(host, t.Mapping):
             raise ValueError("host is text, or an entry of vault_databases")
-        said = {key: value for key, value in {"database": database, "port": port}.items() if value}
-        addresses, dbname, known = target(ChainMap(said, t.cast("dict[str, t.Any]", host)))
+        given = {key: value for key, value in {"database": database, "port": port}.items() if value}
+        addresses, dbname, known = target(ChainMap(given, t.cast("dict[str, t.Any]", host)))
     except ValueError as error:
         raise AnsibleFilterError(f"{error}.") from None
     return Target(addresses, dbname, {**known, **parameters})

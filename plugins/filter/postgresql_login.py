@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leasehold.vault.plugins.module_utils._addresses import libpq_words
-from ansible_collections.leasehold.vault.plugins.plugin_utils._databases import target
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import libpq_words
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import target
 
 CLIENT_CERTIFICATE = {"client_cert": "ssl_cert", "client_key": "ssl_key"}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._servers import identify
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.servers import identify
 
 
 def server_identity(health: t.Any) -> dict[str, t.Any]:

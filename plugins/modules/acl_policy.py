@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Manage what a token may do."""
+"""Manage ACL policies."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: acl_policy
-short_description: Manage what a token may do
+short_description: Manage ACL policies
 description:
   - Makes sure that an ACL policy (C(sys/policies/acl/<name>)) is as asked, or absent.
   - Policies are compared by what they mean; comments, white space, the order of paths and capabilities, and HCL or JSON make no difference.
@@ -22,7 +22,7 @@ author:
 version_added: 1.0.0
 options:
   name:
-    description: Name of the policy. Vault keeps it in small letters.
+    description: Name of the policy. Vault keeps it in lower case.
     type: str
     required: true
   policy:
@@ -71,8 +71,8 @@ policy:
       }
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._access import POLICY
-from ansible_collections.leasehold.vault.plugins.module_utils._module import state
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import state
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.acl_policy import POLICY
 
 TASK = state(POLICY)
 

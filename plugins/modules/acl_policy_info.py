@@ -46,8 +46,8 @@ policies:
   elements: dict
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._access import POLICY
-from ansible_collections.leasehold.vault.plugins.module_utils._module import info
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import info
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.acl_policy import POLICY
 
 TASK = info(POLICY, "policies", "sys/policies/acl")
 

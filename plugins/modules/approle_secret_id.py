@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Issue the secret half of an AppRole login, or end it."""
+"""Issue or revoke AppRole secret IDs."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: approle_secret_id
-short_description: Issue the secret half of an AppRole login, or end it
+short_description: Issue or revoke AppRole secret IDs
 description:
   - O(state=present) issues a secret id for an AppRole. With O(secret_id_accessor), only when the one you have has ended, or does so within
     O(valid_for).
@@ -117,7 +117,7 @@ wrap_info:
     creation_path: auth/approle/role/app/secret-id
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._secret_ids import secret_id
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.secret_ids import secret_id
 
 TASK = secret_id()
 

@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Manage where Vault writes its audit log."""
+"""Manage audit devices."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit_device
-short_description: Manage where Vault writes its audit log
+short_description: Manage audit devices
 description:
   - Makes sure that an audit device (C(sys/audit/<name>)) is there as asked, or absent.
   - OpenBao takes audit devices from the files of the server and refuses to make or remove them over the API (unless it was started with
@@ -69,7 +69,7 @@ audit_device:
     local: false
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._audit import audit_device
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.audit import audit_device
 
 TASK = audit_device()
 

@@ -50,7 +50,7 @@ hashes:
   sample: ["hmac-sha256:08ba357e274f528065766c770a639abf6809b39ccfd37c2a3157c7f51954da0a"]
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._audit import audit_hash
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.audit import audit_hash
 
 TASK = audit_hash()
 

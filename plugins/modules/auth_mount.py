@@ -179,7 +179,7 @@ revoked_leases:
   type: int
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._access import auth_mount
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.auth_mounts import auth_mount
 
 TASK = auth_mount()
 

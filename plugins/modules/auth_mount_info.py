@@ -47,8 +47,9 @@ auth_mounts:
   elements: dict
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._access import PATH, show_mounts
-from ansible_collections.leasehold.vault.plugins.module_utils._module import MUST_EXIST, Task
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.auth_mounts import show_mounts
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import MUST_EXIST, Task
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_mount import PATH
 
 TASK = Task({"mount": PATH.argument(), **MUST_EXIST}, show_mounts)
 

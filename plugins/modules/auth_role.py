@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Manage who may log in, and what the token is good for."""
+"""Manage auth method roles."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: auth_role
-short_description: Manage who may log in, and what the token is good for
+short_description: Manage auth method roles
 description:
   - Makes sure that a role of an auth method (C(auth/<mount>/role/<name>)) is as asked, or absent.
   - An option of another O(type) is refused; Vault would take and ignore it. So is what contradicts itself and would silently be cut when
@@ -32,7 +32,7 @@ options:
     description: Where the method is mounted, without C(auth/) in front; the name of its O(type) if left out.
     type: str
   name:
-    description: Name of the role. Vault keeps it in small letters.
+    description: Name of the role. Vault keeps it in lower case.
     type: str
     required: true
     aliases: [role_name]
@@ -209,7 +209,7 @@ auth_role:
     token_type: default
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._access import auth_role
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.auth_roles import auth_role
 
 TASK = auth_role()
 

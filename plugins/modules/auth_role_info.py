@@ -57,7 +57,7 @@ auth_roles:
   elements: dict
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._access import auth_role_info
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.auth_roles import auth_role_info
 
 TASK = auth_role_info()
 

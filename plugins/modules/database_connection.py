@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Manage how Vault reaches a database."""
+"""Manage database connections."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_connection
-short_description: Manage how Vault reaches a database
+short_description: Manage database connections
 description:
   - Makes sure that a connection (C(<mount>/config/<name>)) is as asked, or absent.
   - It is written only when something differs, and then only what differs is sent. Every write makes Vault rebuild its pool and log in.
@@ -244,8 +244,8 @@ revoked_leases:
   type: int
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import state
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import state
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.connection import CONNECTION
 
 TASK = state(CONNECTION)
 

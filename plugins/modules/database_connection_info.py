@@ -48,8 +48,8 @@ connections:
   elements: dict
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import info
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import info
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.connection import CONNECTION
 
 TASK = info(CONNECTION, "connections", "{mount}/config")
 

@@ -85,15 +85,15 @@ credentials:
       returned: success
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._credentials import hand_out
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT
-from ansible_collections.leasehold.vault.plugins.module_utils._module import act
-from ansible_collections.leasehold.vault.plugins.module_utils._names import name
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
+from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import MOUNT
+from ansible_collections.leasehold.vault.plugins.module_utils._core.names import name
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Field
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import issue_credentials
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import act
 
 TASK = act(
-    (MOUNT, Field("role", same=name), Field("static_role", same=name)),
-    hand_out,
+    (MOUNT, Field("role", normalize=name), Field("static_role", normalize=name)),
+    issue_credentials,
     keeps_token=True,
     mutually_exclusive=[("role", "static_role")],
     required_one_of=[("role", "static_role")],

@@ -16,7 +16,7 @@ description:
   - TTLs are compared with what is configured (C(sys/mounts)), not with what is in effect (C(sys/mounts/…/tune) shows the system default
     where nothing is configured).
   - Unmounting revokes all leases of the engine; it is refused while there are any, unless O(revoke_leases=true).
-  - A mount of another type at the path is refused, and so is a mount that is half deleted, with the way out.
+  - A mount of another type at the path is refused, and so is a mount that is tainted, with the way out.
 author:
   - The leasehold.vault authors (@leasehold)
 version_added: 1.0.0
@@ -104,8 +104,8 @@ revoked_leases:
   type: int
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import state
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import ENGINE
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import state
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.engine import ENGINE
 
 TASK = state(ENGINE)
 

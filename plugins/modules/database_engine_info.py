@@ -49,7 +49,7 @@ engines:
   contains: {}
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._engines import engines
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.engines import engines
 
 TASK = engines()
 

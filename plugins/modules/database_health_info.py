@@ -104,7 +104,7 @@ differences:
       detail: "Vault cannot log in: the admin role vault_admin has expired (VALID UNTIL 2026-11-21 23:21:38+00)"
       cure: the playbook leasehold.vault.site replaces the password and rotates it, with the DBA's login
 orphans:
-  description: Users that no lease holds, as M(leasehold.vault.database_orphans_info) returns them.
+  description: Orphaned users, as M(leasehold.vault.database_orphans_info) returns them.
   returned: success
   type: list
   elements: dict
@@ -134,11 +134,11 @@ looked_at:
   sample: {host: postgres.production.svc, port: "5432", dbname: appdb, sslmode: verify-full}
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, text
-from ansible_collections.leasehold.vault.plugins.module_utils._health import ASPECTS, read_health
-from ansible_collections.leasehold.vault.plugins.module_utils._module import act
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import named
+from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import MOUNT, text
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Field
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.health import ASPECTS, read_health
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.shared import named
 
 TASK = act(
     (

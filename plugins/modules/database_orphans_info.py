@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Find PostgreSQL users that Vault made and no lease holds any more."""
+"""Find orphaned PostgreSQL users, which Vault made and no lease holds."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_orphans_info
-short_description: Find PostgreSQL users that Vault made and no lease holds any more
+short_description: Find orphaned PostgreSQL users, which Vault made and no lease holds
 description:
   - Looks into the database of a connection, and at the leases, and tells which users are left over. It changes nothing; its session is read-only.
   - A user counts when its name is one that the connection's C(username_template) makes, it has a C(VALID UNTIL), and nobody else made it.
@@ -141,11 +141,11 @@ looked_at:
   sample: {host: postgres.production.svc, port: "5432", dbname: appdb, sslmode: verify-full}
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, text
-from ansible_collections.leasehold.vault.plugins.module_utils._module import act
-from ansible_collections.leasehold.vault.plugins.module_utils._orphans import read_orphans
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import named
+from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import MOUNT, text
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Field
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.orphans import read_orphans
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.shared import named
 
 TASK = act(
     (

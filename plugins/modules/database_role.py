@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Manage what a dynamic database user may do, and for how long."""
+"""Manage dynamic database roles."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_role
-short_description: Manage what a dynamic database user may do, and for how long
+short_description: Manage dynamic database roles
 description:
   - Makes sure that a dynamic role (C(<mount>/roles/<name>)) is as asked, or absent.
   - O(in_role) is the short and safe way; your own statements are accepted as they are, and checked for what strands leases.
@@ -171,8 +171,8 @@ revoked_leases:
   type: int
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import state
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import ROLE
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import state
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.role import ROLE
 
 TASK = state(ROLE)
 

@@ -48,8 +48,8 @@ roles:
   elements: dict
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import info
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import ROLE
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import info
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.role import ROLE
 
 TASK = info(ROLE, "roles", "{mount}/roles")
 

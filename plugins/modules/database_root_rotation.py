@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Make the bootstrap password of a connection worthless."""
+"""Rotate the root credentials of a database connection."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_root_rotation
-short_description: Make the bootstrap password of a connection worthless
+short_description: Rotate the root credentials of a database connection
 description:
   - Lets Vault replace the password of the connection's PostgreSQL user by one that only Vault knows.
   - With O(rotate=once) it first finds out whether the bootstrap password still opens the database, through a short-lived second connection in
@@ -92,11 +92,11 @@ rotated:
   type: bool
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, text
-from ansible_collections.leasehold.vault.plugins.module_utils._module import act
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import named
-from ansible_collections.leasehold.vault.plugins.module_utils._rotation import PASSWORD, rotate_root
+from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import MOUNT, text
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Field
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.root_rotation import PASSWORD, rotate_root
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.shared import named
 
 TASK = act(
     (

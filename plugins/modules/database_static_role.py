@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Manage an existing database user whose password Vault rotates."""
+"""Manage static database roles."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_static_role
-short_description: Manage an existing database user whose password Vault rotates
+short_description: Manage static database roles
 description:
   - Makes sure that a static role (C(<mount>/static-roles/<name>)) is as asked, or absent.
   - Making it rotates the password at once; check mode and diff say so. Changing it does not rotate.
@@ -110,8 +110,8 @@ static_role:
     last_vault_rotation: "2026-01-31T12:00:00.225297562Z"
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import state
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import STATIC_ROLE
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import state
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.static_role import STATIC_ROLE
 
 TASK = state(STATIC_ROLE)
 

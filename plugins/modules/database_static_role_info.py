@@ -44,8 +44,8 @@ static_roles:
   elements: dict
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import info
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import STATIC_ROLE
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import info
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.static_role import STATIC_ROLE
 
 TASK = info(STATIC_ROLE, "static_roles", "{mount}/static-roles")
 

@@ -52,10 +52,10 @@ static_role:
   type: dict
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import MOUNT, text
-from ansible_collections.leasehold.vault.plugins.module_utils._module import act
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import named
-from ansible_collections.leasehold.vault.plugins.module_utils._static import rotate_static_role
+from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import MOUNT, text
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.static_rotation import rotate_static_role
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.shared import named
 
 TASK = act((MOUNT, named("role_name"), text("older_than")), rotate_static_role)
 

@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Make a whole database secrets engine as one document says."""
+"""Reconcile a database secrets engine with a declarative document."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_sync
-short_description: Make a whole database secrets engine as one document says
+short_description: Reconcile a database secrets engine with a declarative document
 description:
   - Reconciles the mount, its connections, roles and static roles in one task, with the same options and the same rules as
     M(leasehold.vault.database_engine), M(leasehold.vault.database_connection), M(leasehold.vault.database_role) and
@@ -443,7 +443,7 @@ objects:
     - {kind: roles, name: app-role, action: create}
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._sync import synchronisation
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.sync import synchronisation
 
 TASK = synchronisation()
 

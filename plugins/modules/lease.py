@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keep a lease alive, or end it."""
+"""Renew or revoke leases."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lease
-short_description: Keep a lease alive, or end it
+short_description: Renew or revoke leases
 description:
   - O(state=present) makes sure that a lease lives at least O(valid_for) longer. It is renewed only when it has to be. When it cannot live that
     long (the hard limit of its role, or the end of its token), the task fails and says so; Vault itself would answer with a shorter life.
@@ -87,9 +87,9 @@ remaining:
   type: int
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._leases import keep_or_end
-from ansible_collections.leasehold.vault.plugins.module_utils._module import act
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Field
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import renew_or_revoke
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import act
 
 TASK = act(
     (
@@ -100,7 +100,7 @@ TASK = act(
         Field("increment"),
         Field("force", type="bool", spec={"default": False}),
     ),
-    keep_or_end,
+    renew_or_revoke,
     mutually_exclusive=[("lease_id", "prefix")],
     required_one_of=[("lease_id", "prefix")],
 )

@@ -71,9 +71,9 @@ server_time:
   sample: "2026-01-31T12:00:00Z"
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._leases import read_leases
-from ansible_collections.leasehold.vault.plugins.module_utils._module import act
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Field
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Field
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import read_leases
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import act
 
 TASK = act((Field("prefix", spec={"default": "database/creds"}),), read_leases)
 

@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Manage how Vault makes passwords."""
+"""Manage password policies."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: password_policy
-short_description: Manage how Vault makes passwords
+short_description: Manage password policies
 description:
   - Makes sure that a password policy (C(sys/policies/password/<name>)) is as asked, or absent.
   - A connection names it as its C(password_policy), a role or static role in its C(credential_config). It counts from the next password on.
@@ -79,8 +79,8 @@ password_policy:
       }
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import state
-from ansible_collections.leasehold.vault.plugins.module_utils._password_policies import PASSWORD_POLICY
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import state
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.password_policy import PASSWORD_POLICY
 
 TASK = state(PASSWORD_POLICY)
 

@@ -46,8 +46,8 @@ password_policies:
   elements: dict
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import info
-from ansible_collections.leasehold.vault.plugins.module_utils._password_policies import PASSWORD_POLICY
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import info
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.password_policy import PASSWORD_POLICY
 
 TASK = info(PASSWORD_POLICY, "password_policies", "sys/policies/password")
 

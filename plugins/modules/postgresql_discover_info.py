@@ -116,7 +116,7 @@ sessions:
   sample: [{user: billing, application_name: billing-web, address: 10.0.0.7, count: 12}]
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import TaskWithoutVault
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import TaskWithoutVault
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.discover import OPTIONS, discover
 
 TASK = TaskWithoutVault(OPTIONS, discover)

@@ -229,7 +229,7 @@ functions:
   sample: {production-db: false}
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import TaskWithoutVault
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import TaskWithoutVault
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.sync import OPTIONS, synchronise
 
 TASK = TaskWithoutVault(OPTIONS, synchronise)

@@ -83,7 +83,7 @@ import shlex
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.leasehold.vault.plugins.module_utils._place import place, place_directory
+from ansible_collections.leasehold.vault.plugins.module_utils._core.place import place, place_directory
 
 
 def shown(differences: dict[str, tuple[t.Any, t.Any]]) -> list[dict[str, t.Any]]:

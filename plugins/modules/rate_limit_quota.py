@@ -91,8 +91,8 @@ rate_limit_quota:
     inheritable: false
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import state
-from ansible_collections.leasehold.vault.plugins.module_utils._quotas import RATE_LIMIT_QUOTA
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import state
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.rate_limit_quota import RATE_LIMIT_QUOTA
 
 TASK = state(RATE_LIMIT_QUOTA)
 

@@ -46,8 +46,8 @@ rate_limit_quotas:
   elements: dict
 """
 
-from ansible_collections.leasehold.vault.plugins.module_utils._module import info
-from ansible_collections.leasehold.vault.plugins.module_utils._quotas import RATE_LIMIT_QUOTA
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import info
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.rate_limit_quota import RATE_LIMIT_QUOTA
 
 TASK = info(RATE_LIMIT_QUOTA, "rate_limit_quotas", "sys/quotas/rate-limit")
 

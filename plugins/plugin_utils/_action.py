@@ -28,10 +28,10 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.module_utils._module import secrets_within
-from ansible_collections.leasehold.vault.plugins.module_utils._options import (
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import secrets_within
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import (
     NAMES,
     OPTIONS,
     Option,
@@ -39,9 +39,9 @@ from ansible_collections.leasehold.vault.plugins.module_utils._options import (
     login_identity,
     logs_in,
 )
-from ansible_collections.leasehold.vault.plugins.plugin_utils._end import end_of_run
-from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import CannotNote, of_this_run
-from ansible_collections.leasehold.vault.plugins.plugin_utils._session import issued_by_module, session_of_run
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run.end import end_of_run
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import CannotNote, of_this_run
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run.session import issued_by_module, session_of_run
 
 constants = t.cast("t.Any", _constants)
 KEPT = (
@@ -65,8 +65,8 @@ def _is_here(library: str) -> bool:
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
-    from ansible_collections.leasehold.vault.plugins.module_utils._module import Task
+    from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import Task
+    from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
 
 Values = dict[str, t.Any]
 display = Display()

@@ -19,19 +19,19 @@ from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._names import mount_path, name
-from ansible_collections.leasehold.vault.plugins.module_utils._options import (
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.names import mount_path, name
+from ansible_collections.leasehold.vault.plugins.module_utils._core.process import leave_no_core
+from ansible_collections.leasehold.vault.plugins.module_utils._core.times import seconds_of
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import (
     NAMES,
     OPTIONS,
     drop_empty_variables,
     login_identity,
     logs_in,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._process import leave_no_core
-from ansible_collections.leasehold.vault.plugins.module_utils._times import seconds_of
-from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
-from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import (
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run import ledger as _ledger
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import (
     LeaseRecord,
     LeaseRequest,
     LoginRecord,
@@ -41,8 +41,8 @@ from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import (
 )
 
 if t.TYPE_CHECKING:
-    from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
-    from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import Entry, Ledger
+    from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
+    from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import Entry, Ledger
 
 Values = dict[str, t.Any]
 display = Display()
@@ -90,7 +90,7 @@ class CredentialsLookup(LookupBase):
     def _finished(self) -> Values:
         """The variables in which options are found; Ansible hands them over as they are written, templates and all."""
         places = [
-            place["name"] for told in self._plugin.option_definitions.values() for place in told.get("vars") or ()
+            place["name"] for result in self._plugin.option_definitions.values() for place in result.get("vars") or ()
         ]
         return {
             name: self._plugin._templar.template(self._variables[name]) for name in places if name in self._variables
@@ -142,11 +142,11 @@ class DynamicCredentials(CredentialsLookup):
         what = (identity, request.mount, role, self.option("scope"), whose, self.option("name") or "")
         try:
             with ledger.entry(LeaseRecord, *what) as entry:
-                held = entry.record if entry.record and entry.record.credentials else None
-                if held and at_end:
-                    held.revoke_at_end = True
-                if held and held.has_enough(request):
-                    return answer(held)
+                current = entry.record if entry.record and entry.record.credentials else None
+                if current and at_end:
+                    current.revoke_at_end = True
+                if current and current.has_enough(request):
+                    return answer(current)
                 return _renewed_or_issued(request, entry, ledger, identity, options)
         except Problem:
             _give_up_login(ledger, identity, options)
@@ -178,15 +178,15 @@ class StaticCredentials(CredentialsLookup):
         return answer(record)
 
     def _read(self, session: Session, role: str) -> StaticRecord:
-        from ansible_collections.leasehold.vault.plugins.module_utils._credentials import read_static
+        from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import read_static
 
         credentials = read_static(session.client, self.mount, role).credentials
         return StaticRecord(credentials, clock() + credentials["expires_in"])
 
     def _read_alone(self, options: Values, role: str) -> StaticRecord:
         """With a login of its own, which nobody could note."""
-        from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
-        from ansible_collections.leasehold.vault.plugins.plugin_utils._session import with_warnings
+        from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
+        from ansible_collections.leasehold.vault.plugins.plugin_utils._run.session import with_warnings
 
         session = with_warnings(log_in(options))
         try:
@@ -198,7 +198,7 @@ class StaticCredentials(CredentialsLookup):
 def _renewed_or_issued(
     request: LeaseRequest, entry: Entry[LeaseRecord], ledger: Ledger, identity: str, options: Values
 ) -> Values:
-    from ansible_collections.leasehold.vault.plugins.plugin_utils._issue import renew_or_issue
+    from ansible_collections.leasehold.vault.plugins.plugin_utils._run.issue import renew_or_issue
 
     def connect() -> Session:
         return _session_of_run(ledger, identity, options)
@@ -207,7 +207,7 @@ def _renewed_or_issued(
 
 
 def _session_of_run(ledger: Ledger, identity: str, options: Values) -> Session:
-    from ansible_collections.leasehold.vault.plugins.plugin_utils._session import session_of_run
+    from ansible_collections.leasehold.vault.plugins.plugin_utils._run.session import session_of_run
 
     return session_of_run(ledger, identity, options)
 
@@ -216,15 +216,15 @@ def _give_up_login(ledger: Ledger, identity: str, options: Values) -> None:
     """Where the run has no end at which that would be done."""
     if not logs_in(options):
         return
-    from ansible_collections.leasehold.vault.plugins.plugin_utils._end import run_has_end
-    from ansible_collections.leasehold.vault.plugins.plugin_utils._session import give_up_login
+    from ansible_collections.leasehold.vault.plugins.plugin_utils._run.end import run_has_end
+    from ansible_collections.leasehold.vault.plugins.plugin_utils._run.session import give_up_login
 
     if not run_has_end():
         give_up_login(ledger, identity, options)
 
 
 def _placeholder(role: str) -> Values:
-    from ansible_collections.leasehold.vault.plugins.module_utils._credentials import placeholder
+    from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import placeholder
 
     return placeholder(role)
 

@@ -141,11 +141,11 @@ def test_what_is_shown_and_not_said_is_found(shown: str, missing: str) -> None:
 
 def test_every_block_is_carried_out_or_marked_as_not_ours() -> None:
     guides = {str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")}
-    told = {page: {block.language for block in pages.blocks(page)} for page in guides}
-    unmarked = {page: languages - pages.DONE - pages.SHOWN for page, languages in told.items()}
+    result = {page: {block.language for block in pages.blocks(page)} for page in guides}
+    unmarked = {page: languages - pages.DONE - pages.SHOWN for page, languages in result.items()}
     assert not any(unmarked.values()), unmarked
     known = {SETUP, QUICK_START, *GUIDES, *ELSEWHERE, "docs/articles.md"}
-    assert {page for page, languages in told.items() if languages & pages.DONE} == known
+    assert {page for page, languages in result.items() if languages & pages.DONE} == known
     for test, words in ELSEWHERE.values():
         assert words in (ROOT / test).read_text(encoding="utf-8")
 
@@ -251,7 +251,7 @@ def follow(page: str, shell: pages.Shell, postgres: servers.PostgreSQL | None = 
                 cursor.execute(block.text)
         else:
             outcomes = [shell.run(command) for command in block.commands if command not in NOT_HERE]
-            output = "".join(said for _code, said in outcomes)
+            output = "".join(given for _code, given in outcomes)
             failed = any(code for code, _said in outcomes)
             assert failed == ("fatal:" in shown), f"{block}\n{output}"
             assert not pages.unlike(output, shown), f"{block}: {pages.unlike(output, shown)!r} is not in\n{output}"

@@ -167,8 +167,8 @@ def test_logins_and_reads_of_credentials_are_limited(applications: Applications,
 
 def test_the_ids_lie_on_the_host_for_their_owner_only(applications: Applications, runs: FirstRuns) -> None:
     for name in ("role_id", "secret_id", "secret_id_accessor"):
-        held = (applications.home / name).stat()
-        assert (stat.S_IMODE(held.st_mode), held.st_uid) == (0o600, os.geteuid())
+        current = (applications.home / name).stat()
+        assert (stat.S_IMODE(current.st_mode), current.st_uid) == (0o600, os.geteuid())
     assert sorted(path.name for path in applications.home.iterdir()) == ["role_id", "secret_id", "secret_id_accessor"]
     assert applications.is_good(applications.file("secret_id_accessor"))
 
@@ -270,10 +270,10 @@ def test_the_credentials_open_the_database_until_the_token_ends(applications: Ap
 
 
 def test_the_token_outlives_the_longest_lease(applications: Applications, token: str) -> None:
-    held = applications.ask(token, "GET", "auth/token/lookup-self")[1]["data"]
-    assert held["period"] == 25 * HOUR
-    assert held["policies"] == ["billing"]
-    assert held["meta"]["host"] == "billing1"
+    current = applications.ask(token, "GET", "auth/token/lookup-self")[1]["data"]
+    assert current["period"] == 25 * HOUR
+    assert current["policies"] == ["billing"]
+    assert current["meta"]["host"] == "billing1"
 
 
 def program(applications: Applications, token: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -387,8 +387,8 @@ def test_a_wrapping_token_that_somebody_has_exchanged_stops_the_delivery(
     applications: Applications, runs: FirstRuns
 ) -> None:
     applications.bao.request("POST", "auth/access-approle/role/another", {})
-    said = unwrapped(applications, wrapping_token(applications, "another"))
-    assert "not for a secret id of this role but for auth/access-approle/role/another/secret-id" in said
+    given = unwrapped(applications, wrapping_token(applications, "another"))
+    assert "not for a secret id of this role but for auth/access-approle/role/another/secret-id" in given
 
 
 def test_a_host_that_cannot_reach_vault_says_so(applications: Applications, runs: FirstRuns) -> None:

@@ -72,9 +72,9 @@ def test_the_program_moves_over_at_the_hard_limit_without_a_failed_query_and_lea
         assert program.wait(30) == 0, log.read_text()
     finally:
         program.kill()
-    told = log.read_text()
-    assert "renewed for" in told
-    assert "Traceback" not in told
+    result = log.read_text()
+    assert "renewed for" in result
+    assert "Traceback" not in result
     assert app.users(role) == []
     assert app.leases(role) == []
 

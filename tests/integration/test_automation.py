@@ -18,7 +18,7 @@ import typing as t
 import urllib.error
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.filter.access_document import access_document
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.access import access_document
 from cluster import signed_token
 from cryptography.hazmat.primitives.asymmetric import rsa
 from servers import HOST, Authority, write_private

@@ -130,13 +130,13 @@ def test_lease_info_tells_who_holds_what_and_which_right_is_missing(play: Play, 
     run = play(tasks({**info, "until": overdue, "retries": 30, "delay": 0.5, "register": "all"}, one, none))
     everything = run.of("all")[-1]["result"]
     assert everything["counts"] == {"app": 2, "broken": 1, "reports": 1}
-    (held,) = run.result("one")["leases"]
-    assert held["lease_id"] == reports["lease_id"]
-    assert 7100 < held["ttl"] <= 7200
-    assert held["role"] == "reports"
-    assert (held["renewable"], held["irrevocable"], held["error"]) == (True, False, "")
-    assert 0 <= held["age"] < 60
-    assert held["issued_at"] < held["expires_at"]
+    (current,) = run.result("one")["leases"]
+    assert current["lease_id"] == reports["lease_id"]
+    assert 7100 < current["ttl"] <= 7200
+    assert current["role"] == "reports"
+    assert (current["renewable"], current["irrevocable"], current["error"]) == (True, False, "")
+    assert 0 <= current["age"] < 60
+    assert current["issued_at"] < current["expires_at"]
     (late,) = [each for each in everything["leases"] if each["ttl"] < 0]
     assert (late["lease_id"], late["role"], late["renewable"]) == (broken["lease_id"], "broken", False)
     assert everything["irrevocable"] == 0

@@ -49,19 +49,19 @@ def play(play: Play, here: Ground) -> Play:
 
 def lookup(role: str, **options: str | int) -> str:
     """The text of a lookup, without braces around it."""
-    said = "".join(f", {name}={value!r}" for name, value in options.items())
-    return f"lookup('leasehold.vault.database_credentials', '{role}'{said})"
+    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    return f"lookup('leasehold.vault.database_credentials', '{role}'{given})"
 
 
 def a_play(*tasks: str, hosts: str = "all", **keywords: str | int) -> str:
-    said = "".join(f"  {name}: {value}\n" for name, value in keywords.items())
+    given = "".join(f"  {name}: {value}\n" for name, value in keywords.items())
     listed = "".join("    " + line + "\n" for task in tasks for line in task.strip("\n").splitlines())
-    return f"- hosts: {hosts}\n  gather_facts: false\n{said}  tasks:\n{listed}"
+    return f"- hosts: {hosts}\n  gather_facts: false\n{given}  tasks:\n{listed}"
 
 
 def say(name: str, expression: str, **keywords: str) -> str:
-    said = "".join(f"\n  {key}: {value}" for key, value in keywords.items())
-    return f'- name: {name}\n  ansible.builtin.debug:\n    msg: "{{{{ {expression} }}}}"{said}'
+    given = "".join(f"\n  {key}: {value}" for key, value in keywords.items())
+    return f'- name: {name}\n  ansible.builtin.debug:\n    msg: "{{{{ {expression} }}}}"{given}'
 
 
 # ------------------------------------------------------------------------------------------- one lease for many mentions

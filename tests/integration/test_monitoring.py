@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role `lease_monitoring` on a real OpenBao, watched by a real Prometheus: what is broken raises its alert, and mended ends it.
+"""The role `lease_monitoring` on a real OpenBao, watched by a real Prometheus: what is broken raises its alert, and fixed ends it.
 
 The commands of an alert's runbook in docs/monitoring.md are run while it fires.
 """
@@ -281,9 +281,9 @@ def test_the_role_writes_what_it_foresees_and_then_nothing_more(watched: Watched
     ours = re.compile(r"^ *# BEGIN leasehold.vault\n.*\n *# END leasehold.vault\n", re.MULTILINE)
     assert ours.sub("", text) == (watched.directory / "before.yml").read_text(), "what others wrote is left alone"
     assert (prepared / "prometheus.yml").stat().st_mode & 0o777 == 0o640
-    held = yaml.safe_load(text)
-    assert held["rule_files"] == [str(prepared / "leasehold.rules.yml")]
-    assert [job["job_name"] for job in held["scrape_configs"]] == ["vault", "node"]
+    current = yaml.safe_load(text)
+    assert current["rule_files"] == [str(prepared / "leasehold.rules.yml")]
+    assert [job["job_name"] for job in current["scrape_configs"]] == ["vault", "node"]
 
 
 def test_another_setting_replaces_only_our_part(watched: Watched, tmp_path: Path) -> None:
@@ -294,9 +294,9 @@ def test_another_setting_replaces_only_our_part(watched: Watched, tmp_path: Path
         "lease_monitoring_prometheus_directory": str(tmp_path),
     }  # fmt: skip
     watched.play("leasehold.vault.monitoring", *extra(**settings))
-    held = yaml.safe_load(config.read_text())
-    assert [job["job_name"] for job in held["scrape_configs"]] == ["other", "node"]
-    assert held["rule_files"] == [str(tmp_path / "leasehold.rules.yml")]
+    current = yaml.safe_load(config.read_text())
+    assert [job["job_name"] for job in current["scrape_configs"]] == ["other", "node"]
+    assert current["rule_files"] == [str(tmp_path / "leasehold.rules.yml")]
 
 
 @pytest.mark.parametrize(
@@ -450,7 +450,7 @@ def test_users_that_cannot_be_made(watched: Watched) -> None:
     watched.sql("ALTER ROLE watched_rw RENAME TO watched_gone")
     assert "does not exist" in watched.issue("app-role")["errors"]
     watched.fires("VaultIssueFails")
-    look, *_mend = commands_of("VaultIssueFails")
+    look, *_fix = commands_of("VaultIssueFails")
     assert "watched_rw" in watched.run(look, ends=2)
     watched.sql("ALTER ROLE watched_gone RENAME TO watched_rw")
     watched.runbook("VaultIssueFails", (0, 0, 0))
@@ -584,8 +584,8 @@ def test_the_series_of_rules_and_dashboard_are_those_of_the_server(watched: Watc
 
 def test_leases_that_the_server_has_given_up(watched: Watched) -> None:
     """Six attempts take ten minutes; what they leave behind is written into the server's storage here."""
-    mended, lost = watched.issue("app-role"), watched.issue("app-role")
-    for user in (mended, lost):
+    fixed, lost = watched.issue("app-role"), watched.issue("app-role")
+    for user in (fixed, lost):
         watched.owns_something_elsewhere(user)
         stored = f"sys/raw/sys/expire/id/{user['lease_id']}"
         entry = json.loads(watched.request("GET", stored)["data"]["value"])
@@ -594,12 +594,12 @@ def test_leases_that_the_server_has_given_up(watched: Watched) -> None:
     assert watched.fires("VaultLeasesIrrevocable")["labels"]["severity"] == "critical"
     look, force = commands_of("VaultLeasesIrrevocable")
     shown = watched.run(look)
-    assert mended["lease_id"] in shown
+    assert fixed["lease_id"] in shown
     assert lost["lease_id"] in shown
     assert "out of retries" in shown
 
-    watched.sql(watched.cure("VaultRevocationFails", "2BP01", mended["username"]), "postgres")
-    assert watched.revoke(mended) == {}
+    watched.sql(watched.cure("VaultRevocationFails", "2BP01", fixed["username"]), "postgres")
+    assert watched.revoke(fixed) == {}
     watched.run(commands_of("VaultRevocationFails")[1], ends=2)
     assert lost["username"] in watched.run(force)
     watched.is_quiet("VaultLeasesIrrevocable")

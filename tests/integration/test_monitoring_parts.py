@@ -373,10 +373,10 @@ def test_files_of_server_prometheus_collector_and_heartbeat(play: Play) -> None:
     text = config.read_text()
     ours = re.compile(r"^ *# BEGIN leasehold.vault\n.*\n *# END leasehold.vault\n", re.MULTILINE)
     assert ours.sub("", text) == f"{theirs}\nrule_files:\n", "what others wrote is left alone"
-    held = yaml.safe_load(text)
-    assert held["rule_files"] == [str(here / "prometheus" / "leasehold.rules.yml")]
-    assert [job["job_name"] for job in held["scrape_configs"]] == ["vault", "node"]
-    assert held["scrape_configs"][0]["authorization"] == {
+    current = yaml.safe_load(text)
+    assert current["rule_files"] == [str(here / "prometheus" / "leasehold.rules.yml")]
+    assert [job["job_name"] for job in current["scrape_configs"]] == ["vault", "node"]
+    assert current["scrape_configs"][0]["authorization"] == {
         "credentials_file": str(here / "prometheus" / "leasehold.token")
     }
 
@@ -450,8 +450,8 @@ def test_which_application_held_which_user(engine: Ground, play: Play, bao: serv
     time.sleep(1.1)
 
     # Hashed, as it is by default: found by what the name itself tells.
-    held, missing = asked(play, bao.audit_path, user=user)
-    assert [(one["application"], one["lease_id"]) for one in held] == [("shop", answer["lease_id"])]
+    current, missing = asked(play, bao.audit_path, user=user)
+    assert [(one["application"], one["lease_id"]) for one in current] == [("shop", answer["lease_id"])]
     assert "user names as hashes only" in missing
     # A lease that was revoked is in the log as a hash only, for which Vault is asked.
     (ended,), missing = asked(play, bao.audit_path, user=by_itself["username"])
@@ -464,14 +464,14 @@ def test_which_application_held_which_user(engine: Ground, play: Play, bao: serv
     assert "name their lease as a hash only" in missing
     assert "could not be reached" in missing
     hashed = bao.request("POST", "sys/audit-hash/main", {"input": user})["data"]["hash"]
-    assert asked(play, bao.audit_path, user=hashed)[0] == held
-    held, missing = asked(play, bao.audit_path, at=then, application="shop")
-    assert [one["lease_id"] for one in held] == [answer["lease_id"]]
+    assert asked(play, bao.audit_path, user=hashed)[0] == current
+    current, missing = asked(play, bao.audit_path, at=then, application="shop")
+    assert [one["lease_id"] for one in current] == [answer["lease_id"]]
     fixed = asked(play, bao.audit_path, role="beating")[0]
     assert [(one["application"], one["kind"], one["lease_id"]) for one in fixed] == [("shop", "static", "")]
     assert "max_ttl" in missing
-    held, missing = asked(play, bao.audit_path, at=moment(-86400), role="app", max_ttl="1h")
-    assert held == []
+    current, missing = asked(play, bao.audit_path, at=moment(-86400), role="app", max_ttl="1h")
+    assert current == []
     assert "cannot tell all about" in missing
 
     # In clear, once the mount says so; and the end is known when it comes with the token's.
@@ -484,8 +484,8 @@ def test_which_application_held_which_user(engine: Ground, play: Play, bao: serv
     assert "hashes only" not in missing
     assert (one["application"], one["lease_id"]) == ("shop", clear["lease_id"])
     assert one["ended"] is not None
-    held, _missing = asked(play, bao.audit_path, at=moment(3), application="shop", max_ttl="1h")
-    assert held == []
+    current, _missing = asked(play, bao.audit_path, at=moment(3), application="shop", max_ttl="1h")
+    assert current == []
 
 
 def line(time: str, path: str, **more: t.Any) -> str:
@@ -506,8 +506,8 @@ def test_a_moment_of_the_logs_last_day_and_a_token_that_gives_everything_back(pl
         + line("14:10:00", "auth/token/revoke-self", **revoked)
         + line("14:20:00", "database/static-creds/beating")
     )
-    (held,), _missing = asked(play, log, at="14:05")
-    assert (held["application"], held["user"], held["ended"]) == ("shop", "v-app-1", "2026-03-01T14:10:00Z")
+    (current,), _missing = asked(play, log, at="14:05")
+    assert (current["application"], current["user"], current["ended"]) == ("shop", "v-app-1", "2026-03-01T14:10:00Z")
     assert asked(play, log, at="14:15")[0] == []
     assert asked(play, log, at="13:00")[0] == []
 
@@ -532,7 +532,7 @@ def test_a_question_that_cannot_be_answered(
 
 def test_a_log_that_cannot_tell_says_so(play: Play, tmp_path: Path) -> None:
     (tmp_path / "empty.log").write_text("")
-    held, missing = asked(play, tmp_path / "empty.log", at="14:05")
-    assert held == []
+    current, missing = asked(play, tmp_path / "empty.log", at="14:05")
+    assert current == []
     assert "There is no answer of a server" in missing
     assert "Nobody is found" in missing

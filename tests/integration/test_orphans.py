@@ -9,7 +9,7 @@ import contextlib
 import typing as t
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _statements
+from ansible_collections.leasehold.vault.plugins.module_utils._core import statements
 
 from .conftest import extra
 
@@ -41,8 +41,8 @@ def login(engine: Ground) -> dict[str, t.Any]:
 def test_they_are_shown_removed_and_gone(engine: Ground, play: Play) -> None:
     mount = {"vault_database_mount": engine.mount}
     old, young = engine.stranded("first", 200_000, "-2 days"), engine.stranded("first", 1000, "1 hour")
-    held = engine.issue("first")
-    play.secrets = [engine.server.password, held["password"]]
+    current = engine.issue("first")
+    play.secrets = [engine.server.password, current["password"]]
     engine.sql(
         f'GRANT CREATE ON SCHEMA public TO {engine.group}; CREATE TABLE mine (what text); ALTER TABLE mine OWNER TO "{old}"'
     )
@@ -56,7 +56,7 @@ def test_they_are_shown_removed_and_gone(engine: Ground, play: Play) -> None:
         assert f"{old} (expired_and_leaseless)" in run.output
         assert f"{young} (leaseless)" in run.output
         assert f"would remove 1 orphan(s), left are {young}" in run.output
-        assert held["username"] not in run.output
+        assert current["username"] not in run.output
         assert engine.users("look") == engine.leases("look") == [], "who looked is gone"
         assert len(engine.users("first")) == 3
 
@@ -68,16 +68,16 @@ def test_they_are_shown_removed_and_gone(engine: Ground, play: Play) -> None:
 
     run = play("leasehold.vault.clean_orphans", *extra(**mount, **login(engine)))
     assert f"removed 1 orphan(s), left are {young}" in run.output
-    assert engine.users("first") == sorted([young, held["username"]])
+    assert engine.users("first") == sorted([young, current["username"]])
     assert engine.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'mine'") == [(engine.group,)]
     engine.sql("DROP TABLE mine")
-    assert engine.opens(held["username"], held["password"])
+    assert engine.opens(current["username"], current["password"])
 
     run = play("leasehold.vault.clean_orphans", *extra(**mount, **login(engine), leasehold_clean_leaseless=True))
     assert "removed 1 orphan(s), left are none" in run.output
     run = play("leasehold.vault.clean_orphans", *extra(**mount, **login(engine), leasehold_clean_leaseless=True))
     assert run.changes == 0
-    assert engine.users("first") == [held["username"]]
+    assert engine.users("first") == [current["username"]]
 
 
 @pytest.mark.full
@@ -104,8 +104,8 @@ def test_what_cannot_be_removed_is_named_and_the_others_go(engine: Ground, play:
 @pytest.mark.full
 def test_revoke_rolls_back_what_keeps_a_login(engine: Ground, play: Play) -> None:
     """The user has changed its own password in a prepared transaction: no revocation of Vault can take its login."""
-    written = _statements.expand({"in_role": engine.group})
-    lists = {word: _statements.sendable(text) for word, text in written.items() if word in _statements.OWNED}
+    written = statements.expand({"in_role": engine.group})
+    lists = {word: statements.sendable(text) for word, text in written.items() if word in statements.OWNED}
     engine.role("holder", **lists)
     user = engine.issue("holder")
     login_of_user = {"user": user["username"], "password": user["password"]}

@@ -213,17 +213,17 @@ class GitHub:
         }  # fmt: skip
         codes = {}
         for step in job["steps"]:
-            wanted = re.fullmatch(r"github\.event_name == '(\w+)'", step.get("if", f"github.event_name == '{event}'"))
-            assert wanted
+            desired = re.fullmatch(r"github\.event_name == '(\w+)'", step.get("if", f"github.event_name == '{event}'"))
+            assert desired
             if (
                 "run" not in step
-                or wanted[1] != event
+                or desired[1] != event
                 or {line.split()[0] for line in step["run"].splitlines()} == BY_NETWORK
             ):
                 continue
-            said = dict(line.split("=", 1) for line in exported.read_text().splitlines())
+            given = dict(line.split("=", 1) for line in exported.read_text().splitlines())
             code, self.output = self.repository.shell(
-                step["run"], {**environment, **said, **self.evaluated(step.get("env", {}))}
+                step["run"], {**environment, **given, **self.evaluated(step.get("env", {}))}
             )
             codes[step["name"]] = code
             if code != 0:

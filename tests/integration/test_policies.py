@@ -42,12 +42,12 @@ def here(ground: Callable[..., Ground], postgres: servers.PostgreSQL) -> Ground:
 def story(lookup: str) -> str:
     """Mention it, and again when half of its life is over."""
     arguments, pause = STORIES[lookup]
-    said = f"{{{{ lookup('leasehold.vault.{lookup}', {arguments}).username }}}}"
+    given = f"{{{{ lookup('leasehold.vault.{lookup}', {arguments}).username }}}}"
     again = [
         {"ansible.builtin.wait_for": {"timeout": pause}},
-        {"name": "again", "ansible.builtin.debug": {"msg": said}},
+        {"name": "again", "ansible.builtin.debug": {"msg": given}},
     ]
-    tasks = [{"name": "first", "ansible.builtin.debug": {"msg": said}}, *(again if pause else [])]
+    tasks = [{"name": "first", "ansible.builtin.debug": {"msg": given}}, *(again if pause else [])]
     return as_yaml([{"hosts": "all", "gather_facts": False, "tasks": tasks}])
 
 

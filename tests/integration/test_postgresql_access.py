@@ -316,7 +316,7 @@ def test_the_functions_do_nothing_else(access: Access) -> None:
     )
 
 
-def test_again_what_others_changed_is_mended_and_nothing_else(access: Access) -> None:
+def test_again_what_others_changed_is_fixed_and_nothing_else(access: Access) -> None:
     """The password that Vault gave the admin role meanwhile included."""
     new = access.server.major >= 16
     access.dba(
@@ -402,11 +402,11 @@ def test_bad_input_is_refused_in_one_sentence(postgres: t.Any, tmp_path: Path) -
     playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": steps}]))
     del access.document["vault_databases"]
     run = access.run(playbook=str(playbook))
-    said = {
+    given = {
         int(number): json.loads(f'"{line}"') for number, line in re.findall(r'"msg": "SAID (\d+) (.*)"', run.output)
     }
     for number, expected in enumerate(cases):
-        assert expected in said.get(number, ""), (said.get(number), run.output[-3000:])
+        assert expected in given.get(number, ""), (given.get(number), run.output[-3000:])
     assert run.changed == []
 
 

@@ -94,7 +94,7 @@ def engine(ground: Callable[[servers.PostgreSQL, str], Ground], postgres: server
 
 
 def test_the_page_of_a_real_mount(engine: Ground, play: Play, browser: Browser) -> None:
-    held = [engine.issue("app-role") for _user in range(3)]
+    current = [engine.issue("app-role") for _user in range(3)]
     failing = engine.issue("failing")
     orphan = engine.stranded("left-behind", 200_000, "-2 days")
     servers.wait_for(
@@ -106,7 +106,7 @@ def test_the_page_of_a_real_mount(engine: Ground, play: Play, browser: Browser) 
         "postgresql_access_login_user": engine.server.user,
         "postgresql_access_login_password": engine.server.password,
     }
-    play.secrets = [engine.server.password, engine.admin_password, *(user["password"] for user in held)]
+    play.secrets = [engine.server.password, engine.admin_password, *(user["password"] for user in current)]
 
     def look() -> dict[str, t.Any]:
         play("leasehold.vault.report", *extra(vault_database_mount=engine.mount, **login))
@@ -119,7 +119,7 @@ def test_the_page_of_a_real_mount(engine: Ground, play: Play, browser: Browser) 
     rows = [(row["role"], row["leases"], row["overdue"]) for row in data["roles"]]
     assert rows == [("app-role", 3, 0), ("failing", 1, 1), ("left-behind", 0, 0)]
     assert {f"{engine.mount}/creds/app-role/{row['id']}" for row in data["leases"]["app-role"]} == {
-        user["lease_id"] for user in held
+        user["lease_id"] for user in current
     }
     assert sum(span["leases"] for span in data["timeline"]["bars"]) == 3
     hasty = f"approle/approle-{engine.mount}/hasty"

@@ -54,9 +54,9 @@ def test_the_search_finds_a_secret_in_every_form(form: str) -> None:
 @pytest.mark.full
 def test_the_search_finds_what_a_play_prints(play: Play, here: Ground) -> None:
     play.secrets += [FIRST_PASSWORD]
-    for said in (FIRST_PASSWORD, FIRST_PASSWORD.encode().hex()):
+    for given in (FIRST_PASSWORD, FIRST_PASSWORD.encode().hex()):
         document = as_yaml(
-            [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.debug": {"msg": Unsafe(said)}}]}]
+            [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.debug": {"msg": Unsafe(given)}}]}]
         )
         with pytest.raises(AssertionError, match="printed"):
             play(document)
@@ -189,7 +189,7 @@ class Places:
         found: dict[str, set[str]] = {}
         for place, text in self._texts():
             found.setdefault(place, set()).update(leaks(text, secrets))
-        return {place: held for place, held in found.items() if held}
+        return {place: current for place, current in found.items() if current}
 
     def _texts(self) -> Iterator[tuple[str, str]]:
         yield "command lines", "\n".join(self._command_lines)

@@ -177,10 +177,10 @@ def test_a_user_works_and_is_really_gone(site: Site, runs: FirstRuns) -> None:
 
 def test_verify_proves_it(site: Site, runs: FirstRuns) -> None:
     run = site.run("verify")
-    said = [event["result"]["msg"] for event in run.of("The user is gone")]
-    assert [text.partition(":")[0] for text in said] == ["app-role", "analytics-role", "own-role"]
-    assert "could read 1 and write 1 of 1 tables, and is refused" in said[0]
-    assert "could read 1 and write 0 of 1 tables, and is refused" in said[1]
+    given = [event["result"]["msg"] for event in run.of("The user is gone")]
+    assert [text.partition(":")[0] for text in given] == ["app-role", "analytics-role", "own-role"]
+    assert "could read 1 and write 1 of 1 tables, and is refused" in given[0]
+    assert "could read 1 and write 0 of 1 tables, and is refused" in given[1]
     assert run.result("The first password is refused")["msg"] == "production-db: the first password is refused"
     assert run.changed == []
     assert site.users("") == []
@@ -191,7 +191,7 @@ def test_verify_catches_a_revocation_that_fails(site: Site, runs: FirstRuns) -> 
     site.write("roles/app-role", {"revocation_statements": [f"{site.drop}; SELECT 1/0"]})
     run = site.run("verify", ok=False)
     assert "division by zero" in run.result("Revoke the user")["msg"]
-    assert len(site.leases("app-role")) == 1  # is told, and mended below
+    assert len(site.leases("app-role")) == 1  # is told, and fixed below
 
 
 def test_verify_catches_a_first_password_that_still_works(site: Site, runs: FirstRuns) -> None:
@@ -210,7 +210,7 @@ def differing(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, tu
 
 
 @pytest.mark.full
-def test_what_others_changed_is_reported_exactly_and_mended(site: Site, runs: FirstRuns) -> None:
+def test_what_others_changed_is_reported_exactly_and_fixed(site: Site, runs: FirstRuns) -> None:
     site.write("roles/analytics-role", {"default_ttl": "2h"})
     site.write("config/production-db", {"allowed_roles": ["app-role", "own-role", "stranger"]})
     site.sql("REVOKE INSERT ON items FROM site_rw")
@@ -262,10 +262,10 @@ def test_no_change_of_the_document_brings_the_first_password_back(site: Site, ru
     site.entry["host"] = "localhost"
     kept = site.stored_password()
     assert Site.moved(site.run("vault")) == {"connections/production-db": "update", "roles/reports": "create"}
-    held = site.read("config/production-db")
-    assert "reports" in held["allowed_roles"]
-    assert held["connection_details"]["max_open_connections"] == 7
-    assert "@localhost:" in held["connection_details"]["connection_url"]
+    current = site.read("config/production-db")
+    assert "reports" in current["allowed_roles"]
+    assert current["connection_details"]["max_open_connections"] == 7
+    assert "@localhost:" in current["connection_details"]["connection_url"]
     assert site.stored_password() == kept
     assert site.works("reports")
     assert not site.opens("site_admin", FIRST_PASSWORD)
@@ -332,8 +332,8 @@ def test_killed_between_connection_and_rotation_the_next_run_rotates(site: Site,
     assert site.opens(f"site_{killed}", FIRST_PASSWORD)
 
     # What a run leaves that was killed while it looked whether the password works:
-    held = site.read(f"config/{killed}")["connection_details"]
-    probe = {"plugin_name": "postgresql-database-plugin", **held, "password": FIRST_PASSWORD, "allowed_roles": []}
+    current = site.read(f"config/{killed}")["connection_details"]
+    probe = {"plugin_name": "postgresql-database-plugin", **current, "password": FIRST_PASSWORD, "allowed_roles": []}
     site.write(f"config/leasehold-probe-{killed}", probe)
 
     assert f"{ROTATION} ({killed})" in site.run("vault").changed

@@ -30,8 +30,8 @@ def test_the_life_of_a_static_role(play: Play, here: Ground) -> None:
     def task(title: str, module: str = "database_static_role", **options: t.Any) -> dict[str, t.Any]:
         return {"name": title, f"leasehold.vault.{module}": {"mount": here.mount, **options}, "ignore_errors": True}
 
-    wanted = {"name": "reports", "db_name": "db", "username": user, "rotation_period": "24h"}
-    made, info = task("made", **wanted), task("info", "database_static_role_info")
+    desired = {"name": "reports", "db_name": "db", "username": user, "rotation_period": "24h"}
+    made, info = task("made", **desired), task("info", "database_static_role_info")
     rotation = "database_static_role_rotation"
     read = {**task("read", "database_credentials", static_role="reports"), "register": "read"}
 
@@ -48,14 +48,14 @@ def test_the_life_of_a_static_role(play: Play, here: Ground) -> None:
     run = play(
         steps(
             made,
-            task("again", **wanted),
+            task("again", **desired),
             task("not mentioned", name="reports"),
             read,
             {"name": "opens", "ansible.builtin.debug": {"msg": f"{{{{ {login} }}}}"}},
-            task("other period", **{**wanted, "rotation_period": "48h"}),
+            task("other period", **{**desired, "rotation_period": "48h"}),
             info,
-            task("other user", **{**wanted, "username": "somebody_else"}),
-            task("too often", **{**wanted, "rotation_period": 2}),
+            task("other user", **{**desired, "username": "somebody_else"}),
+            task("too often", **{**desired, "rotation_period": 2}),
             task("not old", rotation, name="reports", older_than="30d"),
             task("old", rotation, name="reports", older_than="0s"),
             {**task("now", rotation, name="reports")},
@@ -76,12 +76,12 @@ def test_the_life_of_a_static_role(play: Play, here: Ground) -> None:
     } == expected
     assert not here.opens(user, "first"), "making it rotates at once"
     assert run.said("opens") == [user]
-    (held,) = run.result("info")["static_roles"]
-    assert (held["name"], held["username"], held["rotation_period"]) == ("reports", user, 172800)
-    assert held["last_vault_rotation"]
+    (current,) = run.result("info")["static_roles"]
+    assert (current["name"], current["username"], current["rotation_period"]) == ("reports", user, 172800)
+    assert current["last_vault_rotation"]
     assert "username" in run.result("other user")["msg"]
     assert "too short" in run.result("too often")["msg"]
-    assert run.result("now")["static_role"]["last_vault_rotation"] > held["last_vault_rotation"]
+    assert run.result("now")["static_role"]["last_vault_rotation"] > current["last_vault_rotation"]
     password = run.result("read")["credentials"]["password"]
     assert not here.opens(user, password), "three rotations ago"
     assert here.sql("SELECT FROM pg_roles WHERE rolname = %s", values=[user]), "the user is to stay"

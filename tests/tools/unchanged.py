@@ -42,8 +42,8 @@ def files(command: Command) -> dict[str, str]:
     """Every file that the command checks, with its digest."""
     listed = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
-    wanted = [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in command.about)]
-    return {name: _digest(ROOT / name) for name in wanted if (ROOT / name).is_file()}
+    desired = [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in command.about)]
+    return {name: _digest(ROOT / name) for name in desired if (ROOT / name).is_file()}
 
 
 def to_check(command: Command) -> Sequence[str] | None:

@@ -56,10 +56,10 @@ def _make_importable() -> None:
 _make_importable()
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session, log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.module_utils._options import OPTIONS
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session, log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import OPTIONS
 
 from .fake_vault import FakeVault
 
@@ -325,8 +325,8 @@ class RealWorld(World):
         return {"token": policies.token(self.server, (rule.at(usable) for rule in rules))}
 
     def clean_up(self) -> None:
-        for mount, held in (self.client.read("sys/mounts") or {}).items():
-            if held["type"] == "database":
+        for mount, current in (self.client.read("sys/mounts") or {}).items():
+            if current["type"] == "database":
                 self.client.ask("put", f"sys/leases/revoke-force/{mount.strip('/')}")
                 self.client.delete(f"sys/mounts/{mount.strip('/')}")
         self.client.delete(f"sys/auth/{self.mount}")
@@ -419,10 +419,10 @@ class Runner:
         named = {word for key, spec in known.items() for word in (key, *spec.get("aliases", ()))}
         if any(alias in options for alias in known.get("mount", {}).get("aliases", ())):
             del given["mount"]
-        wanted = validated(module_name, {key: value for key, value in given.items() if value is not None})
+        desired = validated(module_name, {key: value for key, value in given.items() if value is not None})
         assert {key for key in given if given[key] is not None} <= named
         with self.world.unchanged() if check and self.watching else contextlib.nullcontext():
-            return t.cast("Values", task.perform(wanted, check, connect=self.world.connect))
+            return t.cast("Values", task.perform(desired, check, connect=self.world.connect))
 
     def changes(self, module_name: str, **options: t.Any) -> Values:
         """Would change; changes, exactly so; and again: nothing."""
@@ -499,13 +499,13 @@ class Stub:
                     self.say(*stub.health)
                     return
                 stub.asked.append((self.command, self.path, json.loads(body) if body else None, dict(self.headers)))
-                said = stub.answers.pop(0) if stub.answers else (200, {})
-                said = said() if callable(said) else said
-                if said is None:
+                given = stub.answers.pop(0) if stub.answers else (200, {})
+                given = given() if callable(given) else given
+                if given is None:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
-                self.say(*said)
+                self.say(*given)
 
             def say(self, status: int, content: t.Any, *headers: dict[str, str]) -> None:
                 payload = content if isinstance(content, bytes) else json.dumps(content).encode()

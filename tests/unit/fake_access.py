@@ -103,10 +103,10 @@ class FakeAccess:
         if path.startswith("sys/auth"):
             return self._mount(method, path[len("sys/auth") :].strip("/"), body)
         if path.startswith("sys/internal/ui/mounts/auth/"):
-            held = self.mounts.get(path[len("sys/internal/ui/mounts/auth/") :])
-            if held is None:
+            current = self.mounts.get(path[len("sys/internal/ui/mounts/auth/") :])
+            if current is None:
                 raise RefusalError(403, "preflight capability check returned 403")
-            return 200, {"data": copy.deepcopy(held)}
+            return 200, {"data": copy.deepcopy(current)}
         mount = next((m for m in self.mounts if path.startswith(f"auth/{m}/")), None)
         if mount is None:
             raise RefusalError(404, f'no handler for route "{path}". route entry not found.')
@@ -189,11 +189,11 @@ class FakeAccess:
 
     def _mount(self, method: str, path: str, body: Body) -> Answer:
         if method == "GET" and not path:
-            return 200, {"data": {f"{mount}/": held for mount, held in self.mounts.items()}}
+            return 200, {"data": {f"{mount}/": current for mount, current in self.mounts.items()}}
         if path.endswith("/tune"):
-            held = self.mounts[path.removesuffix("/tune")]
-            held["description"] = body.pop("description", held["description"])
-            held["config"].update(body)
+            current = self.mounts[path.removesuffix("/tune")]
+            current["description"] = body.pop("description", current["description"])
+            current["config"].update(body)
             return 204, {}
         if method == "GET":
             if path not in self.mounts:
@@ -201,7 +201,7 @@ class FakeAccess:
             return 200, {"data": copy.deepcopy(self.mounts[path])}
         if method == "DELETE":
             self.mounts.pop(path, None)
-            self.held = {key: held for key, held in self.held.items() if not key.startswith(f"auth/{path}/")}
+            self.held = {key: current for key, current in self.held.items() if not key.startswith(f"auth/{path}/")}
             return 204, {}
         if path in self.mounts:
             raise RefusalError(400, f"path is already in use at {path}/")
@@ -293,10 +293,10 @@ class FakeAccess:
                 "creation_time": "2026-01-31T12:30:00Z", "creation_path": f"{role}/secret-id", "wrapped_accessor": f"accessor-{serial}",
             }  # fmt: skip
             return 200, {"data": None, "wrap_info": wrapped}
-        held = self.secret_ids.get(body["secret_id_accessor"])
-        if held is None or held["role"] != role:
+        current = self.secret_ids.get(body["secret_id_accessor"])
+        if current is None or current["role"] != role:
             raise RefusalError(404)
         if what == "secret-id-accessor/destroy":
             del self.secret_ids[body["secret_id_accessor"]]
             return 204, {}
-        return 200, {"data": {key: value for key, value in held.items() if key not in ("secret_id", "role")}}
+        return 200, {"data": {key: value for key, value in current.items() if key not in ("secret_id", "role")}}

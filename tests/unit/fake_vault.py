@@ -18,7 +18,7 @@ import re
 import typing as t
 from urllib.parse import urlsplit
 
-from ansible_collections.leasehold.vault.plugins.module_utils import _wire
+from ansible_collections.leasehold.vault.plugins.module_utils._vault import transport
 
 from .fake_access import FakeAccess, RefusalError, is_harmless
 
@@ -124,7 +124,9 @@ class FakeVault:
 
     # -- the network -------------------------------------------------------------------------------------------------------
 
-    def send(self, method: str, path: str, headers: t.Any, body: t.Any = None, params: t.Any = None) -> _wire.Answer:
+    def send(
+        self, method: str, path: str, headers: t.Any, body: t.Any = None, params: t.Any = None
+    ) -> transport.Answer:
         path = path.removeprefix("/v1/")
         method = {"PUT": "POST"}.get(method, "LIST" if "list" in (params or {}) else method)
         body = json.loads(json.dumps(body)) if body else {}
@@ -134,13 +136,13 @@ class FakeVault:
             if method in ("POST", "DELETE"):
                 self.writes.append((method, path, copy.deepcopy(body)))
             if "help" in (params or {}):
-                return _wire.Answer(200, {}, json.dumps(self._help(path)).encode())
+                return transport.Answer(200, {}, json.dumps(self._help(path)).encode())
             status, answer = self.answer(method, path, body, headers)
             if method == "LIST":
                 answer["data"]["keys"] = _page(answer["data"]["keys"], params or {})
         except RefusalError as refusal:
             status, answer = refusal.status, {"errors": list(refusal.errors)}
-        return _wire.Answer(status, {}, b"" if status == 204 else json.dumps(answer).encode())
+        return transport.Answer(status, {}, b"" if status == 204 else json.dumps(answer).encode())
 
     # -- the server --------------------------------------------------------------------------------------------------------
 
@@ -160,8 +162,8 @@ class FakeVault:
         if self.access.owns(path):
             return self.access.answer(method, path, body, headers)
         if path.startswith("sys/internal/ui/mounts/"):
-            held = self.mounts.get(path[len("sys/internal/ui/mounts/") :], {})
-            return 200, {"data": {**copy.deepcopy(held), "running_plugin_version": "v2.7.2+builtin.bao"}}
+            current = self.mounts.get(path[len("sys/internal/ui/mounts/") :], {})
+            return 200, {"data": {**copy.deepcopy(current), "running_plugin_version": "v2.7.2+builtin.bao"}}
         mount = next((m for m in sorted(self.mounts, key=len, reverse=True) if path.startswith(f"{m}/")), None)
         if mount is None:
             raise RefusalError(404, f'no handler for route "{path}". route entry not found.')
@@ -172,20 +174,20 @@ class FakeVault:
 
     def _mounts(self, method: str, path: str, body: dict[str, t.Any]) -> Answer:
         if method == "GET" and not path:
-            return 200, {"data": {f"{mount}/": held for mount, held in self.mounts.items()}}
+            return 200, {"data": {f"{mount}/": current for mount, current in self.mounts.items()}}
         if path.endswith("/tune") and method == "POST":
-            held = self.mounts.get(path.removesuffix("/tune"))
-            if held is None:
+            current = self.mounts.get(path.removesuffix("/tune"))
+            if current is None:
                 raise RefusalError(400, f'tune of path "{path.removesuffix("/tune")}/" failed: no mount entry found')
-            held["description"] = body.pop("description", held["description"])
-            held["config"].update(_mount_config(body))
+            current["description"] = body.pop("description", current["description"])
+            current["config"].update(_mount_config(body))
             return 204, {}
         if method == "GET" and path.endswith("/tune"):
-            held = self.mounts.get(path.removesuffix("/tune"))
-            if held is None:
+            current = self.mounts.get(path.removesuffix("/tune"))
+            if current is None:
                 raise RefusalError(400, f'cannot fetch sysview for path "{path.removesuffix("/tune")}"')
-            effective = {key: held["config"][key] or 2764800 for key in ("default_lease_ttl", "max_lease_ttl")}
-            return 200, {"data": {**held["config"], **effective}}
+            effective = {key: current["config"][key] or 2764800 for key in ("default_lease_ttl", "max_lease_ttl")}
+            return 200, {"data": {**current["config"], **effective}}
         if method == "GET":
             if path not in self.mounts:
                 raise RefusalError(400, f"No secret engine mount at {path}/")
@@ -221,7 +223,7 @@ class FakeVault:
         path = f"{mount}/config/{name}"
         if method != "POST":
             return self._plain(method, mount, "config", name)
-        held = copy.deepcopy(self.objects.get(path)) or {
+        current = copy.deepcopy(self.objects.get(path)) or {
             "allowed_roles": [],
             "connection_details": {},
             "password_policy": "",
@@ -229,35 +231,35 @@ class FakeVault:
             "plugin_version": "",
             "root_credentials_rotate_statements": [],
         }
-        body, verify = dict(body), body.get("verify_connection", held.get("verify_connection", True))
+        body, verify = dict(body), body.get("verify_connection", current.get("verify_connection", True))
         body.pop("verify_connection", None)
         if self._keeps_verification:
-            held["verify_connection"] = verify
+            current["verify_connection"] = verify
         for secret in ("private_key", "service_account_json"):
             body.pop(secret, None)
         top_level = (*TOP_LEVEL, *(ROTATION if self.health.get("enterprise") is True else ()))
         password = body.pop("password", self.passwords.get(path, ""))
         if "root_rotation_statements" in body:
-            held["root_credentials_rotate_statements"] = _as_list(body.pop("root_rotation_statements"))
+            current["root_credentials_rotate_statements"] = _as_list(body.pop("root_rotation_statements"))
         for key, value in body.items():
             if key == "allowed_roles":
                 value = [role.strip() for role in (value.split(",") if isinstance(value, str) else value)]
-            (held if key in top_level else held["connection_details"])[key] = value
-        if not held["plugin_name"]:
+            (current if key in top_level else current["connection_details"])[key] = value
+        if not current["plugin_name"]:
             raise RefusalError(400, "empty plugin name")
-        details = held["connection_details"]
+        details = current["connection_details"]
         if verify:
             trouble = self.database.try_login(details.get("connection_url", ""), details.get("username", ""), password)
             if trouble:
                 raise RefusalError(400, f"error creating database object: error verifying connection: {trouble}")
-        self.objects[path], self.passwords[path] = held, password
+        self.objects[path], self.passwords[path] = current, password
         return 204, {}
 
     def _roles(self, method: str, mount: str, name: str, body: dict[str, t.Any]) -> Answer:
         if method != "POST":
             return self._plain(method, mount, "roles", name)
         path = f"{mount}/roles/{name}"
-        held = copy.deepcopy(self.objects.get(path)) or {
+        current = copy.deepcopy(self.objects.get(path)) or {
             **{key: [] for key in STATEMENTS},
             "credential_type": "password",
             "db_name": "",
@@ -266,14 +268,14 @@ class FakeVault:
         }
         for key, value in body.items():
             if key in STATEMENTS:
-                held[key] = [statement.strip() for statement in _as_list(value)]
+                current[key] = [statement.strip() for statement in _as_list(value)]
             elif key in ("default_ttl", "max_ttl"):
-                held[key] = _seconds(value, key)
+                current[key] = _seconds(value, key)
             elif key in ("db_name", "credential_type", "credential_config"):
-                held[key] = value
-        if not held["db_name"]:
+                current[key] = value
+        if not current["db_name"]:
             raise RefusalError(400, "database name is required")
-        self.objects[path] = held
+        self.objects[path] = current
         return 204, {}
 
     def _static_roles(self, method: str, mount: str, name: str, body: dict[str, t.Any]) -> Answer:
@@ -283,10 +285,13 @@ class FakeVault:
         return self._plain(method, mount, "static-roles", name)
 
     def _static_creds(self, _method: str, mount: str, name: str, _body: dict[str, t.Any]) -> Answer:
-        held = self.objects.get(f"{mount}/static-roles/{name}")
-        if held is None:
+        current = self.objects.get(f"{mount}/static-roles/{name}")
+        if current is None:
             raise RefusalError(400, "unknown role: " + name)
-        return 200, {"data": {"username": held["username"], "password": "static-password", "ttl": 3598}, "lease_id": ""}
+        return 200, {
+            "data": {"username": current["username"], "password": "static-password", "ttl": 3598},
+            "lease_id": "",
+        }
 
     def _creds(self, _method: str, mount: str, name: str, _body: dict[str, t.Any]) -> Answer:
         role = self.objects.get(f"{mount}/roles/{name}")

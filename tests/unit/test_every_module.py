@@ -85,11 +85,11 @@ def test_a_module_is_a_program_that_says_what_is_missing(name, monkeypatch, caps
     with pytest.raises(SystemExit) as caught:
         runpy.run_path(module_named(name).__file__, run_name="__main__")
     assert caught.value.code == 1
-    said = json.loads(capsys.readouterr().out)
-    assert said["failed"]
+    given = json.loads(capsys.readouterr().out)
+    assert given["failed"]
     needed = [option for option, spec in specification_of(name)["argument_spec"].items() if spec.get("required")]
     needed += [option for group in specification_of(name).get("required_one_of", ()) for option in group]
-    assert all(word in said["msg"] for word in needed or ["VAULT_ADDR"])
+    assert all(word in given["msg"] for word in needed or ["VAULT_ADDR"])
 
 
 @each_module
@@ -144,10 +144,24 @@ def test_a_module_has_a_story(name):
 
 
 def test_every_util_is_private_by_name_and_says_so():
-    utils = [file for kind in ("module_utils", "plugin_utils") for file in (PLUGINS / kind).glob("*.py")]
+    utils = [file for kind in ("module_utils", "plugin_utils") for file in FILES if file.is_relative_to(PLUGINS / kind)]
     assert utils
-    assert all(file.stem.startswith("_") for file in utils)
-    assert all("PRIVATE to the collection" in file.read_text(encoding="utf-8") for file in utils)
+    for file in utils:
+        assert any(part.startswith("_") for part in file.relative_to(PLUGINS).with_suffix("").parts), file
+        assert "PRIVATE to the collection" in file.read_text(encoding="utf-8"), file
+
+
+ROOMS = ("_core", "_vault", "_postgresql", "_resources", "_operations")
+"""Of `module_utils`: each imports from itself and from those before it."""
+
+
+def test_room_imports_only_from_rooms_before_it():
+    ours = "ansible_collections.leasehold.vault.plugins."
+    for file in (PLUGINS / "module_utils").rglob("*.py"):
+        imported = [node.module or "" for node in ast.walk(tree(file)) if isinstance(node, ast.ImportFrom)]
+        for kind, room in (name.removeprefix(ours).split(".")[:2] for name in imported if name.startswith(ours)):
+            assert kind == "module_utils", file
+            assert ROOMS.index(room) <= ROOMS.index(file.parent.name), file
 
 
 @each_file
@@ -182,7 +196,7 @@ def test_one_place_alone_decides_what_a_check_run_does():
             if isinstance(function, ast.FunctionDef):
                 tests = [node.test for node in ast.walk(function) if isinstance(node, (ast.If, ast.IfExp, ast.While))]
                 places += [f"{file.stem}.{function.name}" for test in tests if decides(test)]
-    assert places == ["_reconcile.carry_out"]
+    assert places == ["reconcile.carry_out"]
 
 
 def test_only_the_wire_and_the_login_know_how_requests_travel():
@@ -193,14 +207,14 @@ def test_only_the_wire_and_the_login_know_how_requests_travel():
             named += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             if any(name.split(".")[0] in ("hvac", "requests", "urllib3") for name in named):
                 knowing.add(file.stem)
-    assert knowing == {"_wire", "_auth"}
+    assert knowing == {"transport", "auth"}
 
 
 def test_the_engine_knows_no_ansible_and_no_network():
     imported = [
         node.module or ""
-        for node in ast.walk(tree(PLUGINS / "module_utils" / "_reconcile.py"))
+        for node in ast.walk(tree(PLUGINS / "module_utils" / "_core" / "reconcile.py"))
         if isinstance(node, ast.ImportFrom)
     ]
-    ours = "ansible_collections.leasehold.vault.plugins.module_utils."
-    assert {name.removeprefix(ours) for name in imported} <= {"__future__", "_errors"}
+    ours = "ansible_collections.leasehold.vault.plugins.module_utils._core."
+    assert {name.removeprefix(ours) for name in imported} <= {"__future__", "errors"}

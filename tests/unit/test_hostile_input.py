@@ -18,18 +18,23 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leasehold.vault.plugins.filter.database_document import database_document
 from ansible_collections.leasehold.vault.plugins.filter.postgresql import (
     postgresql_conninfo,
     postgresql_pgpass,
     postgresql_url,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils import _fields, _statements, _wire
-from ansible_collections.leasehold.vault.plugins.module_utils._addresses import parse_addresses, parse_url
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._resources import CONNECTION, ENGINE, ROLE, STATIC_ROLE
+from ansible_collections.leasehold.vault.plugins.module_utils._core import fields as _fields
+from ansible_collections.leasehold.vault.plugins.module_utils._core import statements as _statements
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import parse_addresses, parse_url
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.connection import CONNECTION
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.engine import ENGINE
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.role import ROLE
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.static_role import STATIC_ROLE
+from ansible_collections.leasehold.vault.plugins.module_utils._vault import transport
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.databases import database_document
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -80,15 +85,17 @@ class Recorder:
     def __init__(self) -> None:
         self.paths: list[str] = []
 
-    def send(self, method: str, path: str, headers: t.Any, body: t.Any = None, params: t.Any = None) -> _wire.Answer:
+    def send(
+        self, method: str, path: str, headers: t.Any, body: t.Any = None, params: t.Any = None
+    ) -> transport.Answer:
         if path == "/v1/sys/health":
-            return _wire.Answer(200, {}, b'{"version": "2.7.2"}')
+            return transport.Answer(200, {}, b'{"version": "2.7.2"}')
         self.paths.append(path)
         if path.startswith("/v1/auth/") and "/login" in path:
-            return _wire.Answer(200, {}, b'{"auth": {"client_token": "a-token", "token_type": "batch"}}')
+            return transport.Answer(200, {}, b'{"auth": {"client_token": "a-token", "token_type": "batch"}}')
         if method == "GET" or "/secret-id" in path or path.startswith(("/v1/sys/leases/lookup", "/v1/sys/audit-hash/")):
-            return _wire.Answer(404, {}, b'{"errors": []}')
-        return _wire.Answer(204, {}, b"")
+            return transport.Answer(404, {}, b'{"errors": []}')
+        return transport.Answer(204, {}, b"")
 
 
 NAMES = (
@@ -132,11 +139,11 @@ def test_every_path_that_is_sent_is_clean(task: tuple[str, Values], names: Value
         if name in known and (name in options or name in ("mount", "auth_mount", "auth_username"))
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_wire, "kept", lambda *_arguments: wire)
+        patch.setattr(transport, "kept", lambda *_arguments: wire)
         patch.setattr("time.sleep", lambda _seconds: None)
         try:
-            wanted = validated(module, {**login, **options, **given_names})
-            module_named(module).TASK.perform(wanted, False)
+            desired = validated(module, {**login, **options, **given_names})
+            module_named(module).TASK.perform(desired, False)
         except Problem as problem:
             assert_one_sentence(problem)
     for path in wire.paths:
@@ -148,7 +155,7 @@ def test_every_path_that_is_sent_is_clean(task: tuple[str, Values], names: Value
 @pytest.mark.parametrize("user", ["../../sys/mounts/x", "a/../b", "..", "a//b"])
 def test_login_name_that_leads_to_another_path_is_not_sent(monkeypatch: pytest.MonkeyPatch, user: str) -> None:
     wire = Recorder()
-    monkeypatch.setattr(_wire, "kept", lambda *_arguments: wire)
+    monkeypatch.setattr(transport, "kept", lambda *_arguments: wire)
     login = {
         "url": "http://127.0.0.1:8200",
         "auth_method": "userpass",
@@ -194,13 +201,13 @@ def test_a_duration_is_whole_seconds_or_refused(value: t.Any) -> None:
 @given(group=TEXTS, owner=st.one_of(st.none(), TEXTS), manner=st.sampled_from(["strict", "parking"]))
 @example(group='a" IN ROLE "postgres', owner="$do$", manner="strict")
 def test_a_group_is_one_quoted_identifier_wherever_it_stands(group: str, owner: str | None, manner: str) -> None:
-    said = {"in_role": group, "reassign_owned_to": owner, "revocation": manner}
+    text = {"in_role": group, "reassign_owned_to": owner, "revocation": manner}
     try:
-        written = _statements.expand(said)
+        written = _statements.expand(text)
     except Refused as refusal:
         assert_one_sentence(refusal)
         return
-    harmless = _statements.expand({**said, "in_role": "g", "reassign_owned_to": "o"})
+    harmless = _statements.expand({**text, "in_role": "g", "reassign_owned_to": "o"})
     for kind in _statements.OWNED:
         for statement, model in zip(written[kind], harmless[kind], strict=True):
             assert skeleton(statement) == skeleton(model)
@@ -350,9 +357,9 @@ class Odd:
     """In the place of the wire: answers anything."""
 
     def __init__(self, status: int, content: bytes) -> None:
-        self.answer = _wire.Answer(status, {}, content)
+        self.answer = transport.Answer(status, {}, content)
 
-    def send(self, *_request: t.Any) -> _wire.Answer:
+    def send(self, *_request: t.Any) -> transport.Answer:
         return self.answer
 
 
@@ -424,12 +431,12 @@ def test_a_connection_of_anything_is_made_or_refused_and_its_password_is_not_sai
     world.add_mount()
     password = options.get("password")
     try:
-        said = json.dumps(Runner(world)("database_connection", **options), ensure_ascii=False)
+        text = json.dumps(Runner(world)("database_connection", **options), ensure_ascii=False)
     except Problem as problem:
-        said = str(problem)
+        text = str(problem)
         assert_one_sentence(problem)
     if password:
-        assert password not in said
+        assert password not in text
 
 
 def assert_one_sentence(problem: Exception) -> None:

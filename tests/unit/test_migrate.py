@@ -28,7 +28,7 @@ GUIDE = ROOT / "docs" / "migration.md"
 def rewritten(text, *mounts, collections=()):
     """The text afterwards, and what was reported."""
     file = migrate.File("play.yml", textwrap.dedent(text), ["database", *mounts], collections)
-    return file.rewrite(), [said for _line, said in file.left]
+    return file.rewrite(), [given for _line, given in file.left]
 
 
 def becomes(before, after, *mounts, **more):
@@ -61,8 +61,8 @@ def each_module():
 
 def test_what_is_to_be_written_by_hand_names_modules_that_there_are():
     modules = [what for _login, known in migrate.ORIGINS.values() for what in known.values()]
-    said = [re.findall(r"leasehold\.vault\.(\w+)", what.why) for what in modules if isinstance(what, migrate.Gone)]
-    named = {name for names in said for name in names}
+    given = [re.findall(r"leasehold\.vault\.(\w+)", what.why) for what in modules if isinstance(what, migrate.Gone)]
+    named = {name for names in given for name in names}
     assert named
     assert named <= {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
 
@@ -334,17 +334,17 @@ def test_what_there_is_nothing_for_is_left_as_it_is_and_said(tmp_path, capsys, t
     path.write_text(f"- {task}\n")
     assert migrate.main(["--write", str(path)]) == 0, "there is nothing to do"
     assert path.read_text() == f"- {task}\n"
-    said, summary = capsys.readouterr().err.splitlines()
-    assert said == f"{path}:{line}: {module}: {migrate.NOTHING_HERE}"
+    given, summary = capsys.readouterr().err.splitlines()
+    assert given == f"{path}:{line}: {module}: {migrate.NOTHING_HERE}"
     assert "0 left to do by hand, 1 left as they are, 0 errors" in summary
 
 
 def test_a_short_name_is_theirs_where_their_collection_is_listed():
     text = "- vault_kv2_get: {path: a}\n"
-    for collections, told in (([], 0), (["community.hashi_vault"], 1)):
+    for collections, result in (([], 0), (["community.hashi_vault"], 1)):
         file = migrate.File("play.yml", text, ["database"], collections)
         assert file.rewrite() == text
-        assert len(file.stays) == told
+        assert len(file.stays) == result
 
 
 def test_modules_of_others_are_not_our_business():
@@ -401,8 +401,8 @@ def test_result_keys_without_counterpart_are_reported_wherever_they_are_used():
     )
     assert "hashivault_" not in text
     assert "hashi" not in text.replace("hashicorp.vault.database_static_role_credentials", "")
-    said = [line.split(":", 2)[1] + line.split(":", 3)[3] for line in left]
-    assert [line[:2].strip() for line in said] == ["4", "5", "5", "5", "11", "14", "14", "17"]
+    given = [line.split(":", 2)[1] + line.split(":", 3)[3] for line in left]
+    assert [line[:2].strip() for line in given] == ["4", "5", "5", "5", "11", "14", "14", "17"]
     assert "mounted.rc: what was rc is now (none: ask whether the result is failed)" in left[0]
     assert "what was ttl is now lease_duration" in left[4]
     assert "register leasehold.vault.database_static_role_info" in left[5]
@@ -672,7 +672,7 @@ def test_what_an_anchor_shares_is_not_changed_in_one_place_only(text):
     after, left = rewritten(text)
     assert after == text
     assert left
-    assert all("anchor" in said for said in left)
+    assert all("anchor" in given for given in left)
 
 
 def test_a_file_that_cannot_be_read_is_told_and_left_alone(tmp_path, capsys):
@@ -683,10 +683,10 @@ def test_a_file_that_cannot_be_read_is_told_and_left_alone(tmp_path, capsys):
     good = tmp_path / "good.yml"
     good.write_text("- vault_database_role_read: {role_name: x}\n")
     assert migrate.main(["--write", str(tmp_path), str(tmp_path / "none.yml")]) == 2
-    said = capsys.readouterr().err
-    assert "bad.yml:2: it is not YAML" in said
-    assert "latin.yml: it is not UTF-8" in said
-    assert "none.yml: No such file" in said
+    given = capsys.readouterr().err
+    assert "bad.yml:2: it is not YAML" in given
+    assert "latin.yml: it is not UTF-8" in given
+    assert "none.yml: No such file" in given
     assert good.read_text() == "- leasehold.vault.database_role_info: {must_exist: true, name: x}\n"
     assert bad.read_text() == "- vault_database_role_read: {role_name: x\n"
 

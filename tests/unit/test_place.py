@@ -15,8 +15,8 @@ import tempfile
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _place
-from ansible_collections.leasehold.vault.plugins.module_utils._place import place, place_directory
+from ansible_collections.leasehold.vault.plugins.module_utils._core import place as _place
+from ansible_collections.leasehold.vault.plugins.module_utils._core.place import place, place_directory
 
 
 @pytest.fixture

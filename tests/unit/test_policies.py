@@ -18,7 +18,7 @@ import typing as t
 import policies
 import pytest
 import servers
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 
 from .conftest import ROOT, RealWorld, Runner, specification_of
 from .test_every_module import VAULT_MODULES
@@ -324,8 +324,8 @@ def refusals(bao, since):
 
 def names(sentence, capability, path):
     """Whether it says what is missing where, and what there is.  Without either, nobody knows which of two it is."""
-    said = "create or update" if f"{capability} or" in sentence or f"or {capability}" in sentence else capability
-    return re.search(f"the capability {said} on {re.escape(path.rstrip('/'))}/? and has ", sentence)
+    given = "create or update" if f"{capability} or" in sentence or f"or {capability}" in sentence else capability
+    return re.search(f"the capability {given} on {re.escape(path.rstrip('/'))}/? and has ", sentence)
 
 
 def without(rules, rule, capability):
@@ -349,9 +349,9 @@ def test_a_module_needs_all_of_its_policy_and_nothing_else(name, bao, postgres, 
     wrong = []
     for rule in DOCUMENTED[f"module {name}"]:
         for capability in rule.capabilities:
-            told = tell(name, without(rules, rule, capability), server, postgres)
-            missed = [path for path in told.denied if rule.at(told.mount).covers(path)]
-            named = any(names(told.sentence, capability, path) for path in missed)
-            if not missed or (rule.optional and told.sentence) or not (rule.optional or named):
-                wrong.append((capability, rule.path, told))
+            result = tell(name, without(rules, rule, capability), server, postgres)
+            missed = [path for path in result.denied if rule.at(result.mount).covers(path)]
+            named = any(names(result.sentence, capability, path) for path in missed)
+            if not missed or (rule.optional and result.sentence) or not (rule.optional or named):
+                wrong.append((capability, rule.path, result))
     assert not wrong

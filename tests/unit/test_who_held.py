@@ -94,8 +94,10 @@ def ask(tmp_path):
 
 
 def finish(answer, hashes, problem=""):
-    told = json.dumps({"answer": answer, "hashes": hashes, "problem": problem})
-    done = subprocess.run([sys.executable, PROGRAM, "--finish"], input=told, capture_output=True, text=True, check=True)
+    result = json.dumps({"answer": answer, "hashes": hashes, "problem": problem})
+    done = subprocess.run(
+        [sys.executable, PROGRAM, "--finish"], input=result, capture_output=True, text=True, check=True
+    )
     return json.loads(done.stdout)
 
 

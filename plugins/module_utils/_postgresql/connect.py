@@ -11,8 +11,8 @@ import contextlib
 import sys
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._addresses import libpq_words, parse_addresses
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import libpq_words, parse_addresses
 
 try:
     import psycopg2
@@ -138,8 +138,8 @@ class DatabaseProblem(Problem):
 
     def __init__(self, where: str, error: t.Any) -> None:
         parts = (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint)
-        said = ". ".join(part.rstrip(".") for part in parts if part) or _flat(str(error)) or "the connection was lost"
-        super().__init__(f"{said} ({error.pgcode or 'no code'}, {where})")
+        given = ". ".join(part.rstrip(".") for part in parts if part) or _flat(str(error)) or "the connection was lost"
+        super().__init__(f"{given} ({error.pgcode or 'no code'}, {where})")
         self.retried = error.pgcode in RETRIED
 
 

@@ -13,8 +13,8 @@ import json
 import re
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import postgresql_password
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import postgresql_password
 
 Values = t.Mapping[str, t.Any]
 

@@ -23,8 +23,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connec
 )
 
 if t.TYPE_CHECKING:
-    from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session as VaultSession
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import Query
+    from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session as VaultSession
 
 Values = dict[str, t.Any]
 _FILE: Values = {"type": "path"}
@@ -150,16 +150,16 @@ def group_of(rights: Rights) -> Group | None:
 
 def beyond(rights: Rights, group: Group | None) -> list[str]:
     """What a login may do and a user of its group may not, a sentence each."""
-    said = []
+    given = []
     for (schema, kind, privilege), names in sorted(rights.held.items()):
         if names and not (group and schema in group.schemas and (kind, privilege) in group.privileges):
             if kind == "schemas":
-                said.append(f"{privilege} on schema {schema}")
+                given.append(f"{privilege} on schema {schema}")
             else:
-                said.append(
+                given.append(
                     f"{privilege} on {len(names)} of {len(rights.objects[schema, kind])} {kind} in schema {schema} ({_some(names)})"
                 )
-    return said
+    return given
 
 
 def discover(_session: VaultSession, options: Values, _check_mode: bool) -> Values:
@@ -207,13 +207,13 @@ def described(query: Query, options: Values) -> Values:
         "groups": {groups[group]: _as_entry(group) for group in groups},
         "roles": roles,
     }
-    found_differences = {login: said for login, said in sorted(differences.items()) if said and login in logins}
+    found_differences = {login: given for login, given in sorted(differences.items()) if given and login in logins}
     sessions = [dict(zip(("user", "application_name", "address", "count"), row)) for row in query(_SESSIONS)]
     return {"entry": entry, "differences": found_differences, "notes": notes, "sessions": sessions}
 
 
 def _rights(query: Query) -> dict[str, Rights]:
-    held: dict[str, dict[tuple[str, str, str], set[str]]] = collections.defaultdict(
+    current: dict[str, dict[tuple[str, str, str], set[str]]] = collections.defaultdict(
         lambda: collections.defaultdict(set)
     )
     usable: dict[str, dict[tuple[str, str, str], set[str]]] = collections.defaultdict(
@@ -225,7 +225,7 @@ def _rights(query: Query) -> dict[str, Rights]:
         if has:
             usable[login][schema, kind, privilege].add(name)
         if has and not public:
-            held[login][schema, kind, privilege].add(name)
+            current[login][schema, kind, privilege].add(name)
     every = {place: frozenset(names) for place, names in objects.items()}
     return {
         login: Rights(
@@ -233,7 +233,7 @@ def _rights(query: Query) -> dict[str, Rights]:
             {place: frozenset(names) for place, names in usable[login].items()},
             every,
         )
-        for login, found in held.items()
+        for login, found in current.items()
     }
 
 
@@ -241,14 +241,14 @@ def _of_the_role(row: tuple[t.Any, ...]) -> list[str]:
     """What a login has by its attributes, which a user that Vault makes does not have."""
     _name, inherit, createrole, createdb, replication, bypassrls, settings, connect, create, roles = row
     has = {"CREATEROLE": createrole, "CREATEDB": createdb, "REPLICATION": replication, "BYPASSRLS": bypassrls}
-    said = [f"it has the attribute {attribute}" for attribute, given in has.items() if given]
-    said += [f"its setting {setting.partition('=')[0]}" for setting in settings]
-    said += [] if connect else ["it may not connect to this database"]
-    said += ["CREATE on the database"] if create else []
+    text = [f"it has the attribute {attribute}" for attribute, given in has.items() if given]
+    text += [f"its setting {setting.partition('=')[0]}" for setting in settings]
+    text += [] if connect else ["it may not connect to this database"]
+    text += ["CREATE on the database"] if create else []
     if roles:
         how = "" if inherit else ", because it is NOINHERIT"
-        said.append(f"what {', '.join(roles)} may do, after SET ROLE{how}")
-    return said
+        text.append(f"what {', '.join(roles)} may do, after SET ROLE{how}")
+    return text
 
 
 def _makers(query: Query, database: str, taken: set[str]) -> tuple[str, list[str], list[str]]:

@@ -35,7 +35,7 @@ FUNCTIONS = """\
 --
 -- They run as leasehold_definer, who may create users (before PostgreSQL 16: change nearly any user). So each of them
 -- first refuses what is not its business. Run this file as leasehold_definer. What the functions do is, line by line, what
--- plugins/module_utils/_user_sql.py does without them.
+-- plugins/module_utils/_core/user_sql.py does without them.
 
 -- What users leave can go to an ordinary role that leasehold_definer may grant and that was let into this very database.
 CREATE OR REPLACE FUNCTION leasehold.is_heir(candidate text) RETURNS boolean LANGUAGE sql STABLE

@@ -330,9 +330,9 @@ class DatabasePlan(Plan):
                     else:
                         self._objects(group, kind, schema, desired)
         for group in former:
-            held = [each for each in contents.acl if each.grantee == group.name]
+            current = [each for each in contents.acl if each.grantee == group.name]
             _take_back(
-                self, entry.database, "DATABASE", contents.owner, held, self._can(contents.owner), "the database"
+                self, entry.database, "DATABASE", contents.owner, current, self._can(contents.owner), "the database"
             )
 
     def _can(self, owner: str, usable: bool = False) -> bool:
@@ -446,14 +446,16 @@ class DatabasePlan(Plan):
                 missing.setdefault(lacks, []).extend(alike.names)
             elif lacks:
                 self._cannot_grant(group, kind, schema, alike, lacks)
-            held = [each for each in alike.acl if each.grantee == group.name and each.privilege not in desired]
-            if held and alike.owner != group.name:
+            current = [each for each in alike.acl if each.grantee == group.name and each.privilege not in desired]
+            if current and alike.owner != group.name:
                 taken = self._takes(
-                    group, kind, schema, alike, {each.privilege for each in held if each.grantor == alike.owner}
+                    group, kind, schema, alike, {each.privilege for each in current if each.grantor == alike.owner}
                 )
                 if taken:
                     surplus.setdefault(taken, []).extend(alike.names)
-                self._others_granted(group, kind, schema, alike, [each for each in held if each.grantor != alike.owner])
+                self._others_granted(
+                    group, kind, schema, alike, [each for each in current if each.grantor != alike.owner]
+                )
         to_come = self._to_come(group, kind, schema, desired)
         for privileges in dict.fromkeys([*missing, *(lacks for lacks, _extra in to_come.values() if lacks)]):
             creators = [creator for creator, (lacks, _extra) in to_come.items() if lacks == privileges]

@@ -12,7 +12,8 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import (
     PUBLIC,
     new_database,
@@ -38,7 +39,6 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan i
     ServerPlan,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.scram import verifier
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import carry_out
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -364,10 +364,10 @@ def _apply(result: Result, session: Session, look: Callable[[], Plan], plan: Pla
     if failure:
         result.error = failure
     elif missing:
-        said = "; ".join(dict.fromkeys(session.take_warnings()))
+        given = "; ".join(dict.fromkeys(session.take_warnings()))
         result.error = (
             f"PostgreSQL accepted the statements, and this is not done: {'; '.join(missing)}."
-            f"{f' It warned: {said}.' if said else ''} Whoever owns it, or a superuser, has to do it."
+            f"{f' It warned: {given}.' if given else ''} Whoever owns it, or a superuser, has to do it."
         )
     return [change for change in foreseen if change not in missing]
 

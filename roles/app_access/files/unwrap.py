@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on the host that needs a secret id, with nothing but Python: redeems the wrapping token that came on standard input, and writes
-the secret id and its accessor into files that only their owner can read.  `place` is that of plugins/module_utils/_place.py, which comes before it
+the secret id and its accessor into files that only their owner can read.  `place` is that of plugins/module_utils/_core/place.py, which comes before it
 in one program."""
 
 import json

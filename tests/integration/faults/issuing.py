@@ -9,9 +9,9 @@ import threading
 import typing as t
 
 import servers
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._credentials import issue
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import issue
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
 
 if t.TYPE_CHECKING:
     from ..conftest import Ground, Values

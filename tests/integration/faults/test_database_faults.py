@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The line between Vault and PostgreSQL is cut, slow or full, or PostgreSQL dies: what the user reads, and that a re-run mends it."""
+"""The line between Vault and PostgreSQL is cut, slow or full, or PostgreSQL dies: what the user reads, and that a re-run fixes it."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ class Row(Ground):
 
 def exchange(link: Link) -> list[Message]:
     """What was said, without goodbyes (whose place is not fixed), and of the server's settings after a login only the first."""
-    said: list[Message] = []
+    given: list[Message] = []
     for message in sorted(link.seen):
-        if message.kind != "X" and (message.kind != "S" or message.sender == "client" or said[-1].kind != "S"):
-            said.append(message)
-    return said
+        if message.kind != "X" and (message.kind != "S" or message.sender == "client" or given[-1].kind != "S"):
+            given.append(message)
+    return given
 
 
 def places(said: list[Message]) -> dict[Place, Message]:
@@ -143,8 +143,8 @@ def interrupt(row: Row, task: str, alone: str, together: t.Callable[[], Run]) ->
     first, *others = row.links
     row.links[first].watch()
     row.play(alone)
-    said = exchange(row.links[first])
-    chosen = places(said)
+    given = exchange(row.links[first])
+    chosen = places(given)
     assert len(chosen) < len(row.links), f"{len(chosen)} links are needed"
     cut = dict(zip(others, chosen, strict=False))
     for name, place in cut.items():
@@ -153,8 +153,8 @@ def interrupt(row: Row, task: str, alone: str, together: t.Callable[[], Run]) ->
     assert [name for name in cut if not row.links[name].was_cut] == []
     for link in row.links.values():
         link.open()
-    told = {event["result"]["_ansible_item_label"]: event["result"] for event in run.of(task)}
-    return Rotations(row, said, cut, told)
+    result = {event["result"]["_ansible_item_label"]: event["result"] for event in run.of(task)}
+    return Rotations(row, given, cut, result)
 
 
 # -------------------------------------------------------------------------------------------------------- root rotation
@@ -175,9 +175,9 @@ def test_a_cut_rotation_is_told_in_one_sentence(roots: Rotations) -> None:
         "The database refuses the password that Vault holds for ",
     )
     for name in roots.cut:
-        told = roots.told[name]
-        assert told.get("rotated") or told["msg"].startswith(beginnings)
-        assert "\n" not in told.get("msg", "")
+        result = roots.told[name]
+        assert result.get("rotated") or result["msg"].startswith(beginnings)
+        assert "\n" not in result.get("msg", "")
 
 
 @pytest.mark.full
@@ -211,7 +211,7 @@ def next_run(roots: Rotations) -> Run:
 def test_the_next_run_rotates_what_was_not_and_replaces_what_was_lost(roots: Rotations, next_run: Run) -> None:
     row = roots.row
     replaced = [task for task in next_run.changed if task.startswith("Give it to the admin role")]
-    assert len(replaced) == sum(bool(told.get("lost")) for told in roots.told.values())
+    assert len(replaced) == sum(bool(result.get("lost")) for result in roots.told.values())
     assert [name for name in row.links if row.opens(name, FIRST_PASSWORD)] == []
     assert [name for name in row.links if not row.logs_in(name)] == []
     assert sorted(row.bao.request("LIST", f"{row.mount}/config")["data"]["keys"]) == sorted(row.links)
@@ -248,8 +248,8 @@ def test_a_static_role_cut_off_anywhere_is_told_and_rotates_again(statics: Rotat
     row.play(rotate_static(row, *row.links))
 
     def opens(name: str) -> bool:
-        held = row.read(f"static-creds/{name}")
-        return row.opens(held["username"], held["password"])
+        current = row.read(f"static-creds/{name}")
+        return row.opens(current["username"], current["password"])
 
     for name in row.links:
         # The server may be about to try again by itself, between the look and the login.
@@ -302,10 +302,10 @@ def trouble(bao: servers.OpenBao, database: PostgreSQL) -> Iterator[Trouble]:
 
 def said_in_one_sentence(run: Run) -> str:
     assert run.code == 2
-    told = str(run.result("try")["msg"])
-    assert "\n" not in told
+    result = str(run.result("try")["msg"])
+    assert "\n" not in result
     assert "Traceback" not in run.output
-    return told
+    return result
 
 
 @pytest.mark.parametrize(
@@ -343,8 +343,8 @@ def test_too_many_connections_are_told_and_the_next_run_does_it(trouble: Trouble
             while True:
                 crowd.enter_context(contextlib.closing(trouble.server.connect()))
         text = trouble.task("issue", retries=1)
-        told = said_in_one_sentence(play(text, ok=False))
-        assert "SQLSTATE 53300" in told
+        result = said_in_one_sentence(play(text, ok=False))
+        assert "SQLSTATE 53300" in result
     assert play(text).ok
     assert trouble.works()
 
@@ -363,11 +363,11 @@ def test_a_line_that_is_silent_is_told_after_the_timeout_and_leaves_no_user(trou
     trouble.link.shut_after(2, lose_answer=True)
     text = trouble.task("issue", timeout=3)
     try:
-        told = said_in_one_sentence(play(text, ok=False))
+        result = said_in_one_sentence(play(text, ok=False))
     finally:
         trouble.link.open()
-    assert "did not answer: timed out" in told.lower()
-    assert told.endswith("It is unknown whether it did what was asked.")
+    assert "did not answer: timed out" in result.lower()
+    assert result.endswith("It is unknown whether it did what was asked.")
     assert play(text).ok
     wait_for("each user has a lease", lambda: len(trouble.users("app")) == len(trouble.leases("app")))
 
@@ -398,9 +398,9 @@ def test_a_full_disk_is_told_and_the_next_run_does_it_when_there_is_space(bao: s
                 ground.issue("app")
         issue = {"mount": "full", "role": "app"}
         text = tasks({"name": "try", "leasehold.vault.database_credentials": issue})
-        told = said_in_one_sentence(play(text, ok=False))
-        assert told.startswith("Could not read full/creds/app: Vault at ")
-        assert "SQLSTATE 53100" in told
+        result = said_in_one_sentence(play(text, ok=False))
+        assert result.startswith("Could not read full/creds/app: Vault at ")
+        assert "SQLSTATE 53100" in result
         ground.sql(f"COPY (SELECT 1) TO PROGRAM 'rm {filler}'")
         assert play(text).ok
         assert len(ground.users("app")) == len(ground.leases("app"))

@@ -12,8 +12,8 @@ import urllib.error
 import capabilities
 import pytest
 import servers
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._credentials import issue
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import issue
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
 from gate import Gate
 
 from ..conftest import Ground, Play, as_yaml
@@ -49,9 +49,9 @@ class Cluster:
 
     def is_whole(self) -> bool:
         """All nodes follow one leader, have what it has, and may elect another: they join without a vote, and get it ten seconds later."""
-        said = [node.request("GET", "sys/leader", token="") for node in self.nodes if node.pid is not None]
-        known = {one["leader_address"] for one in said}
-        if len(said) < len(self.nodes) or len(known) > 1 or "" in known:
+        given = [node.request("GET", "sys/leader", token="") for node in self.nodes if node.pid is not None]
+        known = {one["leader_address"] for one in given}
+        if len(given) < len(self.nodes) or len(known) > 1 or "" in known:
             return False
         try:
             self.leader.request(
@@ -125,8 +125,8 @@ def is_declared(engine: Ground, ttl: int) -> bool:
 
 def credentials(engine: Ground, role: str) -> str:
     """A user for each item, whose lease is then renewed."""
-    told = {"mount": engine.mount, "scope": "none"}
-    words = ", ".join(f"{key}={value!r}" for key, value in told.items())
+    result = {"mount": engine.mount, "scope": "none"}
+    words = ", ".join(f"{key}={value!r}" for key, value in result.items())
     return playbook({
         "name": "credentials",
         "leasehold.vault.lease": {
@@ -272,9 +272,9 @@ def refusal(play: Play, text: str, node: servers.OpenBao, task: str = "sync") ->
     """What a run says that has no patience, with this node for an address."""
     run = play(text, env={**node.environment, "VAULT_MAX_RETRIES": "1", "VAULT_CLIENT_TIMEOUT": "3s"}, ok=False)
     assert not run.ok
-    said = run.result(task)["msg"]
-    assert "\n" not in said
-    return str(said)
+    given = run.result(task)["msg"]
+    assert "\n" not in given
+    return str(given)
 
 
 @pytest.mark.full
@@ -284,16 +284,16 @@ def test_what_the_cluster_lacks_is_said_in_one_sentence_and_made_good_later(
     text, leader = synchronisation(engine, 5000), engine.bao
     dead, mute = cluster.standbys
     dead.kill()
-    said = refusal(play, text, dead)
-    assert said.count(f"Vault at {dead.url} could not be reached: Connection refused.") == 1
+    given = refusal(play, text, dead)
+    assert given.count(f"Vault at {dead.url} could not be reached: Connection refused.") == 1
     mute.freeze()
     try:
         assert refusal(play, text, mute).count(f"Vault at {mute.url} could not be reached: timed out.") == 1
-        said = refusal(play, text, leader)  # it is alone, and cannot write
+        given = refusal(play, text, leader)  # it is alone, and cannot write
     finally:
         mute.thaw()
-    assert any(words in said for words in ("no leader", "leadership lost", "timed out")), said
-    assert "more: not tried, because" in said
+    assert any(words in given for words in ("no leader", "leadership lost", "timed out")), given
+    assert "more: not tried, because" in given
     cluster.heal()
     leader = cluster.leader
     leader.seal()

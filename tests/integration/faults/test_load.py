@@ -15,9 +15,9 @@ import urllib.error
 
 import pytest
 import servers
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._credentials import issue
-from ansible_collections.leasehold.vault.plugins.module_utils._leases import renew
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import issue
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import renew
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
 
 from ..conftest import CALLBACK, as_yaml
 from .issuing import Issuing
@@ -119,8 +119,8 @@ def test_many_leases_that_end_in_one_second_all_end(place: Ground, play: Play) -
 
 
 def ending(place: Ground, lease_id: str) -> datetime.datetime:
-    told = place.bao.request("PUT", "sys/leases/lookup", {"lease_id": lease_id})["data"]["expire_time"]
-    return datetime.datetime.fromisoformat(told[:19])
+    result = place.bao.request("PUT", "sys/leases/lookup", {"lease_id": lease_id})["data"]["expire_time"]
+    return datetime.datetime.fromisoformat(result[:19])
 
 
 @pytest.mark.usefixtures("nothing_left")

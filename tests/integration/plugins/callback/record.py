@@ -35,9 +35,9 @@ class CallbackModule(CallbackBase):
     def _note(self, status: str, result: t.Any) -> None:
         modern = hasattr(type(result), "result")
         task, host = (result.task, result.host) if modern else (result._task, result._host)
-        said = dict(result.result if modern else result._result)
-        if "results" not in said:  # the items of a loop have come one by one
-            self._write(task=task.name, host=host.name, status=status, result=said)
+        given = dict(result.result if modern else result._result)
+        if "results" not in given:  # the items of a loop have come one by one
+            self._write(task=task.name, host=host.name, status=status, result=given)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         self._note("ok", result)

@@ -8,7 +8,11 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.leasehold.vault.plugins.filter.access_document import FilterModule
-from ansible_collections.leasehold.vault.plugins.module_utils._policies import checked, read, unknown_words
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.policy_language import (
+    checked,
+    read,
+    unknown_words,
+)
 
 from ...conftest import ROOT
 
@@ -174,8 +178,8 @@ def test_the_files_lie_where_the_login_looks_for_them():
 
 
 def manifest(kind, auth=None, **more):
-    wanted = {"directory": "here", "kinds": [kind], "server": "https://vault:8200", **more}
-    entry = {"static_roles": ["reports"], "auth": auth or POD, "manifests": wanted}
+    desired = {"directory": "here", "kinds": [kind], "server": "https://vault:8200", **more}
+    entry = {"static_roles": ["reports"], "auth": auth or POD, "manifests": desired}
     (made,) = documented(entry)["manifests"]
     assert made["path"] == f"here/app-{kind.replace('_', '-')}.yml"
     return list(yaml.safe_load_all(made["content"]))
@@ -184,15 +188,15 @@ def manifest(kind, auth=None, **more):
 def test_the_injector_logs_in_as_the_pod_and_revokes_when_it_ends():
     (patch,) = manifest("agent_injector")
     pod = patch["spec"]["template"]
-    said = {key.removeprefix("vault.hashicorp.com/"): value for key, value in pod["metadata"]["annotations"].items()}
+    given = {key.removeprefix("vault.hashicorp.com/"): value for key, value in pod["metadata"]["annotations"].items()}
     assert (patch["kind"], patch["metadata"]) == ("Deployment", {"name": "app", "namespace": "production"})
     assert pod["spec"] == {"serviceAccountName": "app"}
-    assert (said["role"], said["auth-path"]) == ("app", "auth/kubernetes")
-    assert said["agent-revoke-on-shutdown"] == "true"
-    assert said["agent-inject-secret-app-role.json"] == "database/creds/app-role"
-    assert said["agent-inject-secret-reports.json"] == "database/static-creds/reports"
-    assert said["agent-inject-perms-app-role.json"] == "0600"
-    assert all(isinstance(value, str) for value in said.values())
+    assert (given["role"], given["auth-path"]) == ("app", "auth/kubernetes")
+    assert given["agent-revoke-on-shutdown"] == "true"
+    assert given["agent-inject-secret-app-role.json"] == "database/creds/app-role"
+    assert given["agent-inject-secret-reports.json"] == "database/static-creds/reports"
+    assert given["agent-inject-perms-app-role.json"] == "0600"
+    assert all(isinstance(value, str) for value in given.values())
 
 
 def test_an_audience_comes_with_a_token_of_its_own():

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leasehold.vault.plugins.filter.agent_document import agent_document
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.agent import agent_document
 
 FILE = {"path": "/etc/app/db", "format": "json"}
 DATABASES = [{"name": "d", "host": "pg.svc", "database": "app db", "sslmode": "require", "roles": {"app-role": {}}}]

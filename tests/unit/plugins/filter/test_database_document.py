@@ -8,10 +8,13 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leasehold.vault.plugins.filter.adopted_databases import adopted_databases, adoption_problems
-from ansible_collections.leasehold.vault.plugins.filter.database_document import database_document
 from ansible_collections.leasehold.vault.plugins.filter.postgresql_login import postgresql_login
-from ansible_collections.leasehold.vault.plugins.module_utils import _statements
+from ansible_collections.leasehold.vault.plugins.module_utils._core import statements
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.adopted import (
+    adopted_databases,
+    adoption_problems,
+)
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.databases import database_document
 
 DATABASE = {
     "name": "db",
@@ -90,12 +93,12 @@ def test_what_is_missing_is_named(missing):
     ids=str,
 )
 def test_an_engine_becomes_the_document_that_makes_it(extra):
-    held = {
+    current = {
         "name": "app",
         "db_name": "db",
         "default_ttl": 3600,
         "max_ttl": 0,
-        **_statements.expand({"in_role": "app_rw", **extra}),
+        **statements.expand({"in_role": "app_rw", **extra}),
     }
     url = "postgresql://{{username}}:{{password}}@pg.svc:5432/appdb"
     connection = {
@@ -106,7 +109,7 @@ def test_an_engine_becomes_the_document_that_makes_it(extra):
         "max_open_connections": 4,
     }
     static = {"name": "reports", "db_name": "db", "username": "r", "rotation_period": 60, "last_vault_rotation": "now"}
-    text = adopted_databases([connection], [held, {"name": "other", "db_name": "another"}], [static], "team/db")
+    text = adopted_databases([connection], [current, {"name": "other", "db_name": "another"}], [static], "team/db")
     assert "# password: needed only if" in text
     found = yaml.load(text, Loader)  # noqa: S506 (a safe loader that knows one more tag)
     assert found["vault_database_mount"] == "team/db"
@@ -165,12 +168,12 @@ def test_connection_that_cannot_be_managed_is_named_with_the_command(connection,
     role = {"name": "app", "db_name": "db"}
     text = adopted_databases([{"name": "db", **connection}], [role], [])
     assert yaml.load(text, Loader)["vault_databases"] == []  # noqa: S506 (a safe loader that knows one more tag)
-    said = text.partition("# Not in this document.")[2].replace("\n# ", " ")
-    assert command in said
-    assert "database/config/db: " in said
-    assert "database/roles/app: its connection db was not adopted" in said
+    given = text.partition("# Not in this document.")[2].replace("\n# ", " ")
+    assert command in given
+    assert "database/config/db: " in given
+    assert "database/roles/app: its connection db was not adopted" in given
     assert "se cret" not in text
-    assert "secret" not in said
+    assert "secret" not in given
     assert len(adoption_problems([{"name": "db", **connection}], [role], [])) == 2
 
 

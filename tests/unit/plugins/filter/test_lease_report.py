@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.filter.lease_report import cure, lease_report
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.report import cure, lease_report
 
 NOW = "2026-01-31T12:00:00Z"
 POLICY = 'path "database/creds/app*" { capabilities = ["read"] }'

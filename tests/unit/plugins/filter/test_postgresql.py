@@ -20,8 +20,8 @@ def test_a_url_escapes_every_part() -> None:
 
 
 def test_a_conninfo_quotes_every_value_and_leaves_out_what_is_empty() -> None:
-    said = FILTERS["postgresql_conninfo"](USER, "db.svc")
-    assert said == "host='db.svc' port='5432' user='v-app 1' password='a:b/c\\\\d\\'e@'"
+    given = FILTERS["postgresql_conninfo"](USER, "db.svc")
+    assert given == "host='db.svc' port='5432' user='v-app 1' password='a:b/c\\\\d\\'e@'"
 
 
 def test_a_line_of_pgpass_escapes_its_separators() -> None:

@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._access import CONFIGURATIONS, ROLES
-from ansible_collections.leasehold.vault.plugins.module_utils._options import NAMES
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_mount import CONFIGURATIONS
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_role import ROLES
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import NAMES
 
 
 @pytest.mark.parametrize(
@@ -19,9 +20,9 @@ def test_who_manages_databases_does_not_pay_for_it(module):
     name = f"ansible_collections.leasehold.vault.plugins.modules.{module}"
     code = f"import sys; sys.path[:] = {sys.path!r}; import {name}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "module_utils._reconcile" in loaded
-    assert "module_utils._access" not in loaded
-    assert "module_utils._policies" not in loaded
+    assert "module_utils._core.reconcile" in loaded
+    assert "module_utils._resources.access" not in loaded
+    assert "module_utils._resources.policy_language" not in loaded
 
 
 @pytest.mark.parametrize("kinds", [CONFIGURATIONS, ROLES], ids=["configurations", "roles"])

@@ -12,14 +12,14 @@ from __future__ import annotations
 import psycopg2.extensions
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leasehold.vault.plugins.filter.database_document import database_document
 from ansible_collections.leasehold.vault.plugins.filter.postgresql import (
     postgresql_conninfo,
     postgresql_pgpass,
     postgresql_url,
 )
 from ansible_collections.leasehold.vault.plugins.filter.postgresql_login import postgresql_login
-from ansible_collections.leasehold.vault.plugins.module_utils import _addresses, _verification
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import addresses, verification
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.databases import database_document
 
 USER = {"username": "v-app", "password": "secret"}
 
@@ -61,10 +61,10 @@ def test_each_host_has_its_port_everywhere(host, port, expected, in_url, places)
     assert lines == [f"{place}:app:v-app:secret" for place in places]
 
     several = "," in host
-    where = _verification.where_to_log_in(for_vault, {})
+    where = verification.where_to_log_in(for_vault, {})
     assert (where["host"], where["port"]) == expected
     assert where.get("target_session_attrs") == ("read-write" if several else None)
-    elsewhere = _verification.where_to_log_in(
+    elsewhere = verification.where_to_log_in(
         "postgresql://{{username}}:{{password}}@db/app", {"login_host": host, "login_port": port}
     )
     assert (elsewhere["host"], elsewhere["port"]) == expected
@@ -93,7 +93,7 @@ def test_each_host_has_its_port_everywhere(host, port, expected, in_url, places)
 )
 def test_what_is_no_address_is_refused_in_a_sentence(host, port, sentence):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (its text is looked at)
-        _addresses.parse_addresses(host, port)
+        addresses.parse_addresses(host, port)
     assert sentence in str(caught.value)
     entry = {"name": "db", "host": host, "port": port, "database": "app", "admin": {"username": "a"}}
     with pytest.raises(AnsibleFilterError) as refused:
@@ -116,7 +116,7 @@ def test_what_is_no_address_is_refused_in_a_sentence(host, port, sentence):
     ],
 )
 def test_a_url_is_read_as_vaults_driver_does(url, expected):
-    found = _addresses.parse_url(url)
+    found = addresses.parse_url(url)
     assert found.addresses == expected
     assert found.database == "app"
     assert found.credentials == "U"

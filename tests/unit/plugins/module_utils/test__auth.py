@@ -8,11 +8,11 @@ import resource
 import time
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._options import login_identity
-from ansible_collections.leasehold.vault.plugins.module_utils._process import leave_no_core
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.process import leave_no_core
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import login_identity
 from cluster import signed_token
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -238,8 +238,8 @@ def works(bao, **options):
     """The login is good for a request, and its token is gone after the log-out."""
     before = accessors(bao)
     session = log_in({"url": bao.url, "ca_cert": str(bao.ca_cert), "retries": 0, **options})
-    held = session.client.ask("get", "auth/token/lookup-self")["data"]
-    assert held["path"].startswith(f"auth/{options['auth_mount']}/login")
+    current = session.client.ask("get", "auth/token/lookup-self")["data"]
+    assert current["path"].startswith(f"auth/{options['auth_mount']}/login")
     assert session.log_out() == []
     assert accessors(bao) == before
 

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Forbidden
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
 from cluster import DEFAULT_AUDIENCE, Cluster
 
 from ...conftest import Runner
@@ -59,11 +59,11 @@ def role(**options):
 def sentence(login, jwt, **options):
     with pytest.raises(VaultError) as caught:
         login(jwt, **options)
-    said = str(caught.value)
-    assert "\n" not in said
-    assert jwt not in said
-    assert jwt.rpartition(".")[2] not in said
-    return said
+    given = str(caught.value)
+    assert "\n" not in given
+    assert jwt not in given
+    assert jwt.rpartition(".")[2] not in given
+    return given
 
 
 # -- let in -----------------------------------------------------------------------------------------------------------------
@@ -72,10 +72,10 @@ def sentence(login, jwt, **options):
 def test_a_pod_is_let_in_and_the_cluster_was_asked(cluster, login):
     jwt = cluster.token("production", "app")
     session = login(jwt)
-    held = session.client.ask("get", "auth/token/lookup-self")["data"]
-    assert held["meta"]["service_account_name"] == "app"
-    assert held["meta"]["service_account_namespace"] == "production"
-    assert held["ttl"] > 3500
+    current = session.client.ask("get", "auth/token/lookup-self")["data"]
+    assert current["meta"]["service_account_name"] == "app"
+    assert current["meta"]["service_account_namespace"] == "production"
+    assert current["ttl"] > 3500
     (review,) = cluster.reviews
     assert review["spec"]["token"] == jwt
     assert session.log_out() == []
@@ -109,29 +109,29 @@ def test_without_a_reviewer_the_token_itself_asks(real_vault, cluster, login):
 
 
 def test_another_service_account(cluster, login):
-    said = sentence(login, cluster.token("production", "other"))
-    assert "not among bound_service_account_names of the auth role app" in said
-    assert "The token is that of system:serviceaccount:production:other" in said
+    given = sentence(login, cluster.token("production", "other"))
+    assert "not among bound_service_account_names of the auth role app" in given
+    assert "The token is that of system:serviceaccount:production:other" in given
 
 
 def test_another_namespace(cluster, login):
-    said = sentence(login, cluster.token("staging", "app"))
-    assert "not among bound_service_account_namespaces of the auth role app" in said
-    assert "The token is that of system:serviceaccount:staging:app" in said
+    given = sentence(login, cluster.token("staging", "app"))
+    assert "not among bound_service_account_namespaces of the auth role app" in given
+    assert "The token is that of system:serviceaccount:staging:app" in given
 
 
 def test_an_expired_token(cluster, login):
-    said = sentence(login, cluster.token("production", "app", lives=-300))
-    assert "Read the token anew" in said
-    assert "and ended at 20" in said
+    given = sentence(login, cluster.token("production", "app", lives=-300))
+    assert "Read the token anew" in given
+    assert "and ended at 20" in given
     assert cluster.reviews == []
 
 
 def test_another_audience(real_vault, cluster, login):
     Runner(real_vault)("auth_role", **role(audience="vault"))
-    said = sentence(login, cluster.token("production", "app"))
-    assert "The auth role app wants another audience" in said
-    assert f"for {DEFAULT_AUDIENCE}" in said
+    given = sentence(login, cluster.token("production", "app"))
+    assert "The auth role app wants another audience" in given
+    assert f"for {DEFAULT_AUDIENCE}" in given
 
 
 def denied_by_the_cluster(real_vault, cluster):
@@ -178,22 +178,22 @@ def with_the_certificate_of_another_authority(real_vault, cluster):
 def test_a_review_that_does_not_come_about(real_vault, cluster, login, prepare):
     """The server has one answer for all of these, so the sentence names them all."""
     login(cluster.token("production", "app")).log_out()
-    said = sentence(login, prepare(real_vault, cluster))
-    assert "answered 403: permission denied" in said
-    assert "the cluster does not confirm the token" in said
-    assert "the API is down, or kubernetes_host, kubernetes_ca_cert or the reviewer's token are wrong" in said
-    assert f"The token is that of {POD}" in said
+    given = sentence(login, prepare(real_vault, cluster))
+    assert "answered 403: permission denied" in given
+    assert "the cluster does not confirm the token" in given
+    assert "the API is down, or kubernetes_host, kubernetes_ca_cert or the reviewer's token are wrong" in given
+    assert f"The token is that of {POD}" in given
 
 
 def test_what_is_no_token_at_all(login):
-    said = sentence(login, "not-a-json-web-token")
-    assert "not a readable JSON web token" in said
+    given = sentence(login, "not-a-json-web-token")
+    assert "not a readable JSON web token" in given
 
 
 def test_a_role_that_is_not_there(cluster, login):
-    said = sentence(login, cluster.token("production", "app"), auth_role="nobody")
-    assert 'invalid role name "nobody"' in said
-    assert "leasehold.vault.auth_role" in said
+    given = sentence(login, cluster.token("production", "app"), auth_role="nobody")
+    assert 'invalid role name "nobody"' in given
+    assert "leasehold.vault.auth_role" in given
 
 
 def test_a_method_that_is_not_configured(real_vault, cluster, login):

@@ -13,18 +13,18 @@ import threading
 import capabilities
 import pytest
 import servers
-from ansible_collections.leasehold.vault.plugins.module_utils._client import (
-    Client,
-    VaultError,
-    duplicate_warning,
-    worth_repeating,
-)
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import (
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import (
     Forbidden,
     MountMissing,
     NotConverged,
     Problem,
     Refused,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import (
+    Client,
+    VaultError,
+    duplicate_warning,
+    worth_repeating,
 )
 
 KINDS = ("repeat", "issue", "rotate")
@@ -454,7 +454,7 @@ def test_what_is_not_there_is_none_and_an_empty_list(client, stub):
     [
         (404, 'no handler for route "x/y". route entry not found.', MountMissing, "nothing is mounted there"),
         (404, "namespace not found", VaultError, "has no namespace"),
-        (404, 'no handler for route "x/y". route entry or namespace is tainted.', VaultError, "half deleted"),
+        (404, 'no handler for route "x/y". route entry or namespace is tainted.', VaultError, "tainted"),
         (404, "1 error occurred:\n\t* unsupported path\n\n", VaultError, "unsupported path"),
         (403, "permission denied", Forbidden, "expired, revoked or unknown"),
         (400, "error: FATAL (SQLSTATE 28P01)", VaultError, "SQLSTATE 28P01"),
@@ -611,10 +611,10 @@ def test_a_body_is_left_as_it_was_given(client, stub):
 
 def test_a_long_list_is_read_page_by_page(fake_vault):
     fake_vault.add_mount().add_connection()
-    wanted = sorted(f"role-{number:04}" for number in range(2001))
-    for name in wanted:
+    desired = sorted(f"role-{number:04}" for number in range(2001))
+    for name in desired:
         fake_vault.server.objects[f"{fake_vault.mount}/roles/{name}"] = {}
-    assert fake_vault.names("roles") == wanted
+    assert fake_vault.names("roles") == desired
 
 
 def test_a_server_without_pages_gives_its_list_once(client, stub):

@@ -7,7 +7,8 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._credentials import (
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import (
     effective_life,
     expiry,
     issue,
@@ -15,7 +16,6 @@ from ansible_collections.leasehold.vault.plugins.module_utils._credentials impor
     placeholder,
     read_static,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
 
 NOON = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc)
 

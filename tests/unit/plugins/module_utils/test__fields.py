@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _fields, _names
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core import fields, names
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import Ref
     ],
 )  # fmt: skip
 def test_durations_that_mean_the_same_are_the_same(said, meant):
-    assert _fields.seconds(said) == meant
+    assert fields.seconds(said) == meant
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,12 @@ def test_durations_that_mean_the_same_are_the_same(said, meant):
 )
 def test_what_is_no_duration_is_refused_by_name(said):
     with pytest.raises(ValueError, match=r"duration|whole number"):
-        _fields.seconds(said)
+        fields.seconds(said)
 
 
 @pytest.mark.parametrize("said", ["a", "A1", "_", "app-role", "app.role", "a--b", "a_", 7, "x" * 200])
 def test_what_can_be_a_name(said):
-    assert _names.name(said) == str(said)
+    assert names.name(said) == str(said)
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,14 @@ def test_what_can_be_a_name(said):
 )
 def test_what_cannot_be_a_name(said):
     with pytest.raises(ValueError, match="cannot be a name in Vault"):
-        _names.name(said)
+        names.name(said)
 
 
 @pytest.mark.parametrize(
     ("said", "meant"), [("database", "database"), ("/team-a/db/", "team-a/db"), ("a/b/c", "a/b/c")]
 )
 def test_what_can_be_a_mount(said, meant):
-    assert _fields.mount_path(said) == meant
+    assert fields.mount_path(said) == meant
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_can_be_a_mount(said, meant):
 )
 def test_what_cannot_be_a_mount(said):
     with pytest.raises(ValueError, match="cannot be a mount"):
-        _fields.mount_path(said)
+        fields.mount_path(said)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_cannot_be_a_mount(said):
     [("a,b", ["a", "b"]), ([" b ", "a", "b"], ["a", "b"]), ("", []), ([], []), ([""], []), ("*", ["*"])],
 )
 def test_names_are_a_set(said, meant):
-    assert _fields.names("friends").said_in({"friends": said}) == meant
+    assert fields.names("friends").desired_value({"friends": said}) == meant
 
 
 @pytest.mark.parametrize(
@@ -80,24 +80,24 @@ def test_names_are_a_set(said, meant):
     ],
 )
 def test_flags_are_what_they_mean(said, meant):
-    assert _fields.flag("on").said_in({"on": said}) is meant
+    assert fields.flag("on").desired_value({"on": said}) is meant
 
 
 def test_a_flag_that_is_neither_is_refused():
     with pytest.raises(Refused, match="on: 'perhaps' is neither true nor false"):
-        _fields.flag("on").said_in({"on": "perhaps"})
+        fields.flag("on").desired_value({"on": "perhaps"})
 
 
 def test_statements_are_compared_stripped_and_decoded():
-    field = _fields.statements("sql")
-    assert field.said_in({"sql": "  SELECT 1  "}) == ["SELECT 1"]
-    assert field.held_by({"sql": ["SELECT 1"]}) == ["SELECT 1"]
-    assert field.held_by({}) == []
+    field = fields.statements("sql")
+    assert field.desired_value({"sql": "  SELECT 1  "}) == ["SELECT 1"]
+    assert field.current_value({"sql": ["SELECT 1"]}) == ["SELECT 1"]
+    assert field.current_value({}) == []
 
 
 def test_the_mount_has_the_names_other_collections_give_it():
-    assert _fields.MOUNT.argument()["default"] == "database"
-    assert {"database_mount_path", "mount_path", "engine_mount_point"} <= set(_fields.MOUNT.argument()["aliases"])
+    assert fields.MOUNT.argument()["default"] == "database"
+    assert {"database_mount_path", "mount_path", "engine_mount_point"} <= set(fields.MOUNT.argument()["aliases"])
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_the_mount_has_the_names_other_collections_give_it():
     ],
 )
 def test_password_of_one_normal_form_is_taken_as_it_is(said):
-    assert _fields.postgresql_password(said) == said
+    assert fields.postgresql_password(said) == said
 
 
 @pytest.mark.parametrize(
@@ -130,5 +130,5 @@ def test_password_of_one_normal_form_is_taken_as_it_is(said):
 )
 def test_password_that_two_normal_forms_treat_differently_is_refused_without_it(said):
     with pytest.raises(ValueError, match="PostgreSQL and Vault would not agree") as caught:
-        _fields.postgresql_password(said)
+        fields.postgresql_password(said)
     assert said not in str(caught.value)

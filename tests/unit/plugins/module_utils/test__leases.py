@@ -9,9 +9,9 @@ import datetime
 import types
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _leases
-from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._operations import leases
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
 
 LEASE = "database/creds/app/1"
 HELD = {"ttl": 100, "issue_time": "2026-01-31T11:00:00Z", "expire_time": "2026-01-31T12:00:00Z", "renewable": True}
@@ -31,14 +31,14 @@ class Stubborn:
 
 
 def test_revocation_that_did_not_happen_is_failure():
-    wanted = {"lease_id": LEASE, "state": "absent", "force": False}
+    desired = {"lease_id": LEASE, "state": "absent", "force": False}
     with pytest.raises(Problem, match="and still holds the lease"):
-        _leases.keep_or_end(types.SimpleNamespace(client=Stubborn()), wanted, check_mode=False)
+        leases.renew_or_revoke(types.SimpleNamespace(client=Stubborn()), desired, check_mode=False)
 
 
 @pytest.mark.parametrize(("ttl", "overdue"), [(1, False), (0, False), (-1, True)])
 def test_lease_past_its_end_is_overdue(ttl, overdue):
-    row = _leases._row(NOW, LEASE, {**HELD, "ttl": ttl}, "")
+    row = leases._row(NOW, LEASE, {**HELD, "ttl": ttl}, "")
     assert (row["overdue"], row["irrevocable"], row["age"]) == (overdue, False, 3600)
 
 
@@ -60,11 +60,11 @@ class Refusing(Stubborn):
 @pytest.mark.parametrize("force", [False, True])
 def test_lease_is_forgotten_only_by_force(force):
     client = Refusing()
-    wanted = {"lease_id": LEASE, "state": "absent", "force": force}
+    desired = {"lease_id": LEASE, "state": "absent", "force": force}
     session = types.SimpleNamespace(client=client)
     if force:
-        assert "stays in the database" in _leases.keep_or_end(session, wanted, check_mode=False)["warnings"][0]
+        assert "stays in the database" in leases.renew_or_revoke(session, desired, check_mode=False)["warnings"][0]
     else:
         with pytest.raises(Problem, match="could not be revoked"):
-            _leases.keep_or_end(session, wanted, check_mode=False)
+            leases.renew_or_revoke(session, desired, check_mode=False)
     assert client.forgotten is force

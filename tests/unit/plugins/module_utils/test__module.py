@@ -15,8 +15,8 @@ import sys
 import pytest
 import yaml
 from ansible.module_utils.common.parameters import PASS_VARS
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.module_utils._module import Task, as_text, readable_diff
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import Task, as_text, readable_diff
 
 
 @dataclasses.dataclass

@@ -9,8 +9,8 @@ import importlib
 
 import pytest
 import yaml
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._options import (
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import (
     OPTIONS,
     auth_mount,
     client_arguments,

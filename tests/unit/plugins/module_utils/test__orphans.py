@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._orphans import (
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.orphans import (
     CERTAIN,
     LEASELESS,
     UNKNOWN,
@@ -73,8 +73,8 @@ class History:
                 self.leases.append(lease(issued, expires))
 
     def wrongly_called_leaseless(self):
-        said = certainties(self.users, self.leases)
-        return {name for name, certainty in said.items() if certainty != UNKNOWN and name in self.held}
+        given = certainties(self.users, self.leases)
+        return {name for name, certainty in given.items() if certainty != UNKNOWN and name in self.held}
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_no_user_that_has_a_lease_is_ever_called_leaseless(circumstances):
 def test_most_orphans_are_found():
     histories = [History(seed) for seed in range(100)]
     truth = sum(len(history.users) - len(history.held) for history in histories)
-    said = [word for history in histories for word in certainties(history.users, history.leases).values()]
-    assert truth <= len(said)
-    assert sum(word != UNKNOWN for word in said) > truth * 0.4
+    given = [word for history in histories for word in certainties(history.users, history.leases).values()]
+    assert truth <= len(given)
+    assert sum(word != UNKNOWN for word in given) > truth * 0.4
 
 
 def test_an_end_that_a_renewal_moved_tells_twins_of_one_second_apart():

@@ -8,9 +8,14 @@ import json
 import re
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.filter.access_document import access_document
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.module_utils._policies import checked, normal, read, unknown_words
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.policy_language import (
+    checked,
+    normal,
+    read,
+    unknown_words,
+)
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.access import access_document
 
 from ...conftest import ROOT
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import (
     PUBLIC,
     Acl,

@@ -8,8 +8,8 @@ import dataclasses
 import itertools
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import MountMissing, NotConverged, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import MountMissing, NotConverged, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import (
     duration,
     fact,
     names,
@@ -18,12 +18,12 @@ from ansible_collections.leasehold.vault.plugins.module_utils._fields import (
     switch,
     text,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._names import name
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import (
+from ansible_collections.leasehold.vault.plugins.module_utils._core.names import name
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import (
     SENT,
+    Diagnostic,
     Field,
-    Finding,
-    Manner,
+    ReconcileOptions,
     Resource,
     carry_out,
     plan,
@@ -33,7 +33,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import 
 THING = Resource(
     kind="thing",
     path="things/{name}",
-    identity=(Field("name", same=name),),
+    identity=(Field("name", normalize=name),),
     fields=(
         text("colour", default="grey"),
         text("nested", read=("details", "nested")),
@@ -42,11 +42,11 @@ THING = Resource(
         names("friends"),
         secret("password"),
         switch("verify"),
-        text("origin", initial="here", fixed=True),
-        text("owner", always=True),
-        fact("age", same=int),
+        text("origin", initial="here", immutable=True),
+        text("owner", resend=True),
+        fact("age", normalize=int),
     ),
-    leases=lambda server, wanted: [f"leases/{wanted['name']}"],
+    leases=lambda server, desired: [f"leases/{desired['name']}"],
 )
 WANTED = {"name": "one", "colour": "red", "password": "secret", "verify": True, "ttl": "1h", "friends": ["b", "a"]}
 
@@ -78,8 +78,8 @@ class Toy:
         self.calls.append(("revoke", prefix))
 
 
-def planned(wanted, answer, **manner):
-    return plan(THING, {"name": "one", **wanted}, answer, Manner(**manner))
+def planned(desired, answer, **reconcile_options):
+    return plan(THING, {"name": "one", **desired}, answer, ReconcileOptions(**reconcile_options))
 
 
 # -- plan ------------------------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def test_an_object_that_is_empty_on_the_server_is_still_there():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "answer"),
+    ("desired", "answer"),
     [
         ({"colour": "grey"}, {}),
         ({"ttl": "90m"}, {"ttl": 5400}),
@@ -123,8 +123,8 @@ def test_an_object_that_is_empty_on_the_server_is_still_there():
         ({"owner": "me"}, {"owner": "me"}),
     ],
 )
-def test_equal_in_meaning_is_nothing_to_do(wanted, answer):
-    step = planned(wanted, answer)
+def test_equal_in_meaning_is_nothing_to_do(desired, answer):
+    step = planned(desired, answer)
     assert step.action == "none"
     assert step.before == step.after
     assert step.body == {}
@@ -144,10 +144,10 @@ def test_what_always_goes_along_is_repeated_as_it_was_when_the_task_is_silent():
 
 
 def test_only_what_counts_is_compared_and_shown_in_a_diff():
-    shouted = dataclasses.replace(THING, fields=(text("colour", counts=str.lower),))
-    wanted = {"name": "one", "colour": "Red"}
-    assert plan(shouted, wanted, {"colour": "RED"}, Manner()).action == "none"
-    step = plan(shouted, wanted, {"colour": "Blue"}, Manner())
+    shouted = dataclasses.replace(THING, fields=(text("colour", compare_by=str.lower),))
+    desired = {"name": "one", "colour": "Red"}
+    assert plan(shouted, desired, {"colour": "RED"}, ReconcileOptions()).action == "none"
+    step = plan(shouted, desired, {"colour": "Blue"}, ReconcileOptions())
     assert step.body == {"colour": "Red"}
     assert [shouted.in_diff(side) for side in (step.before, step.after)] == [{"colour": "blue"}, {"colour": "red"}]
 
@@ -179,10 +179,10 @@ def test_a_secret_is_sent_on_creation_and_then_only_when_asked():
 
 
 def test_a_secret_that_the_server_says_it_does_not_have_is_sent_again():
-    signed = dataclasses.replace(THING, fields=(secret("password", sign=("details", "has_password")),))
+    signed = dataclasses.replace(THING, fields=(secret("password", presence_flag=("details", "has_password")),))
 
     def action(answer):
-        return plan(signed, {"name": "one", "password": "x"}, answer, Manner()).action
+        return plan(signed, {"name": "one", "password": "x"}, answer, ReconcileOptions()).action
 
     assert action({"details": {"has_password": False}}) == "update"
     assert action({"details": {"has_password": True}}) == "none"
@@ -208,15 +208,15 @@ def test_an_absent_thing_that_shall_be_absent_is_nothing_to_do():
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_a_value_that_is_nonsense_is_refused_with_its_option(state):
     with pytest.raises(Refused, match="name: 'a/b' cannot be a name"):
-        reconcile(Toy(), THING, {"name": "a/b"}, Manner(state=state))
+        reconcile(Toy(), THING, {"name": "a/b"}, ReconcileOptions(state=state))
     with pytest.raises(Refused, match="ttl: 'soon' is not a duration"):
         planned({"ttl": "soon"}, None)
 
 
 def test_planning_changes_nothing_it_was_given():
-    wanted, answer = {**WANTED}, {"colour": "blue", "friends": ["b", "a"]}
-    planned(wanted, answer)
-    assert (wanted, answer) == ({**WANTED}, {"colour": "blue", "friends": ["b", "a"]})
+    desired, answer = {**WANTED}, {"colour": "blue", "friends": ["b", "a"]}
+    planned(desired, answer)
+    assert (desired, answer) == ({**WANTED}, {"colour": "blue", "friends": ["b", "a"]})
 
 
 # -- reconcile -------------------------------------------------------------------------------------------------------------
@@ -224,34 +224,36 @@ def test_planning_changes_nothing_it_was_given():
 
 def test_a_dry_run_foresees_what_a_run_does():
     toy = Toy()
-    foreseen = reconcile(toy, THING, WANTED, Manner(dry_run=True))
+    foreseen = reconcile(toy, THING, WANTED, ReconcileOptions(dry_run=True))
     assert toy.calls == []
-    done = reconcile(toy, THING, WANTED, Manner())
+    done = reconcile(toy, THING, WANTED, ReconcileOptions())
     assert (foreseen.plan, foreseen.object, foreseen.changed) == (done.plan, done.object, True)
-    again = reconcile(toy, THING, WANTED, Manner())
+    again = reconcile(toy, THING, WANTED, ReconcileOptions())
     assert not again.changed
     assert len(toy.calls) == 1
 
 
 def test_a_deletion_and_nothing_after_it():
     toy = Toy({"colour": "red"})
-    assert reconcile(toy, THING, {"name": "one"}, Manner(state="absent")).object == {}
+    assert reconcile(toy, THING, {"name": "one"}, ReconcileOptions(state="absent")).object == {}
     assert toy.calls == [("delete", "things/one")]
-    assert not reconcile(toy, THING, {"name": "one"}, Manner(state="absent")).changed
+    assert not reconcile(toy, THING, {"name": "one"}, ReconcileOptions(state="absent")).changed
 
 
 def test_a_write_that_did_not_stick_is_an_error_that_names_what_differs():
     with pytest.raises(NotConverged, match="still differs in colour"):
-        reconcile(Toy({"colour": "blue"}, deaf=True), THING, WANTED | {"friends": None, "ttl": None}, Manner())
+        reconcile(
+            Toy({"colour": "blue"}, deaf=True), THING, WANTED | {"friends": None, "ttl": None}, ReconcileOptions()
+        )
     with pytest.raises(NotConverged):
-        reconcile(Toy(deaf=True), THING, WANTED, Manner())
+        reconcile(Toy(deaf=True), THING, WANTED, ReconcileOptions())
 
 
 def test_a_deletion_that_did_not_stick_is_an_error():
     toy = Toy({"colour": "red"})
     toy.delete = lambda path: None
     with pytest.raises(NotConverged):
-        reconcile(toy, THING, {"name": "one"}, Manner(state="absent"))
+        reconcile(toy, THING, {"name": "one"}, ReconcileOptions(state="absent"))
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -259,14 +261,14 @@ def test_live_leases_are_counted_and_refused(dry_run):
     toy = Toy({})
     toy.live = {"leases/one": ["a", "b"]}
     with pytest.raises(Refused, match=r"2 live lease\(s\) \(2 under leases/one\)"):
-        reconcile(toy, THING, {"name": "one"}, Manner(state="absent", dry_run=dry_run))
+        reconcile(toy, THING, {"name": "one"}, ReconcileOptions(state="absent", dry_run=dry_run))
     assert toy.calls == []
 
 
 def test_live_leases_are_revoked_before_the_deletion_when_asked():
     toy = Toy({})
     toy.live = {"leases/one": ["a", "b"]}
-    assert reconcile(toy, THING, {"name": "one"}, Manner(state="absent", revoke_leases=True)).revoked == 2
+    assert reconcile(toy, THING, {"name": "one"}, ReconcileOptions(state="absent", revoke_leases=True)).revoked == 2
     assert toy.calls == [("revoke", "leases/one"), ("delete", "things/one")]
 
 
@@ -275,35 +277,37 @@ def with_checks(**checks):
 
 
 def test_what_is_missing_is_a_warning_in_a_dry_run_and_a_refusal_in_a_run():
-    resource = with_checks(inquiries=(lambda server, wanted, step: [Finding("make it first", "missing")],))
-    assert reconcile(Toy(), resource, WANTED, Manner(dry_run=True)).warnings == ("make it first",)
+    resource = with_checks(pre_write_checks=(lambda server, desired, step: [Diagnostic("make it first", "missing")],))
+    assert reconcile(Toy(), resource, WANTED, ReconcileOptions(dry_run=True)).warnings == ("make it first",)
     toy = Toy()
     with pytest.raises(Refused, match="make it first"):
-        reconcile(toy, resource, WANTED, Manner())
+        reconcile(toy, resource, WANTED, ReconcileOptions())
     assert toy.calls == []
-    reconcile(toy, resource, WANTED, Manner(validate=False))
+    reconcile(toy, resource, WANTED, ReconcileOptions(validate=False))
 
 
 def test_inquiries_are_made_only_before_a_change_and_inspections_in_every_run():
     asked = []
     resource = with_checks(
-        inquiries=(lambda *dummy: asked.append("inquiry") or (),),
-        inspections=(lambda *dummy: asked.append("inspection") or (),),
+        pre_write_checks=(lambda *dummy: asked.append("inquiry") or (),),
+        existing_checks=(lambda *dummy: asked.append("inspection") or (),),
     )
     toy = Toy()
-    reconcile(toy, resource, WANTED, Manner())
-    reconcile(toy, resource, WANTED, Manner())
+    reconcile(toy, resource, WANTED, ReconcileOptions())
+    reconcile(toy, resource, WANTED, ReconcileOptions())
     assert asked == ["inquiry", "inspection"]
 
 
 def test_what_comes_afterwards_is_tried_after_a_write_only():
     tried = []
-    resource = with_checks(afterwards=(lambda server, wanted, step: tried.append(step.action) or [Finding("odd")],))
+    resource = with_checks(
+        post_write_checks=(lambda server, desired, step: tried.append(step.action) or [Diagnostic("odd")],)
+    )
     toy = Toy()
-    reconcile(toy, resource, WANTED, Manner(dry_run=True))
-    assert reconcile(toy, resource, WANTED, Manner()).warnings == ("odd",)
-    reconcile(toy, resource, WANTED, Manner())
-    reconcile(toy, resource, WANTED, Manner(state="absent"))
+    reconcile(toy, resource, WANTED, ReconcileOptions(dry_run=True))
+    assert reconcile(toy, resource, WANTED, ReconcileOptions()).warnings == ("odd",)
+    reconcile(toy, resource, WANTED, ReconcileOptions())
+    reconcile(toy, resource, WANTED, ReconcileOptions(state="absent"))
     assert tried == ["create"]
 
 
@@ -312,9 +316,9 @@ def test_a_missing_mount_is_foreseen_and_refused():
         def read(self, path):
             raise MountMissing("nothing is mounted there")
 
-    assert reconcile(Unmounted(), THING, WANTED, Manner(dry_run=True)).changed
+    assert reconcile(Unmounted(), THING, WANTED, ReconcileOptions(dry_run=True)).changed
     with pytest.raises(Refused, match="nothing is mounted there"):
-        reconcile(Unmounted(), THING, WANTED, Manner())
+        reconcile(Unmounted(), THING, WANTED, ReconcileOptions())
 
 
 def test_carry_out_is_where_a_check_run_ends():
@@ -329,12 +333,12 @@ def test_carry_out_is_where_a_check_run_ends():
     ("nonsense", "why"),
     [
         (lambda: Field("not a word"), "identifier"),
-        (lambda: Field("x", kept="hidden"), "no_log"),
+        (lambda: Field("x", storage="write_only"), "no_log"),
         (lambda: secret("x", read=("x",)), "never read back"),
         (lambda: secret("x", default=""), "never read back"),
-        (lambda: Field("x", kept="not", read=("x",)), "not kept"),
-        (lambda: switch("x", fixed=True), "not kept"),
-        (lambda: Field("x", kept="fact", initial="y"), "only read"),
+        (lambda: Field("x", storage="transient", read=("x",)), "not kept"),
+        (lambda: switch("x", immutable=True), "not kept"),
+        (lambda: Field("x", storage="read_only", initial="y"), "only read"),
     ],
 )
 def test_a_field_that_is_nonsense_is_refused_when_it_is_declared(nonsense, why):

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _resources
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Manner, Resource, plan
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import ReconcileOptions, plan
+from ansible_collections.leasehold.vault.plugins.module_utils._resources import connection, engine, role, static_role
 
-ALL = [value for value in vars(_resources).values() if isinstance(value, Resource)]
+ALL = [engine.ENGINE, connection.CONNECTION, role.ROLE, static_role.STATIC_ROLE]
 URL = "postgresql://{{username}}:{{password}}@db:5432/app"
 
 
@@ -20,7 +20,7 @@ def test_no_option_has_a_default_that_is_also_a_server_setting(resource):
 
 @pytest.mark.parametrize("resource", ALL, ids=lambda resource: resource.kind)
 def test_every_secret_is_hidden(resource):
-    secrets = {field.option for field in resource.fields if field.kept == "hidden"}
+    secrets = {field.option for field in resource.fields if field.storage == "write_only"}
     named = {
         field.option
         for field in resource.fields
@@ -30,12 +30,12 @@ def test_every_secret_is_hidden(resource):
     assert all(field.spec.get("no_log") for field in resource.fields if field.option in secrets)
 
 
-def refusals(resource, wanted, answer=None):
-    wanted = resource.derive({"mount": "database", "name": "x", **wanted})
-    step = plan(resource, wanted, answer, Manner())
+def refusals(resource, desired, answer=None):
+    desired = resource.derive({"mount": "database", "name": "x", **desired})
+    step = plan(resource, desired, answer, ReconcileOptions())
     findings = []
-    for rule in resource.rules:
-        findings.extend(finding.text for finding in rule(wanted, step))
+    for rule in resource.validators:
+        findings.extend(finding.text for finding in rule(desired, step))
     return findings
 
 
@@ -49,13 +49,13 @@ def refusals(resource, wanted, answer=None):
     ],
 )
 def test_a_url_in_the_templated_form_passes(url):
-    assert refusals(_resources.CONNECTION, {"connection_url": url}) == []
+    assert refusals(connection.CONNECTION, {"connection_url": url}) == []
 
 
 def test_a_url_of_another_kind_of_database_is_not_judged():
     assert (
         refusals(
-            _resources.CONNECTION, {"plugin_name": "mysql-database-plugin", "connection_url": "{{username}}@tcp(x)"}
+            connection.CONNECTION, {"plugin_name": "mysql-database-plugin", "connection_url": "{{username}}@tcp(x)"}
         )
         == []
     )
@@ -84,17 +84,14 @@ GRANT = 'CREATE ROLE "{{name}}"; GRANT SELECT ON t TO "{{name}}"'
     ],
 )
 def test_own_statements_that_will_strand_leases_get_a_warning(creation, revocation, words):
-    wanted = {"db_name": "db", "creation_statements": creation, "revocation_statements": revocation}
-    findings = refusals(_resources.ROLE, wanted)
+    desired = {"db_name": "db", "creation_statements": creation, "revocation_statements": revocation}
+    findings = refusals(role.ROLE, desired)
     assert findings == [] if words is None else words in findings[0]
 
 
 def test_a_group_gets_no_warning():
     assert (
-        refusals(
-            _resources.ROLE, _resources.ROLE.derive({"name": "x", "db_name": "db", "in_role": "g"}) | {"in_role": None}
-        )
-        == []
+        refusals(role.ROLE, role.ROLE.derive({"name": "x", "db_name": "db", "in_role": "g"}) | {"in_role": None}) == []
     )
 
 
@@ -112,14 +109,14 @@ def test_a_group_gets_no_warning():
     ],
 )
 def test_allowances_match_as_the_server_matches_them(allowed, role, matches):
-    assert _resources._matches(allowed, role) is matches
+    assert connection._matches(allowed, role) is matches
 
 
 def test_a_connection_that_was_rotated_keeps_its_password():
-    answer = {"connection_details": {"connection_url": URL, _resources.ROTATED_AT: "2026-01-31T12:00:00Z"}}
-    wanted = _resources.CONNECTION.derive(
+    answer = {"connection_details": {"connection_url": URL, connection.ROTATED_AT: "2026-01-31T12:00:00Z"}}
+    desired = connection.CONNECTION.derive(
         {"mount": "database", "name": "x", "password": "old", "update_password": "always"}
     )
-    step = plan(_resources.CONNECTION, wanted, answer, Manner(secrets="always"))
+    step = plan(connection.CONNECTION, desired, answer, ReconcileOptions(secrets="always"))
     with pytest.raises(Refused, match="2026-01-31"):
-        [list(rule(wanted, step)) for rule in _resources.CONNECTION.rules]
+        [list(rule(desired, step)) for rule in connection.CONNECTION.validators]

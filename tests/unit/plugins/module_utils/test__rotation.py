@@ -7,11 +7,11 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _rotation
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
-from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.module_utils._servers import Identity
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._operations import root_rotation
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.servers import Identity
 
 WANTED = {"mount": "database", "name": "db", "password": "bootstrap", "rotate": "once"}
 HELD = {
@@ -24,7 +24,7 @@ VAULT = Identity("vault", (1, 20, 0))
 
 
 def noted(held, when):
-    return {**held, "connection_details": {**held["connection_details"], _rotation.ROTATED_AT: when}}
+    return {**held, "connection_details": {**held["connection_details"], root_rotation.ROTATED_AT: when}}
 
 
 class Client:
@@ -46,11 +46,11 @@ class Client:
     def write(self, path, body):
         self.calls.append(("write", path, body))
         if path == PROBE:
-            said = self.probes.pop(0)
-            if said is False:
+            given = self.probes.pop(0)
+            if given is False:
                 raise VaultError("no", 400, "FATAL: password authentication failed (SQLSTATE 28P01)")
-            if said is not True:
-                raise said
+            if given is not True:
+                raise given
         elif self.locked_out and "password" not in body:
             raise VaultError("locked out", 400, "FATAL: password authentication failed (SQLSTATE 28P01)")
 
@@ -75,7 +75,7 @@ class Client:
 
 
 def rotate(client, check_mode=False, **more):
-    return _rotation.rotate_root(Session(client, False, []), {**WANTED, **more}, check_mode)
+    return root_rotation.rotate_root(Session(client, False, []), {**WANTED, **more}, check_mode)
 
 
 def test_accepted_then_refused_is_a_rotation():
@@ -176,12 +176,12 @@ def test_a_password_that_got_lost_on_the_way_is_said_to_be(how):
 
 
 def test_a_run_that_was_killed_when_the_password_got_lost_is_told_by_the_next():
-    held = {
+    current = {
         **HELD,
-        "connection_details": {**HELD["connection_details"], _rotation.ROTATED_AT: "begun 2026-01-01T00:00:00Z"},
+        "connection_details": {**HELD["connection_details"], root_rotation.ROTATED_AT: "begun 2026-01-01T00:00:00Z"},
     }
     with pytest.raises(Problem, match=r"^The database refuses the password that Vault holds") as caught:
-        rotate(Client(False, held=held, locked_out=True))
+        rotate(Client(False, held=current, locked_out=True))
     assert caught.value.result == {"lost": True}
 
 
@@ -224,8 +224,8 @@ def test_rotation_is_not_claimed_where_it_may_be_rolled_back_and_login_of_vault_
 def test_next_run_waits_for_rollback_only_shortly_after_rotation_began(how, age, pending):
     begun = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=age)
     noted = f"begun {begun.isoformat(timespec='seconds')}"
-    held = {**HELD, "connection_details": {**HELD["connection_details"], _rotation.ROTATED_AT: noted}}
-    client = Client(False, held=held, locked_out=True)
+    current = {**HELD, "connection_details": {**HELD["connection_details"], root_rotation.ROTATED_AT: noted}}
+    client = Client(False, held=current, locked_out=True)
     client.identity = VAULT
     with pytest.raises(Problem) as caught:
         rotate(client, rotate=how)
@@ -252,7 +252,7 @@ def test_what_lets_everybody_in_is_a_failure_although_it_was_rotated():
 @pytest.mark.parametrize("noted", [True, False])
 @pytest.mark.parametrize("how", ["once", "always"])
 def test_a_check_run_reads_and_does_nothing_else(noted, how):
-    details = {_rotation.ROTATED_AT: "2026-01-31T12:00:00Z"} if noted else {}
+    details = {root_rotation.ROTATED_AT: "2026-01-31T12:00:00Z"} if noted else {}
     client = Client(held={**HELD, "connection_details": {**HELD["connection_details"], **details}})
     result = rotate(client, check_mode=True, rotate=how)
     assert result["changed"] is not (noted and how == "once")
@@ -276,7 +276,7 @@ def test_a_note_that_cannot_be_left_is_a_warning():
 
 def test_the_note_is_not_part_of_the_probe():
     client = Client(
-        False, held={**HELD, "connection_details": {**HELD["connection_details"], _rotation.ROTATED_AT: "x"}}
+        False, held={**HELD, "connection_details": {**HELD["connection_details"], root_rotation.ROTATED_AT: "x"}}
     )
     assert rotate(client) == {"changed": False, "rotated": False}
-    assert _rotation.ROTATED_AT not in str(client.calls)
+    assert root_rotation.ROTATED_AT not in str(client.calls)

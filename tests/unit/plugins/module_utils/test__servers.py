@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Forbidden, MountMissing, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Plan
-from ansible_collections.leasehold.vault.plugins.module_utils._servers import (
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Forbidden, MountMissing, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Plan
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.servers import (
     FEATURES,
     Identity,
     identify,
@@ -84,10 +84,10 @@ class Server:
         return {"running_plugin_version": self.mount}
 
 
-def findings(kind, server, action="create", after=None, **wanted):
-    inquiry = known_to_server(kind, lambda wanted: "path")
-    plan = Plan(action, {}, {**wanted, **(after or {})}, {})
-    return [finding.text for finding in inquiry(server, {"mount": "database", **wanted}, plan)]
+def findings(kind, server, action="create", after=None, **desired):
+    server_check = known_to_server(kind, lambda desired: "path")
+    plan = Plan(action, {}, {**desired, **(after or {})}, {})
+    return [finding.text for finding in server_check(server, {"mount": "database", **desired}, plan)]
 
 
 def refusal(*arguments, **more):
@@ -201,14 +201,20 @@ def test_every_feature_is_known_to_some_server_and_says_which(kind):
 
 
 def test_features_are_options_of_their_resources():
-    from ansible_collections.leasehold.vault.plugins.module_utils import _access, _resources
+    from ansible_collections.leasehold.vault.plugins.module_utils._resources import (
+        auth_mount,
+        auth_role,
+        connection,
+        role,
+        static_role,
+    )
 
     resources = [
-        _resources.CONNECTION,
-        _resources.ROLE,
-        _resources.STATIC_ROLE,
-        _access.KUBERNETES,
-        *_access.ROLES.values(),
+        connection.CONNECTION,
+        role.ROLE,
+        static_role.STATIC_ROLE,
+        auth_mount.KUBERNETES,
+        *auth_role.ROLES.values(),
     ]
     options = {(resource.kind, field.option) for resource in resources for field in resource.fields}
     assert {(kind, feature.option) for kind in FEATURES for feature in FEATURES[kind]} <= options

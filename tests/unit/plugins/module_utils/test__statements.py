@@ -9,8 +9,8 @@ import json
 import re
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _statements, _user_sql
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core import statements, user_sql
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.functions import FUNCTIONS
 
 
@@ -35,16 +35,16 @@ def as_the_server_cuts(element):
     ],
 )
 def test_a_statement_that_would_be_cut_in_the_middle_is_encoded(statement):
-    (sent,) = _statements.sendable([statement])
+    (sent,) = statements.sendable([statement])
     assert as_the_server_cuts(sent) == [statement]
-    assert _statements.readable([sent]) == [statement]
+    assert statements.readable([sent]) == [statement]
 
 
 @pytest.mark.parametrize(
     "statement", ["SELECT 1", "SELECT 1;", "SELECT 1; SELECT 'x'; SELECT 2", "DO $$ BEGIN NULL END $$"]
 )
 def test_a_statement_that_is_cut_rightly_is_sent_as_it_is(statement):
-    assert _statements.sendable([statement]) == [statement]
+    assert statements.sendable([statement]) == [statement]
 
 
 @pytest.mark.parametrize(
@@ -62,17 +62,17 @@ def test_a_statement_that_is_cut_rightly_is_sent_as_it_is(statement):
     ],
 )
 def test_statements_are_read_as_people_write_them(held, read):
-    assert _statements.readable(held) == read
+    assert statements.readable(held) == read
 
 
 @pytest.mark.parametrize("nonsense", [7, {"a": 1}, [1], None, [["a"]]])
 def test_what_is_no_sql_is_refused(nonsense):
     with pytest.raises(ValueError, match="one string of SQL or a list of strings"):
-        _statements.readable(nonsense)
+        statements.readable(nonsense)
 
 
 def test_a_group_writes_all_four_lists():
-    written = _statements.expand({"in_role": "app_rw"})
+    written = statements.expand({"in_role": "app_rw"})
     (creation,), (renewal,) = written["creation_statements"], written["renew_statements"]
     assert "in_role name := 'app_rw';" in creation
     assert "format('CREATE ROLE %I LOGIN PASSWORD %L VALID UNTIL %L', u, secret, until)" in creation
@@ -87,19 +87,19 @@ def test_a_group_writes_all_four_lists():
 
 @pytest.mark.parametrize("functions", ["none", "leasehold"])
 def test_objects_go_to_whom_the_task_names(functions):
-    written = _statements.expand({"in_role": "app_rw", "reassign_owned_to": "app_owner", "functions": functions})
-    assert _statements.heirs_in(written["revocation_statements"]) == ["app_owner"]
+    written = statements.expand({"in_role": "app_rw", "reassign_owned_to": "app_owner", "functions": functions})
+    assert statements.heirs_in(written["revocation_statements"]) == ["app_owner"]
     assert "app_rw" not in str(written["revocation_statements"])
 
 
 def test_migration_users_act_as_the_group():
-    (creation,) = _statements.expand({"in_role": "app_rw", "set_role": True})["creation_statements"]
+    (creation,) = statements.expand({"in_role": "app_rw", "set_role": True})["creation_statements"]
     assert "ALTER ROLE %I SET role TO %I" in creation
     assert "acts boolean := true;" in creation
 
 
 def test_definer_functions_are_called_instead():
-    written = _statements.expand({"in_role": "it's", "functions": "leasehold"})
+    written = statements.expand({"in_role": "it's", "functions": "leasehold"})
     ((creation,), (renewal,)) = written["creation_statements"], written["renew_statements"]
     assert creation.startswith("SELECT leasehold.issue($")
     assert creation.endswith("$, '{{expiration}}', 'it''s')")
@@ -107,22 +107,22 @@ def test_definer_functions_are_called_instead():
     access, _commit, removal = written["revocation_statements"]
     assert "leasehold.end_access($" in access
     assert removal.endswith("$, 'it''s')")
-    assert _statements.expand({"in_role": "g", "functions": "leasehold", "revocation": "strict"})[
+    assert statements.expand({"in_role": "g", "functions": "leasehold", "revocation": "strict"})[
         "revocation_statements"
     ][2].endswith("$, 'g', true)")
 
 
 def test_definer_functions_do_not_go_with_set_role():
     with pytest.raises(Refused, match="functions: leasehold"):
-        _statements.expand({"in_role": "app_rw", "functions": "leasehold", "set_role": True})
+        statements.expand({"in_role": "app_rw", "functions": "leasehold", "set_role": True})
 
 
-@pytest.mark.parametrize("body", [_user_sql.CREATE, _user_sql.RENEW, _user_sql.END_ACCESS, _user_sql.REMOVE])
+@pytest.mark.parametrize("body", [user_sql.CREATE, user_sql.RENEW, user_sql.END_ACCESS, user_sql.REMOVE])
 def test_functions_do_what_blocks_do(body):
     assert body in FUNCTIONS
 
 
-@pytest.mark.parametrize("tag", re.findall(r"\$\w+\$", str(_statements.expand({"in_role": "g"}))))
+@pytest.mark.parametrize("tag", re.findall(r"\$\w+\$", str(statements.expand({"in_role": "g"}))))
 def test_no_name_is_long_enough_for_a_tag(tag):
     assert len(tag.strip("$")) > 63
 
@@ -130,12 +130,12 @@ def test_no_name_is_long_enough_for_a_tag(tag):
 @pytest.mark.parametrize("group", ["", "x" * 64, "é" * 32, "a\\b", "a{{b", "a\x00", "a\nb"])
 def test_what_cannot_be_a_role_in_postgresql_is_refused(group):
     with pytest.raises(Refused, match="PostgreSQL role"):
-        _statements.expand({"in_role": group})
+        statements.expand({"in_role": group})
 
 
 def test_own_statements_pass_as_they_are():
-    wanted = {"creation_statements": "CREATE ROLE x", "set_role": False}
-    assert _statements.expand(wanted) == wanted
+    desired = {"creation_statements": "CREATE ROLE x", "set_role": False}
+    assert statements.expand(desired) == desired
 
 
 @pytest.mark.parametrize(
@@ -143,4 +143,4 @@ def test_own_statements_pass_as_they_are():
 )
 def test_a_group_and_own_statements_are_refused(option):
     with pytest.raises(Refused, match=f"in_role writes {option} itself"):
-        _statements.expand({"in_role": "app_rw", option: "SELECT 1"})
+        statements.expand({"in_role": "app_rw", option: "SELECT 1"})

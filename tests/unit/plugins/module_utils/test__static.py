@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import Session
-from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
-from ansible_collections.leasehold.vault.plugins.module_utils._static import rotate_static_role
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.static_rotation import rotate_static_role
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
 
 EARLIER, NOW = "2026-03-01T12:00:00Z", "2026-03-01T12:00:10Z"
 
@@ -26,8 +26,8 @@ class Client:
     def ask(self, method, path, kind):
         self.asked += 1
         if self.refusals:
-            said = self.refusals.pop(0)
-            raise VaultError(f"Vault answered 500: {said}.", 500, said)
+            given = self.refusals.pop(0)
+            raise VaultError(f"Vault answered 500: {given}.", 500, given)
         self.shown = NOW
 
 

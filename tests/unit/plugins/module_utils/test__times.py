@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _times
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core import times
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,12 @@ from ansible_collections.leasehold.vault.plugins.module_utils._errors import Ref
     ],
 )
 def test_a_moment_is_read_as_vault_writes_it_and_said_in_utc(written, microsecond):
-    moment = _times.time_of(written)
+    moment = times.time_of(written)
     assert moment.microsecond == microsecond
-    assert _times.said_at(moment) == "2026-01-31T12:30:00Z"
+    assert times.timestamp(moment) == "2026-01-31T12:30:00Z"
 
 
 def test_what_is_no_duration_is_refused_under_the_name_of_its_option():
-    assert _times.seconds_of("valid_for", "1h30m") == 5400
+    assert times.seconds_of("valid_for", "1h30m") == 5400
     with pytest.raises(Refused, match=r"^valid_for: 'soon' is not a duration"):
-        _times.seconds_of("valid_for", "soon")
+        times.seconds_of("valid_for", "soon")

@@ -8,7 +8,7 @@ import re
 import time
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._usernames import TEMPLATE, issued_at, pattern
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.usernames import TEMPLATE, issued_at, pattern
 
 ROLE = "a-long-role-name"
 TEMPLATES = [

@@ -8,10 +8,10 @@ import os
 import signal
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _verification
-from ansible_collections.leasehold.vault.plugins.module_utils._client import VaultError
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.module_utils._reconcile import Plan
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Plan
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import verification
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
 
 WANTED = {"mount": "/database/", "name": "app", "verify": "issue"}
 STEP = Plan("create", {}, {"db_name": "db"}, {})
@@ -31,13 +31,13 @@ class Server:
 
 def test_none_does_nothing():
     server = Server()
-    assert list(_verification.verify(server, {**WANTED, "verify": "none"}, STEP)) == []
+    assert list(verification.verify(server, {**WANTED, "verify": "none"}, STEP)) == []
     assert server.asked == []
 
 
 def test_issue_makes_one_user_and_revokes_it():
     server = Server()
-    assert list(_verification.verify(server, WANTED, STEP)) == []
+    assert list(verification.verify(server, WANTED, STEP)) == []
     assert server.asked == [
         ("get", "database/creds/app", None, "issue"),
         ("put", "sys/leases/revoke", {"lease_id": "database/creds/app/1"}, "repeat"),
@@ -45,18 +45,18 @@ def test_issue_makes_one_user_and_revokes_it():
 
 
 def test_what_fails_is_said_with_what_is_left_behind():
-    with pytest.raises(Problem, match=r"app was not kept.*cannot issue.*42601"):
-        _verification.verify(Server(creation="ERROR (SQLSTATE 42601)"), WANTED, STEP)
+    with pytest.raises(Problem, match=r"app was rolled back.*cannot issue.*42601"):
+        verification.verify(Server(creation="ERROR (SQLSTATE 42601)"), WANTED, STEP)
     with pytest.raises(Problem, match=r"cannot be revoked.*2BP01.*database/creds/app/1.*v-app stays") as caught:
-        _verification.verify(Server(revocation="ERROR (SQLSTATE 2BP01)"), WANTED, STEP)
+        verification.verify(Server(revocation="ERROR (SQLSTATE 2BP01)"), WANTED, STEP)
     assert "hush-hush" not in str(caught.value)
 
 
 def test_a_user_that_cannot_work_is_revoked_before_that_is_said(monkeypatch):
     server = Server()
-    monkeypatch.setattr(_verification, "_login_trouble", lambda *dummy: "it lacks everything")
+    monkeypatch.setattr(verification, "_login_trouble", lambda *dummy: "it lacks everything")
     with pytest.raises(Problem, match="cannot work: it lacks everything"):
-        _verification.verify(server, {**WANTED, "verify": "login"}, STEP)
+        verification.verify(server, {**WANTED, "verify": "login"}, STEP)
     assert server.asked[-1][1] == "sys/leases/revoke"
 
 
@@ -66,7 +66,7 @@ URL = (
 
 
 @pytest.mark.parametrize(
-    ("url", "wanted", "where"),
+    ("url", "desired", "where"),
     [
         (URL, {}, {"host": "db.example.com", "port": "6432", "dbname": "app", "sslmode": "verify-full", "sslrootcert": "/on/the/server.pem"}),
         (URL, {"login_host": "localhost", "login_port": 7432, "login_ca_cert": "/ca"}, {"host": "localhost", "port": "7432", "sslrootcert": "/ca"}),
@@ -75,8 +75,8 @@ URL = (
         ("postgres://{{username}}:{{password}}@db", {}, {"dbname": "postgres"}),
     ],
 )  # fmt: skip
-def test_where_to_log_in(url, wanted, where):
-    found = _verification.where_to_log_in(url, wanted)
+def test_where_to_log_in(url, desired, where):
+    found = verification.where_to_log_in(url, desired)
     assert {key: found[key] for key in where} == where
 
 
@@ -90,10 +90,10 @@ def test_where_to_log_in(url, wanted, where):
     ],
 )
 def test_where_to_log_in_with_ipv6_and_several_hosts(address, host, port):
-    found = _verification.where_to_log_in(f"postgresql://{{{{username}}}}:{{{{password}}}}@{address}/app", {})
+    found = verification.where_to_log_in(f"postgresql://{{{{username}}}}:{{{{password}}}}@{address}/app", {})
     assert (found["host"], found["port"]) == (host, port)
     assert (
-        _verification.where_to_log_in(f"postgresql://x:y@{address}/app", {"login_host": "z"})["port"]
+        verification.where_to_log_in(f"postgresql://x:y@{address}/app", {"login_host": "z"})["port"]
         == port.split(",")[0]
     )
 
@@ -124,7 +124,7 @@ def test_which_rights_a_user_lacks(real_vault, granted, claimed, missing):
     step = Plan("create", {}, {"creation_statements": ['CREATE ROLE "{{name}}"; ' + claimed]}, {})
     try:
         with session.cursor() as cursor:
-            assert _verification._missing_rights(cursor, {}, step) == missing
+            assert verification._missing_rights(cursor, {}, step) == missing
     finally:
         session.close()
 
@@ -136,20 +136,20 @@ def test_user_is_revoked_whatever_stops_the_trial(monkeypatch, trouble):
     def fail(*_arguments):
         raise trouble
 
-    monkeypatch.setattr(_verification, "_login_trouble", fail)
+    monkeypatch.setattr(verification, "_login_trouble", fail)
     server = Server()
     with pytest.raises(type(trouble)):
-        list(_verification.verify(server, {**WANTED, "verify": "login"}, STEP))
+        list(verification.verify(server, {**WANTED, "verify": "login"}, STEP))
     assert server.asked[-1][1] == "sys/leases/revoke"
 
 
 def test_signal_waits_until_the_user_is_revoked(monkeypatch):
-    monkeypatch.setattr(_verification, "_login_trouble", lambda *_arguments: os.kill(os.getpid(), signal.SIGTERM) or "")
+    monkeypatch.setattr(verification, "_login_trouble", lambda *_arguments: os.kill(os.getpid(), signal.SIGTERM) or "")
     ended = []
     before = signal.signal(signal.SIGTERM, lambda *_arguments: ended.append(len(server.asked)))
     server = Server()
     try:
-        list(_verification.verify(server, {**WANTED, "verify": "login"}, STEP))
+        list(verification.verify(server, {**WANTED, "verify": "login"}, STEP))
     finally:
         signal.signal(signal.SIGTERM, before)
     assert ended == [2]

@@ -13,8 +13,8 @@ import time
 import warnings
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _wire
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._vault import transport
 from servers import Authority
 
 
@@ -33,7 +33,7 @@ def authority(tmp_path, made):
 
 
 def trust(verify, certificate=None):
-    return _wire._trust(verify, certificate)
+    return transport._trust(verify, certificate)
 
 
 def test_the_authorities_of_a_file_a_directory_or_the_environment_are_trusted(authority, monkeypatch):
@@ -77,11 +77,11 @@ def test_the_proxy_is_the_one_that_was_asked_for(proxies, environment, proxy, mo
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert _wire._proxy_for("https://vault.svc", proxies) == proxy
+    assert transport._proxy_for("https://vault.svc", proxies) == proxy
 
 
 def test_a_request_goes_through_the_proxy(stub):
-    wire = _wire.Wire("http://vault.svc:8200", True, None, [("http", stub.url)], 5)
+    wire = transport.Wire("http://vault.svc:8200", True, None, [("http", stub.url)], 5)
     assert wire.send("put", "/v1/database/roles/app", {}, {"db_name": "db"}).ok
     assert [request[:3] for request in stub.asked] == [
         ("PUT", "http://vault.svc:8200/v1/database/roles/app", {"db_name": "db"})
@@ -89,8 +89,8 @@ def test_a_request_goes_through_the_proxy(stub):
 
 
 def test_a_proxy_that_is_not_there_is_not_the_server():
-    wire = _wire.Wire("http://vault.svc", True, None, [("http", "http://127.0.0.1:9")], 5)
-    with pytest.raises(_wire.WireError) as caught:
+    wire = transport.Wire("http://vault.svc", True, None, [("http", "http://127.0.0.1:9")], 5)
+    with pytest.raises(transport.WireError) as caught:
         wire.send("get", "/v1/sys/health", {})
     assert caught.value.never_sent
     assert not caught.value.untrusted
@@ -99,19 +99,19 @@ def test_a_proxy_that_is_not_there_is_not_the_server():
 def test_without_hvac_and_what_comes_with_it_the_cure_is_said(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "urllib3", None)
     with pytest.raises(Problem, match="hvac is needed and could not be imported"):
-        _wire.Wire("http://vault.svc", True, None, [], 5)
+        transport.Wire("http://vault.svc", True, None, [], 5)
 
 
 def test_server_name_is_the_one_the_certificate_must_hold(authority, tls_stub, made):
     stub = tls_stub(made, "vault.example")
 
     def send(server_name):
-        wire = _wire.Wire(stub.url, str(authority / "ca.pem"), None, [], 5, server_name)
+        wire = transport.Wire(stub.url, str(authority / "ca.pem"), None, [], 5, server_name)
         return wire.send("get", "/v1/x", {})
 
     assert send("vault.example").ok
     for name in ("", "other.example"):
-        with pytest.raises(_wire.WireError) as caught:
+        with pytest.raises(transport.WireError) as caught:
             send(name)
         assert caught.value.untrusted
 
@@ -159,31 +159,31 @@ OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 )
 def test_timeout_is_that_of_the_whole_answer(answering, pieces):
     """Each read is quick, all together are not."""
-    wire = _wire.Wire(answering(pieces, pause=0.1), True, None, [], 0.7)
-    with pytest.raises(_wire.WireError) as caught:
+    wire = transport.Wire(answering(pieces, pause=0.1), True, None, [], 0.7)
+    with pytest.raises(transport.WireError) as caught:
         wire.send("get", "/v1/x", {})
     assert not caught.value.never_sent
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_endless_answer_is_not_read_to_its_end(answering, monkeypatch, packed):
-    monkeypatch.setattr(_wire, "LIMIT", 2**20)
+    monkeypatch.setattr(transport, "LIMIT", 2**20)
     if packed:
         content = gzip.compress(b"x" * 2**21)
         pieces = [OK + b"Content-Encoding: gzip\r\n\r\n" + content]
     else:
         pieces = [OK + b"\r\n", *([b"x" * 2**16] * 40)]
-    with pytest.raises(_wire.UnacceptableError, match="more than 1 MiB"):
-        _wire.Wire(answering(pieces), True, None, [], 20).send("get", "/v1/x", {})
+    with pytest.raises(transport.UnacceptableError, match="more than 1 MiB"):
+        transport.Wire(answering(pieces), True, None, [], 20).send("get", "/v1/x", {})
 
 
 def test_packed_answer_is_unpacked(answering):
     pieces = [OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b'{"data": {}}')]
-    assert _wire.Wire(answering(pieces), True, None, [], 20).send("get", "/v1/x", {}).json() == {"data": {}}
+    assert transport.Wire(answering(pieces), True, None, [], 20).send("get", "/v1/x", {}).json() == {"data": {}}
 
 
 def test_connection_is_kept_from_one_answer_to_the_next(stub):
-    wire = _wire.Wire(stub.url, True, None, [], 20)
+    wire = transport.Wire(stub.url, True, None, [], 20)
     ports = set()
     stub.answers = [(200, b"x" * 2**18), (404, {}), (200, {})]
     handle = stub.server.process_request
@@ -201,7 +201,9 @@ TOKEN = {"X-Vault-Token": "s.secret"}
 
 def redirected(stub, target, **more):
     stub.answers = [(307, {}, {"Location": f"{target}/v1/x"})]
-    return _wire.Wire(stub.url, more.get("verify", True), None, [], 20).send("post", "/v1/x", TOKEN, {"password": "p"})
+    return transport.Wire(stub.url, more.get("verify", True), None, [], 20).send(
+        "post", "/v1/x", TOKEN, {"password": "p"}
+    )
 
 
 def named(stub, name):
@@ -216,7 +218,7 @@ def test_redirect_to_another_host_is_followed_where_the_same_authority_vouches(m
 
 def test_redirect_to_a_host_of_another_authority_carries_nothing(made, tls_stub, authority):
     first, second = tls_stub(made), tls_stub(Authority("theirs"), "localhost")
-    with pytest.raises(_wire.WireError) as caught:
+    with pytest.raises(transport.WireError) as caught:
         redirected(first, named(second, "localhost"), verify=str(authority / "ca.pem"))
     assert caught.value.untrusted
     assert second.asked == []
@@ -224,9 +226,9 @@ def test_redirect_to_a_host_of_another_authority_carries_nothing(made, tls_stub,
 
 def test_redirect_to_another_host_is_not_followed_unverified(made, tls_stub, stub):
     first, second = tls_stub(made), tls_stub(made, "localhost")
-    with pytest.raises(_wire.UnacceptableError, match="another host, which TLS does not verify; not followed"):
+    with pytest.raises(transport.UnacceptableError, match="another host, which TLS does not verify; not followed"):
         redirected(first, named(second, "localhost"), verify=False)
-    with pytest.raises(_wire.UnacceptableError, match="another host"):
+    with pytest.raises(transport.UnacceptableError, match="another host"):
         redirected(stub, named(second, "localhost"))
     assert second.asked == []
 
@@ -236,10 +238,10 @@ def test_library_does_not_warn_of_each_unverified_connection(made, tls_stub):
         warnings.simplefilter("always")
         server = tls_stub(made)
         server.answers = [(200, {})]
-        assert _wire.Wire(server.url, False, None, [], 20).send("get", "/v1/x", TOKEN).ok
+        assert transport.Wire(server.url, False, None, [], 20).send("get", "/v1/x", TOKEN).ok
     assert caught == []
 
 
 @pytest.mark.parametrize("url", ["https://vault:70000", "https://[::1", "ftp://vault", "https://", "vault:8200"])
 def test_what_is_no_address(url):
-    assert not _wire.is_address(url)
+    assert not transport.is_address(url)

@@ -26,8 +26,8 @@ def test_the_life_of_a_policy(vault, run, policy):
     made = run.changes("acl_policy", **policy, policy=POLICY)
     assert made["diff"]["before"] == ""
     assert made["policy"]["policy"] == POLICY
-    held = vault.client.read(f"sys/policies/acl/{policy['name']}")
-    assert held["policy"] == POLICY, "the server keeps the text as sent, comments and all"
+    current = vault.client.read(f"sys/policies/acl/{policy['name']}")
+    assert current["policy"] == POLICY, "the server keeps the text as sent, comments and all"
 
     run.nothing("acl_policy", **policy, policy=SAME)
     run.nothing("acl_policy", **policy, rules=POLICY.replace("\n", "\n\n# more\n"))
@@ -42,7 +42,7 @@ def test_the_life_of_a_policy(vault, run, policy):
     run.nothing("acl_policy", **policy, state="absent")
 
 
-def test_what_somebody_else_changed_is_mended(vault, run, policy):
+def test_what_somebody_else_changed_is_fixed(vault, run, policy):
     run("acl_policy", **policy, policy=POLICY)
     vault.client.write(f"sys/policies/acl/{policy['name']}", {"policy": POLICY.replace("list", "delete")})
     result = run.changes("acl_policy", **policy, policy=POLICY)

@@ -38,16 +38,16 @@ def test_a_check_run_issues_nothing_and_a_run_issues_one_each_time(vault, run, r
 @pytest.mark.both
 def test_the_one_you_have_is_kept_as_long_as_it_is_good(vault, run, role):
     had = run("approle_secret_id", **role)["secret_id"]
-    wanted = {**role, "secret_id_accessor": had["secret_id_accessor"]}
+    desired = {**role, "secret_id_accessor": had["secret_id_accessor"]}
     for options in ({}, {"valid_for": "23h"}, {"wrap_ttl": "1m"}):
-        kept = run.nothing("approle_secret_id", **wanted, **options)
+        kept = run.nothing("approle_secret_id", **desired, **options)
         assert kept["secret_id"]["secret_id_accessor"] == had["secret_id_accessor"]
         assert "secret_id" not in kept["secret_id"]
     vault.client.write(
         f"auth/{vault.mount}/role/app/secret-id-accessor/destroy", {"secret_id_accessor": had["secret_id_accessor"]}
     )
-    assert run("approle_secret_id", check=True, **wanted)["changed"]
-    assert run("approle_secret_id", **wanted)["secret_id"]["secret_id"]
+    assert run("approle_secret_id", check=True, **desired)["changed"]
+    assert run("approle_secret_id", **desired)["secret_id"]["secret_id"]
 
 
 def test_one_that_ends_too_soon_is_replaced(real_vault, run):
@@ -55,9 +55,9 @@ def test_one_that_ends_too_soon_is_replaced(real_vault, run):
     real_vault.client.write(f"auth/{real_vault.mount}/role/app", {"secret_id_ttl": 86400})
     had = run("approle_secret_id", name="app", ttl="2h")["secret_id"]
     assert had["secret_id_ttl"] == 7200
-    wanted = {"name": "app", "secret_id_accessor": had["secret_id_accessor"]}
-    run.nothing("approle_secret_id", **wanted, valid_for="1h")
-    assert run("approle_secret_id", **wanted, valid_for="3h")["changed"]
+    desired = {"name": "app", "secret_id_accessor": had["secret_id_accessor"]}
+    run.nothing("approle_secret_id", **desired, valid_for="1h")
+    assert run("approle_secret_id", **desired, valid_for="3h")["changed"]
 
 
 def test_one_without_an_end_is_good_for_ever(vault, run, role):
@@ -68,10 +68,10 @@ def test_one_without_an_end_is_good_for_ever(vault, run, role):
 
 def test_it_ends_when_it_shall(vault, run, role):
     accessor = run("approle_secret_id", **role)["secret_id"]["secret_id_accessor"]
-    wanted = {**role, "secret_id_accessor": accessor, "state": "absent"}
-    assert run("approle_secret_id", check=True, **wanted)["changed"]
-    assert run("approle_secret_id", **wanted)["changed"]
-    run.nothing("approle_secret_id", **wanted)
+    desired = {**role, "secret_id_accessor": accessor, "state": "absent"}
+    assert run("approle_secret_id", check=True, **desired)["changed"]
+    assert run("approle_secret_id", **desired)["changed"]
+    run.nothing("approle_secret_id", **desired)
     assert "needs secret_id_accessor" in run.refused("approle_secret_id", **role, state="absent")
 
 

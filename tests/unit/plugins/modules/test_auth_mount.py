@@ -32,15 +32,15 @@ def cluster(vault):
 @pytest.mark.both
 @pytest.mark.parametrize("kind", TYPES)
 def test_the_life_of_a_mount(vault, run, kind):
-    wanted = {"type": kind, "description": "For applications", "default_lease_ttl": "1h", "max_lease_ttl": "24h"}
-    made = run.changes("auth_mount", **wanted)
+    desired = {"type": kind, "description": "For applications", "default_lease_ttl": "1h", "max_lease_ttl": "24h"}
+    made = run.changes("auth_mount", **desired)
     assert made["diff"]["before"] == ""
     assert made["auth_mount"]["default_lease_ttl"] == 3600
     assert made["auth_mount"]["accessor"].startswith(f"auth_{kind}_")
     run.nothing("auth_mount", type=kind, default_lease_ttl="60m", max_lease_ttl=86400)
     run.nothing("auth_mount", type=kind)
 
-    changed = run.changes("auth_mount", **{**wanted, "description": "", "token_type": "batch"})
+    changed = run.changes("auth_mount", **{**desired, "description": "", "token_type": "batch"})
     before, after = (yaml.safe_load(changed["diff"][side]) for side in ("before", "after"))
     assert {key: (before[key], after[key]) for key in after if before[key] != after[key]} == {
         "description": ("For applications", ""),
@@ -75,10 +75,10 @@ def test_the_life_of_a_kubernetes_configuration(vault, run, cluster):
     changed = run.changes("auth_mount", **cluster, disable_local_ca_jwt=True)
     assert changed["auth_mount"]["kubernetes_host"] == cluster["kubernetes_host"]
     run.changes("auth_mount", **{**cluster, "kubernetes_host": "https://elsewhere"})
-    held = vault.client.read(f"auth/{vault.mount}/config")
-    assert held["disable_local_ca_jwt"] is True, "a write replaces everything, so everything is repeated"
-    assert held["kubernetes_ca_cert"].strip() == cluster["kubernetes_ca_cert"].strip()
-    assert held["token_reviewer_jwt_set"] is True
+    current = vault.client.read(f"auth/{vault.mount}/config")
+    assert current["disable_local_ca_jwt"] is True, "a write replaces everything, so everything is repeated"
+    assert current["kubernetes_ca_cert"].strip() == cluster["kubernetes_ca_cert"].strip()
+    assert current["token_reviewer_jwt_set"] is True
 
 
 def test_a_write_that_would_lose_the_reviewers_token_is_refused(vault, run, cluster):
@@ -128,9 +128,9 @@ def test_the_life_of_a_jwt_configuration(vault, run):
     run.nothing("auth_mount", type="jwt", jwt_validation_pubkeys=[two.strip(), one, one], bound_issuer="ci")
     assert made["auth_mount"]["bound_issuer"] == "ci"
     run.changes("auth_mount", type="jwt", jwt_supported_algs=["ES256"])
-    held = vault.client.read(f"auth/{vault.mount}/config")
-    assert held["bound_issuer"] == "ci"
-    assert len(held["jwt_validation_pubkeys"]) == 2
+    current = vault.client.read(f"auth/{vault.mount}/config")
+    assert current["bound_issuer"] == "ci"
+    assert len(current["jwt_validation_pubkeys"]) == 2
     run.changes("auth_mount", type="jwt", jwt_validation_pubkeys=[one], bound_issuer="")
 
 

@@ -11,8 +11,8 @@ import servers
 @pytest.mark.both
 def test_one_mount_is_shown_with_its_configuration_and_can_be_given_back(vault, run):
     certificate = servers.Authority("cluster").certificate.decode()
-    wanted = {"type": "kubernetes", "kubernetes_host": "https://x", "kubernetes_ca_cert": certificate}
-    made = run("auth_mount", **wanted)["auth_mount"]
+    desired = {"type": "kubernetes", "kubernetes_host": "https://x", "kubernetes_ca_cert": certificate}
+    made = run("auth_mount", **desired)["auth_mount"]
     for check in (True, False):
         shown = run("auth_mount_info", check=check)
         assert shown == {"changed": False, "auth_mounts": [made], "warnings": []}

@@ -40,14 +40,14 @@ def held(vault, name="app"):
 @pytest.mark.both
 @each_type
 def test_the_life_of_a_role(vault, run, mounted, kind):
-    wanted = {**mounted(kind), "token_policies": ["app", "Other"], "token_period": "25h"}
-    made = run.changes("auth_role", **wanted)
+    desired = {**mounted(kind), "token_policies": ["app", "Other"], "token_period": "25h"}
+    made = run.changes("auth_role", **desired)
     assert made["diff"]["before"] == ""
     assert made["auth_role"]["type"] == kind
     assert made["auth_role"]["token_period"] == 90000
     assert made["auth_role"]["token_policies"] == ["app", "other"], "Vault compares them so"
 
-    run.nothing("auth_role", **{**wanted, "token_policies": ["OTHER", "app", "app"], "token_period": 90000})
+    run.nothing("auth_role", **{**desired, "token_policies": ["OTHER", "app", "app"], "token_period": 90000})
     run.nothing("auth_role", type=kind, name="App")
 
     option, value = OTHER[kind]
@@ -61,12 +61,12 @@ def test_the_life_of_a_role(vault, run, mounted, kind):
 
 
 @each_type
-def test_what_somebody_else_changed_is_mended_and_the_rest_is_left_alone(vault, run, mounted, kind):
-    wanted = {**mounted(kind), "token_policies": ["app"]}
-    run("auth_role", **wanted)
+def test_what_somebody_else_changed_is_fixed_and_the_rest_is_left_alone(vault, run, mounted, kind):
+    desired = {**mounted(kind), "token_policies": ["app"]}
+    run("auth_role", **desired)
     again = {"role_type": "jwt"} if kind == "jwt" else {}
     vault.client.write(f"auth/{vault.mount}/role/app", {"token_policies": ["admin"], "token_ttl": "1h", **again})
-    result = run.changes("auth_role", **wanted)
+    result = run.changes("auth_role", **desired)
     before, after = (yaml.safe_load(result["diff"][side]) for side in ("before", "after"))
     assert {key: (before[key], after[key]) for key in after if before[key] != after[key]} == {
         "token_policies": (["admin"], ["app"])
@@ -77,42 +77,42 @@ def test_what_somebody_else_changed_is_mended_and_the_rest_is_left_alone(vault, 
 @pytest.mark.needs("token_strictly_bind_ip")
 @each_type
 def test_a_token_can_be_for_the_address_that_logged_in(vault, run, mounted, kind):
-    wanted = mounted(kind)
+    desired = mounted(kind)
     assert (
-        run.changes("auth_role", **wanted, token_strictly_bind_ip=True)["auth_role"]["token_strictly_bind_ip"] is True
+        run.changes("auth_role", **desired, token_strictly_bind_ip=True)["auth_role"]["token_strictly_bind_ip"] is True
     )
-    run.nothing("auth_role", **wanted)
-    run.changes("auth_role", **wanted, token_strictly_bind_ip=False)
+    run.nothing("auth_role", **desired)
+    run.changes("auth_role", **desired, token_strictly_bind_ip=False)
 
 
 def test_what_a_server_would_ignore_is_refused(fake_vault, run, monkeypatch):
     monkeypatch.delitem(fake_access.TOKEN, "token_strictly_bind_ip")
     fake_vault.client.write(f"sys/auth/{fake_vault.mount}", {"type": "approle"})
-    wanted = {"type": "approle", "name": "app"}
-    sentence = run.refused("auth_role", **wanted, token_strictly_bind_ip=True)
+    desired = {"type": "approle", "name": "app"}
+    sentence = run.refused("auth_role", **desired, token_strictly_bind_ip=True)
     assert sentence == "OpenBao 2.7.2 does not know token_strictly_bind_ip and would ignore it. Needed is OpenBao."
-    run.changes("auth_role", **wanted, token_strictly_bind_ip=False)
+    run.changes("auth_role", **desired, token_strictly_bind_ip=False)
 
 
 def test_a_role_id_is_returned_and_stays(vault, run, mounted):
-    wanted = mounted("approle")
-    assert run("auth_role", check=True, **wanted)["auth_role"]["role_id"] == ""
-    made = run("auth_role", **wanted)["auth_role"]
+    desired = mounted("approle")
+    assert run("auth_role", check=True, **desired)["auth_role"]["role_id"] == ""
+    made = run("auth_role", **desired)["auth_role"]
     assert made["role_id"] == vault.client.read(f"auth/{vault.mount}/role/app/role-id")["role_id"]
-    assert run("auth_role", **wanted, token_ttl="1h")["auth_role"]["role_id"] == made["role_id"]
+    assert run("auth_role", **desired, token_ttl="1h")["auth_role"]["role_id"] == made["role_id"]
 
 
 def test_what_the_server_forgets_is_repeated(vault, run, mounted):
-    wanted = mounted("kubernetes")
+    desired = mounted("kubernetes")
     selector = '{"matchLabels":{"team":"app"}}'
-    run.changes("auth_role", **wanted, bound_service_account_namespace_selector=selector)
+    run.changes("auth_role", **desired, bound_service_account_namespace_selector=selector)
     run.changes("auth_role", type="kubernetes", name="app", token_ttl="5m")
     assert held(vault)["bound_service_account_namespace_selector"] == selector
 
 
 def test_a_claim_with_stars_does_not_become_a_literal_one(vault, run, mounted):
-    wanted = {**mounted("jwt"), "bound_claims": {"ref": "refs/heads/*"}, "bound_claims_type": "glob"}
-    run.changes("auth_role", **wanted)
+    desired = {**mounted("jwt"), "bound_claims": {"ref": "refs/heads/*"}, "bound_claims_type": "glob"}
+    run.changes("auth_role", **desired)
     run.changes("auth_role", type="jwt", name="app", token_ttl="5m")
     assert held(vault)["bound_claims_type"] == "glob"
     assert held(vault)["role_type"] == "jwt"
@@ -133,17 +133,20 @@ def test_leeways_can_be_turned_off(vault, run, mounted):
 
 def test_an_address_is_a_network_of_one(vault, run, mounted):
     run.changes("auth_role", **mounted("approle"), token_bound_cidrs=["127.0.0.1", "10.1.2.3/8", "::1"])
-    wanted = {"secret_id_bound_cidrs": ["127.0.0.1/32"], "token_bound_cidrs": ["10.0.0.0/8", "127.0.0.1/32", "::1/128"]}
-    run.nothing("auth_role", type="approle", name="app", **wanted)
+    desired = {
+        "secret_id_bound_cidrs": ["127.0.0.1/32"],
+        "token_bound_cidrs": ["10.0.0.0/8", "127.0.0.1/32", "::1/128"],
+    }
+    run.nothing("auth_role", type="approle", name="app", **desired)
 
 
 @each_type
 @pytest.mark.parametrize("check", [True, False])
 def test_an_option_of_another_type_is_refused(vault, run, mounted, kind, check):
-    wanted = mounted(kind)
+    desired = mounted(kind)
     foreign = {option: value for other, (option, value) in OTHER.items() if other != kind}
     for option, value in foreign.items():
-        sentence = run.refused("auth_role", **wanted, check=check, **{option: value})
+        sentence = run.refused("auth_role", **desired, check=check, **{option: value})
         assert f"{option}: not an option of type {kind}" in sentence
 
 
@@ -225,7 +228,7 @@ def test_what_cannot_be_a_name_is_said_and_not_sent(vault, run, mounted, kind, n
 
 def test_what_a_role_says_is_what_a_login_gets(real_vault, run):
     real_vault.client.write(f"sys/auth/{real_vault.mount}", {"type": "approle"})
-    wanted = {
+    desired = {
         "bind_secret_id": False,
         "token_bound_cidrs": ["127.0.0.0/8"],
         "token_policies": [f"{real_vault.mount}-app"],
@@ -234,7 +237,9 @@ def test_what_a_role_says_is_what_a_login_gets(real_vault, run):
         ({"token_type": "batch", "token_ttl": "15m"}, ("batch", 900, False)),
         ({"token_type": "service", "token_ttl": 0, "token_period": "2h"}, ("service", 7200, True)),
     ):
-        role = run("auth_role", type="approle", name="app", **wanted, token_no_default_policy=True, **more)["auth_role"]
+        role = run("auth_role", type="approle", name="app", **desired, token_no_default_policy=True, **more)[
+            "auth_role"
+        ]
         login = real_vault.client.ask("post", f"auth/{real_vault.mount}/login", {"role_id": role["role_id"]})["auth"]
         assert (login["token_type"], login["lease_duration"], login["renewable"]) == expected
         assert login["policies"] == [f"{real_vault.mount}-app"]

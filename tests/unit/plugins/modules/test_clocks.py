@@ -49,6 +49,6 @@ def test_secret_id_is_kept_by_its_true_life(real_vault, run):
 def test_root_rotation_is_noted_by_the_clock_of_the_server(real_vault, run):
     real_vault.add_mount().add_connection()
     assert run("database_root_rotation", name="db", password=real_vault.database.admin_password)["changed"]
-    held = real_vault.read("config/db")["connection_details"]
-    (noted,) = [value for key, value in held.items() if "rotated" in key]
+    current = real_vault.read("config/db")["connection_details"]
+    (noted,) = [value for key, value in current.items() if "rotated" in key]
     assert abs(seconds_from_now(noted)) < 100

@@ -8,7 +8,7 @@ import json
 
 import pytest
 import yaml
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 
 NASTY_PASSWORD = """p@ss/w:rd#%?& '"\\ü+{}$!*()[]<>|^~`=,;€{{x}}%20%s"""
 
@@ -25,21 +25,21 @@ def changed_keys(result):
 
 @pytest.mark.both
 def test_the_life_of_a_connection(mounted, run):
-    wanted = {"name": "db", **mounted.connection(), "allowed_roles": ["b", "a"]}
-    made = run.changes("database_connection", **wanted)
+    desired = {"name": "db", **mounted.connection(), "allowed_roles": ["b", "a"]}
+    made = run.changes("database_connection", **desired)
     assert made["connection"]["allowed_roles"] == ["a", "b"]
     assert made["connection"]["plugin_name"] == "postgresql-database-plugin"
     assert made["connection"]["password_authentication"] == "scram-sha-256"
     assert "DisplayName" not in made["connection"]["username_template"]
 
     run.nothing("database_connection", name="db")
-    run.nothing("database_connection", **{**wanted, "allowed_roles": "a,b"})
+    run.nothing("database_connection", **{**desired, "allowed_roles": "a,b"})
     run.nothing(
         "database_connection", name="db", max_open_connections=4, disable_escaping=False, max_connection_lifetime="0"
     )
 
     changed = run.changes(
-        "database_connection", **{**wanted, "max_open_connections": 2, "max_connection_lifetime": "1h"}
+        "database_connection", **{**desired, "max_open_connections": 2, "max_connection_lifetime": "1h"}
     )
     assert changed_keys(changed) == {"max_open_connections": (4, 2), "max_connection_lifetime": (0, 3600)}
     run.nothing("database_connection", name="db", max_connection_lifetime="60m")
@@ -49,20 +49,20 @@ def test_the_life_of_a_connection(mounted, run):
     run.nothing("database_connection", name="db", state="absent")
 
 
-def test_what_somebody_else_changed_is_reported_and_mended_and_the_rest_is_left_alone(mounted, run):
-    wanted = {"name": "db", **mounted.connection(), "allowed_roles": ["app"]}
-    run("database_connection", **wanted)
+def test_what_somebody_else_changed_is_reported_and_fixed_and_the_rest_is_left_alone(mounted, run):
+    desired = {"name": "db", **mounted.connection(), "allowed_roles": ["app"]}
+    run("database_connection", **desired)
     mounted.write("config/db", allowed_roles=["app", "intruder"], max_open_connections=7)
-    result = run.changes("database_connection", **wanted)
+    result = run.changes("database_connection", **desired)
     assert changed_keys(result) == {"allowed_roles": (["app", "intruder"], ["app"])}
     assert result["connection"]["max_open_connections"] == 7
 
 
 def test_the_password_is_sent_once_and_never_shown(fake_vault, run):
     fake_vault.add_mount()
-    wanted = {"name": "db", **fake_vault.connection()}
-    made = run("database_connection", **wanted)
-    changed = run("database_connection", **{**wanted, "allowed_roles": ["app"]})
+    desired = {"name": "db", **fake_vault.connection()}
+    made = run("database_connection", **desired)
+    changed = run("database_connection", **{**desired, "allowed_roles": ["app"]})
     assert [
         body.get("password") for _method, path, body in fake_vault.server.writes if path.endswith("/config/db")
     ] == [
@@ -83,10 +83,10 @@ def test_an_update_sends_what_differs_and_says_that_it_wants_it_verified(fake_va
 
 
 def test_update_password_always_reports_a_change_in_every_run(mounted, run):
-    wanted = {"name": "db", **mounted.connection(), "update_password": "always"}
+    desired = {"name": "db", **mounted.connection(), "update_password": "always"}
     for _run in range(3):
-        assert run("database_connection", check=True, **wanted)["changed"]
-        assert run("database_connection", **wanted)["changed"]
+        assert run("database_connection", check=True, **desired)["changed"]
+        assert run("database_connection", **desired)["changed"]
 
 
 def test_a_wrong_password_stores_nothing(mounted, run):
@@ -98,8 +98,8 @@ def test_a_wrong_password_stores_nothing(mounted, run):
 @pytest.mark.both
 def test_a_wrong_new_password_leaves_the_old_one_in_use(mounted, run):
     mounted.add_connection().add_role()
-    wanted = {**mounted.connection(), "password": "wrong-password", "update_password": "always"}
-    assert "28P01" in run.refused("database_connection", name="db", **wanted)
+    desired = {**mounted.connection(), "password": "wrong-password", "update_password": "always"}
+    assert "28P01" in run.refused("database_connection", name="db", **desired)
     mounted.issue("app")
 
 
@@ -226,10 +226,10 @@ def test_options_of_the_enterprise_edition_are_sent_to_it(fake_vault, run):
     fake_vault.server.play_vault("1.21.0")
     fake_vault.server.health["enterprise"] = True
     fake_vault.add_mount()
-    wanted = {"name": "db", **fake_vault.connection(), "self_managed": True, "rotation_period": "24h"}
-    run.changes("database_connection", **wanted, skip_static_role_import_rotation=True)
-    held = fake_vault.read("config/db")
-    assert (held["rotation_period"], held["connection_details"]["self_managed"]) == (86400, True)
+    desired = {"name": "db", **fake_vault.connection(), "self_managed": True, "rotation_period": "24h"}
+    run.changes("database_connection", **desired, skip_static_role_import_rotation=True)
+    current = fake_vault.read("config/db")
+    assert (current["rotation_period"], current["connection_details"]["self_managed"]) == (86400, True)
     run.changes("database_connection", name="db", rotation_period=0, **ROTATED)
 
 
@@ -237,25 +237,25 @@ def test_iam_of_google_has_no_password_in_its_url(fake_vault, run):
     fake_vault.server.play_vault("1.21.0")
     fake_vault.add_mount()
     url = "host=project:region:instance user=vault@project.iam dbname=app sslmode=disable"
-    wanted = {"name": "db", "connection_url": url, "verify_connection": False, "validate": False, **CLOUD}
-    made = run("database_connection", **wanted)
+    desired = {"name": "db", "connection_url": url, "verify_connection": False, "validate": False, **CLOUD}
+    made = run("database_connection", **desired)
     assert made["connection"]["auth_type"] == "gcp_iam"
     assert CLOUD["service_account_json"] not in str(made) + str(fake_vault.read("config/db"))
-    wanted["connection_url"] = f"{url} password=secret-word"
-    assert "must be a URL" in run.refused("database_connection", **wanted)
+    desired["connection_url"] = f"{url} password=secret-word"
+    assert "must be a URL" in run.refused("database_connection", **desired)
 
 
 def test_unknown_options_are_passed_on_when_asked(mounted, run):
-    wanted = {"name": "db", **mounted.connection(), "unknown_options": "pass"}
-    run.changes("database_connection", **wanted, plugin_options={"new_option": 3})
+    desired = {"name": "db", **mounted.connection(), "unknown_options": "pass"}
+    run.changes("database_connection", **desired, plugin_options={"new_option": 3})
     assert mounted.read("config/db")["connection_details"]["new_option"] == 3
     changed = run.changes(
-        "database_connection", **wanted, plugin_options={"new_option": "4", "max_open_connections": 5}
+        "database_connection", **desired, plugin_options={"new_option": "4", "max_open_connections": 5}
     )
     assert yaml.safe_load(changed["diff"]["after"])["new_option"] == "4"
     assert run("database_connection_info", name="db")["connections"][0]["unknown_options_set"] == ["new_option"]
     for key, words in (("New Option", "cannot be the name"), ("service_account_json", "belongs beside it")):
-        assert words in run.refused("database_connection", **wanted, plugin_options={key: "x"})
+        assert words in run.refused("database_connection", **desired, plugin_options={key: "x"})
 
 
 def test_another_user_needs_its_password(fake_vault, run):
@@ -277,11 +277,11 @@ def test_a_plugin_that_is_not_there_is_the_servers_sentence(real_vault, run):
 
 def test_a_broken_connection_written_unverified_is_reported_in_every_run(mounted, run):
     dead = {**mounted.connection(), "connection_url": mounted.database.url.replace(f":{mounted.database.port}/", ":9/")}
-    wanted = {"name": "db", **dead, "verify_connection": False}
-    first = run("database_connection", **wanted)
+    desired = {"name": "db", **dead, "verify_connection": False}
+    first = run("database_connection", **desired)
     assert first["changed"]
     assert any("Vault cannot use it" in warning for warning in first["warnings"])
-    again = run.nothing("database_connection", **wanted)
+    again = run.nothing("database_connection", **desired)
     assert any("does not know whether Vault can log in" in warning for warning in again["warnings"])
 
 
@@ -292,8 +292,8 @@ def test_a_working_connection_written_unverified_has_no_warning(mounted, run):
 def test_verify_connection_that_the_server_keeps_at_false_is_set_back(fake_vault, run):
     fake_vault.server.play_vault("1.20.0")
     fake_vault.add_mount().add_connection(password_authentication="scram-sha-256", verify_connection=False)
-    wanted = {"name": "db", **fake_vault.connection()}
-    changed = run.changes("database_connection", **wanted)
+    desired = {"name": "db", **fake_vault.connection()}
+    changed = run.changes("database_connection", **desired)
     assert yaml.safe_load(changed["diff"]["before"])["verify_connection"] is False
     assert fake_vault.read("config/db")["verify_connection"] is True
 
@@ -312,21 +312,21 @@ def test_unverified_connection_is_tried_where_the_server_keeps_that(fake_vault, 
 def test_scram_by_default_is_said_where_it_has_no_effect(fake_vault, run):
     fake_vault.server.play_vault("1.13.0")
     fake_vault.add_mount()
-    wanted = {"name": "db", **fake_vault.connection()}
-    made = run.changes("database_connection", **wanted)
-    for result in (made, run("database_connection", **wanted), run("database_connection", check=True, **wanted)):
+    desired = {"name": "db", **fake_vault.connection()}
+    made = run.changes("database_connection", **desired)
+    for result in (made, run("database_connection", **desired), run("database_connection", check=True, **desired)):
         (warning,) = result["warnings"]
         assert "does not know password_authentication: passwords reach PostgreSQL" in warning
     assert "password_authentication: scram-sha-256 and would" in run.refused(
-        "database_connection", **wanted, password_authentication="scram-sha-256"
+        "database_connection", **desired, password_authentication="scram-sha-256"
     )
 
 
 @pytest.mark.parametrize("check", [True, False])
 def test_a_password_is_never_sent_unverified_to_a_connection_that_exists(mounted, run, check):
     mounted.add_connection()
-    wanted = {**mounted.connection(), "update_password": "always", "verify_connection": False}
-    assert "lose the only password" in run.refused("database_connection", name="db", check=check, **wanted)
+    desired = {**mounted.connection(), "update_password": "always", "verify_connection": False}
+    assert "lose the only password" in run.refused("database_connection", name="db", check=check, **desired)
 
 
 # -- after root rotation ---------------------------------------------------------------------------------------------------
@@ -334,11 +334,11 @@ def test_a_password_is_never_sent_unverified_to_a_connection_that_exists(mounted
 
 @pytest.fixture
 def rotated(mounted, run):
-    wanted = {"name": "db", **mounted.connection()}
-    run("database_connection", **wanted)
-    run("database_root_rotation", name="db", password=wanted["password"])
+    desired = {"name": "db", **mounted.connection()}
+    run("database_connection", **desired)
+    run("database_root_rotation", name="db", password=desired["password"])
     mounted.add_role()
-    return wanted
+    return desired
 
 
 @pytest.mark.both
@@ -377,12 +377,12 @@ def test_force_does_not_put_a_dead_password_back(mounted, run, rotated):
 
 def test_a_password_that_was_reset_in_the_database_can_be_given_to_vault_with_force(real_vault, run):
     real_vault.add_mount()
-    wanted = {"name": "db", **real_vault.connection()}
-    run("database_connection", **wanted)
-    run("database_root_rotation", name="db", password=wanted["password"])
+    desired = {"name": "db", **real_vault.connection()}
+    run("database_connection", **desired)
+    run("database_root_rotation", name="db", password=desired["password"])
     real_vault.database.sql(f"ALTER ROLE {real_vault.database.admin} PASSWORD 'reset-by-hand'")
-    mended = {**wanted, "password": "reset-by-hand", "update_password": "always", "force": True}
-    assert run("database_connection", **mended)["changed"]
+    fixed = {**desired, "password": "reset-by-hand", "update_password": "always", "force": True}
+    assert run("database_connection", **fixed)["changed"]
     real_vault.add_role().issue("app")
     assert run("database_root_rotation", name="db", password="reset-by-hand")["rotated"]
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 
 
 @pytest.mark.both
 def test_the_life_of_a_mount(vault, run):
-    wanted = {"description": "Short-lived users", "default_lease_ttl": "1h", "max_lease_ttl": "24h"}
-    made = run.changes("database_engine", **wanted)
+    desired = {"description": "Short-lived users", "default_lease_ttl": "1h", "max_lease_ttl": "24h"}
+    made = run.changes("database_engine", **desired)
     assert made["diff"]["before"] == ""
     assert made["engine"]["default_lease_ttl"] == 3600
     assert made["engine"]["accessor"].startswith("database_")
@@ -20,7 +20,7 @@ def test_the_life_of_a_mount(vault, run):
     run.nothing("database_engine", default_lease_ttl="3600", max_lease_ttl="1d")
     run.nothing("database_engine")
 
-    changed = run.changes("database_engine", **{**wanted, "default_lease_ttl": "1h30m"})
+    changed = run.changes("database_engine", **{**desired, "default_lease_ttl": "1h30m"})
     assert yaml.safe_load(changed["diff"]["before"])["default_lease_ttl"] == 3600
     assert yaml.safe_load(changed["diff"]["after"])["default_lease_ttl"] == 5400
 
@@ -28,7 +28,7 @@ def test_the_life_of_a_mount(vault, run):
     run.nothing("database_engine", state="absent")
 
 
-def test_what_somebody_else_changed_is_reported_and_mended_and_the_rest_is_left_alone(vault, run):
+def test_what_somebody_else_changed_is_reported_and_fixed_and_the_rest_is_left_alone(vault, run):
     run("database_engine", default_lease_ttl="1h", description="ours")
     vault.client.write(f"sys/mounts/{vault.mount}/tune", {"default_lease_ttl": "7200", "max_lease_ttl": "86400"})
     result = run.changes("database_engine", default_lease_ttl="1h", description="ours")
@@ -143,9 +143,9 @@ def test_a_half_deleted_mount_is_recognised_and_explained(real_vault, run):
     real_vault.issue("app")
     with pytest.raises(Problem, match="42883"):
         run("database_engine", state="absent", revoke_leases=True)
-    with pytest.raises(Problem, match="half deleted now"):
+    with pytest.raises(Problem, match="tainted now"):
         real_vault.client.delete(f"sys/mounts/{real_vault.mount}")
     for check in (True, False):
         for options in ({}, {"description": "x"}, {"state": "absent", "revoke_leases": True}):
-            with pytest.raises(Problem, match=r"half deleted.*revoke-force"):
+            with pytest.raises(Problem, match=r"tainted.*revoke-force"):
                 run("database_engine", check=check, **options)

@@ -8,7 +8,7 @@ import re
 import secrets
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._usernames import TEMPLATE as NEW_NAMES
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.usernames import TEMPLATE as NEW_NAMES
 
 RANDOM = "9l9F9EmTO74d0uUKHUhJ"
 
@@ -97,7 +97,7 @@ def test_user_from_before_new_template_is_found(made, run, app):
     """As an engine of 1.0.0 that gets the names of new connections."""
     made.add_connection(username_template="")
     role(run, made, app)
-    held, left = made.issue(app), stranded(made, app)
+    current, left = made.issue(app), stranded(made, app)
     run("database_connection", name="db", username_template=NEW_NAMES)
     role(run, made, app)
     new = made.issue(app)
@@ -105,7 +105,7 @@ def test_user_from_before_new_template_is_found(made, run, app):
     found = look(run, made)
     assert certainties(found) == {left: "leaseless"}
     assert found["users"] == 3
-    assert made.database.has(held["username"])
+    assert made.database.has(current["username"])
 
 
 def test_open_databases_and_sessions_without_user_are_named(safe, run, app):
@@ -174,12 +174,12 @@ def test_a_lease_of_a_role_with_the_same_first_letters_may_be_that_of_the_user(m
     reads, writes = f"{app}-reads", f"{app}-writes"
     for name in (reads, writes):
         role(run, made, name)
-    held = made.issue(reads)
+    current = made.issue(reads)
     old, new = stranded(made, writes), stranded(made, writes, age=0)
-    assert held["username"].split("-")[2:4] == new.split("-")[2:4]
-    said = certainties(look(run, made, min_age="0"))
-    assert said.pop(old) == "leaseless"
-    assert said in ({new: "unknown"}, {held["username"]: "unknown"})
+    assert current["username"].split("-")[2:4] == new.split("-")[2:4]
+    given = certainties(look(run, made, min_age="0"))
+    assert given.pop(old) == "leaseless"
+    assert given in ({new: "unknown"}, {current["username"]: "unknown"})
 
 
 def test_without_the_right_to_list_leases_all_is_unknown_and_the_right_is_named(safe, run, app):

@@ -13,13 +13,13 @@ import psycopg2.extensions
 import pytest
 import servers
 import yaml
-from ansible_collections.leasehold.vault.plugins.filter.database_document import database_document
 from ansible_collections.leasehold.vault.plugins.filter.postgresql import (
     postgresql_conninfo,
     postgresql_pgpass,
     postgresql_url,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.databases import database_document
 
 CREATION = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"
 REVOCATION = 'DROP ROLE IF EXISTS "{{name}}"'
@@ -63,16 +63,16 @@ def changed_keys(result):
 
 @pytest.mark.both
 def test_the_life_of_a_role_with_its_own_statements(connected, run):
-    wanted = {"name": "app", **OWN, "default_ttl": "1h", "max_ttl": "24h"}
-    made = run.changes("database_role", **wanted)
+    desired = {"name": "app", **OWN, "default_ttl": "1h", "max_ttl": "24h"}
+    made = run.changes("database_role", **desired)
     assert made["role"]["default_ttl"] == 3600
     assert made["role"]["creation_statements"] == [CREATION]
 
     run.nothing(
-        "database_role", **{**wanted, "default_ttl": 3600, "max_ttl": "1d", "creation_statements": [f"  {CREATION}\n"]}
+        "database_role", **{**desired, "default_ttl": 3600, "max_ttl": "1d", "creation_statements": [f"  {CREATION}\n"]}
     )
     run.nothing("database_role", name="app")
-    assert changed_keys(run.changes("database_role", **{**wanted, "default_ttl": "90m"})) == {
+    assert changed_keys(run.changes("database_role", **{**desired, "default_ttl": "90m"})) == {
         "default_ttl": (3600, 5400)
     }
     run.changes("database_role", name="app", revocation_statements=[REVOCATION, "SELECT 1"])
@@ -83,18 +83,18 @@ def test_the_life_of_a_role_with_its_own_statements(connected, run):
 
 @pytest.mark.both
 def test_the_life_of_a_role_in_a_group(connected, run):
-    wanted = {"name": "app", "db_name": "db", "in_role": connected.database.group, "default_ttl": "1h"}
-    made = run.changes("database_role", **wanted)
+    desired = {"name": "app", "db_name": "db", "in_role": connected.database.group, "default_ttl": "1h"}
+    made = run.changes("database_role", **desired)
     assert f"in_role name := '{connected.database.group}'" in made["role"]["creation_statements"][0]
     assert "lines of SQL)" in made["diff"]["after"]
     assert "REASSIGN OWNED BY" in str(made["role"]["revocation_statements"])  # people read SQL, not base64
-    held = connected.read("roles/app")["revocation_statements"]
-    assert held[1] == "COMMIT AND CHAIN"
-    assert "REASSIGN" in json.loads(base64.b64decode(held[2]))[0]
+    current = connected.read("roles/app")["revocation_statements"]
+    assert current[1] == "COMMIT AND CHAIN"
+    assert "REASSIGN" in json.loads(base64.b64decode(current[2]))[0]
 
-    run.nothing("database_role", **wanted, revocation="parking")
-    assert set(changed_keys(run.changes("database_role", **wanted, revocation="strict"))) == {"revocation_statements"}
-    assert set(changed_keys(run.changes("database_role", **wanted, set_role=True))) == {
+    run.nothing("database_role", **desired, revocation="parking")
+    assert set(changed_keys(run.changes("database_role", **desired, revocation="strict"))) == {"revocation_statements"}
+    assert set(changed_keys(run.changes("database_role", **desired, set_role=True))) == {
         "creation_statements",
         "revocation_statements",
     }
@@ -102,16 +102,16 @@ def test_the_life_of_a_role_in_a_group(connected, run):
 
 
 def test_a_role_does_not_give_up_the_functions_unless_it_is_said(connected, run):
-    wanted = {"name": "app", "db_name": "db", "in_role": connected.database.group}
-    run.changes("database_role", **wanted, functions="leasehold")
-    assert "Say functions: leasehold" in run.refused("database_role", **wanted)
-    run.nothing("database_role", **wanted, functions="leasehold")
-    run.changes("database_role", **wanted, functions="none")
-    run.changes("database_role", **wanted, functions="leasehold")
+    desired = {"name": "app", "db_name": "db", "in_role": connected.database.group}
+    run.changes("database_role", **desired, functions="leasehold")
+    assert "Say functions: leasehold" in run.refused("database_role", **desired)
+    run.nothing("database_role", **desired, functions="leasehold")
+    run.changes("database_role", **desired, functions="none")
+    run.changes("database_role", **desired, functions="leasehold")
     run.changes("database_role", name="app", **OWN)
 
 
-def test_a_ttl_edited_by_hand_among_fifty_roles_is_reported_alone_and_mended(real_vault, run):
+def test_a_ttl_edited_by_hand_among_fifty_roles_is_reported_alone_and_fixed(real_vault, run):
     run.watching = False
 
     def site(check=False):
@@ -120,13 +120,13 @@ def test_a_ttl_edited_by_hand_among_fifty_roles_is_reported_alone_and_mended(rea
             run("database_connection", name="db", check=check, **real_vault.connection()),
         ]
         for number in range(50):
-            wanted = {
+            desired = {
                 "name": f"role-{number}",
                 "db_name": "db",
                 "in_role": real_vault.database.group,
                 "default_ttl": "1h",
             }
-            results.append(run("database_role", check=check, **wanted))
+            results.append(run("database_role", check=check, **desired))
         return [result for result in results if result["changed"]]
 
     assert len(site()) == 52
@@ -389,8 +389,8 @@ def test_a_user_that_owns_something_in_another_database(member, run, manner):
 @pytest.mark.parametrize("how", ["issue", "login"])
 def test_verify_is_content_with_a_role_that_works_and_leaves_nothing(any_postgres, run, how):
     any_postgres.add_mount().add_connection()
-    wanted = {"name": "app", "db_name": "db", "in_role": any_postgres.database.group, "verify": how}
-    assert run("database_role", **wanted)["changed"]
+    desired = {"name": "app", "db_name": "db", "in_role": any_postgres.database.group, "verify": how}
+    assert run("database_role", **desired)["changed"]
     assert any_postgres.leases() == []
 
 

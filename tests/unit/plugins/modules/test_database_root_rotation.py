@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._client import Client, VaultError
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client, VaultError
 
 
 @pytest.fixture
@@ -61,7 +61,9 @@ def test_a_run_that_was_killed_before_the_rotation_is_finished_by_the_next(conne
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("ansible_collections.leasehold.vault.plugins.module_utils._rotation._rotate", die)
+        patched.setattr(
+            "ansible_collections.leasehold.vault.plugins.module_utils._operations.root_rotation._rotate", die
+        )
         with pytest.raises(KeyboardInterrupt):
             rotate(run, connected)
     assert_still_not_rotated(connected)

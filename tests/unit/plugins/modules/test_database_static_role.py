@@ -14,18 +14,18 @@ def user(reports):
 
 
 @pytest.fixture
-def wanted(user):
+def desired(user):
     return {"name": "reports", "db_name": "db", "username": user, "rotation_period": "24h"}
 
 
-def test_the_life_of_a_static_role(reports, run, user, wanted):
-    made = run.changes("database_static_role", **wanted)
+def test_the_life_of_a_static_role(reports, run, user, desired):
+    made = run.changes("database_static_role", **desired)
     assert made["static_role"]["rotation_period"] == 86400
     assert not reports.database.opens("first-password", user)  # Vault rotates at once
 
-    run.nothing("database_static_role", **{**wanted, "rotation_period": 86400})
+    run.nothing("database_static_role", **{**desired, "rotation_period": 86400})
     run.nothing("database_static_role", name="reports")
-    changed = run.changes("database_static_role", **{**wanted, "rotation_period": "12h"})
+    changed = run.changes("database_static_role", **{**desired, "rotation_period": "12h"})
     assert yaml.safe_load(changed["diff"]["before"])["rotation_period"] == 86400
     assert yaml.safe_load(changed["diff"]["after"])["rotation_period"] == 43200
 
@@ -34,18 +34,18 @@ def test_the_life_of_a_static_role(reports, run, user, wanted):
     assert reports.database.has(user)
 
 
-def test_what_somebody_else_changed_is_reported_and_mended(reports, run, user, wanted):
-    run("database_static_role", **wanted)
+def test_what_somebody_else_changed_is_reported_and_fixed(reports, run, user, desired):
+    run("database_static_role", **desired)
     reports.write("static-roles/reports", username=user, rotation_period=60, rotation_statements=["SELECT 'by hand'"])
-    result = run.changes("database_static_role", **wanted)
+    result = run.changes("database_static_role", **desired)
     before, after = (yaml.safe_load(result["diff"][side]) for side in ("before", "after"))
     assert {key for key in after if before[key] != after[key]} == {"rotation_period"}
     assert result["static_role"]["rotation_statements"] == ["SELECT 'by hand'"]
 
 
-def test_the_user_cannot_change(reports, run, wanted):
-    run("database_static_role", **wanted)
-    sentence = run.refused("database_static_role", **{**wanted, "username": "somebody_else"})
+def test_the_user_cannot_change(reports, run, desired):
+    run("database_static_role", **desired)
+    sentence = run.refused("database_static_role", **{**desired, "username": "somebody_else"})
     assert "username" in sentence
     assert "only at creation" in sentence
 
@@ -62,33 +62,33 @@ def test_the_user_cannot_change(reports, run, wanted):
         ({"rotation_period": None}, "rotation_period"),
     ],
 )
-def test_bad_input_is_refused_and_rotates_nothing(reports, run, user, wanted, wrong, words):
-    assert words in run.refused("database_static_role", **{**wanted, **wrong})
+def test_bad_input_is_refused_and_rotates_nothing(reports, run, user, desired, wrong, words):
+    assert words in run.refused("database_static_role", **{**desired, **wrong})
     assert reports.database.opens("first-password", user)
 
 
 @pytest.mark.lacks("rotation_schedule")
-def test_a_schedule_that_would_be_ignored_is_refused_and_rotates_nothing(reports, run, user, wanted):
-    scheduled = {**wanted, "rotation_period": None, "rotation_schedule": "0 0 * * *"}
+def test_a_schedule_that_would_be_ignored_is_refused_and_rotates_nothing(reports, run, user, desired):
+    scheduled = {**desired, "rotation_period": None, "rotation_schedule": "0 0 * * *"}
     assert "rotation_schedule" in run.refused("database_static_role", **scheduled)
     assert reports.database.opens("first-password", user)
 
 
 @pytest.mark.needs("rotation_schedule")
-def test_role_with_schedule_is_made_changed_and_found_again(reports, run, user, wanted):
-    scheduled = {**wanted, "rotation_period": None, "rotation_schedule": "0 0 * * *", "rotation_window": "1h"}
+def test_role_with_schedule_is_made_changed_and_found_again(reports, run, user, desired):
+    scheduled = {**desired, "rotation_period": None, "rotation_schedule": "0 0 * * *", "rotation_window": "1h"}
     run.changes("database_static_role", **scheduled)
     assert not reports.database.opens("first-password", user)
     run.changes("database_static_role", **{**scheduled, "rotation_schedule": "0 3 * * 6"})
     assert reports.read("static-roles/reports")["rotation_schedule"] == "0 3 * * 6"
 
 
-def test_a_role_the_connection_does_not_allow_is_refused(reports, run, user, wanted):
+def test_a_role_the_connection_does_not_allow_is_refused(reports, run, user, desired):
     reports.write("config/db", allowed_roles="another")
-    assert "does not allow the role reports" in run.refused("database_static_role", **wanted)
+    assert "does not allow the role reports" in run.refused("database_static_role", **desired)
     assert reports.database.opens("first-password", user)
 
 
-def test_no_password_is_shown(reports, run, wanted):
-    made = run("database_static_role", **wanted)
+def test_no_password_is_shown(reports, run, desired):
+    made = run("database_static_role", **desired)
     assert reports.read("static-creds/reports")["password"] not in str(made)

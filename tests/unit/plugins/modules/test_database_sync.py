@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 
 from ...fake_vault import RefusalError
 
@@ -44,7 +44,7 @@ def test_a_check_run_knows_what_the_run_would_have_made_before(run, document):
     assert run("database_sync", check=True, **document)["warnings"] == []
 
 
-def test_what_somebody_else_changed_is_reported_alone_and_mended(vault, run, document):
+def test_what_somebody_else_changed_is_reported_alone_and_fixed(vault, run, document):
     run("database_sync", **document)
     vault.write("roles/app", default_ttl=120, max_ttl=7200)
     result = run.changes("database_sync", **document)

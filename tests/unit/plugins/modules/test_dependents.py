@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 
 from ...fake_vault import RefusalError
 
@@ -63,8 +63,8 @@ def test_connection_address_with_live_leases_is_refused(mounted, run, changed, w
 
 def test_connection_user_with_live_leases_is_refused(mounted, run):
     mounted.add_role().issue("app")
-    wanted = {"name": "db", **second_admin(mounted), "update_password": "always"}
-    assert "username would change from " in refused(run, "database_connection", **wanted)
+    desired = {"name": "db", **second_admin(mounted), "update_password": "always"}
+    assert "username would change from " in refused(run, "database_connection", **desired)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_connection_other_name_of_same_server_with_live_leases_is_changed(fake_v
 @pytest.mark.both
 def test_connection_address_change_revokes_leases_first_when_asked(mounted, run):
     user = mounted.add_role().issue("app")
-    wanted = {"name": "db", "connection_url": at(mounted, port=1), "verify_connection": False, "revoke_leases": True}
-    assert run("database_connection", check=True, **wanted)["revoked_leases"] == 1
+    desired = {"name": "db", "connection_url": at(mounted, port=1), "verify_connection": False, "revoke_leases": True}
+    assert run("database_connection", check=True, **desired)["revoked_leases"] == 1
     assert mounted.leases() != []
-    assert run("database_connection", **wanted)["revoked_leases"] == 1
+    assert run("database_connection", **desired)["revoked_leases"] == 1
     assert mounted.leases() == []
     assert not mounted.database.opens(user["password"], user["username"])
 
@@ -90,8 +90,8 @@ def test_connection_address_change_revokes_leases_first_when_asked(mounted, run)
 def test_connection_address_change_with_keep_leases_leaves_them(mounted, run):
     """A fail-over to another address of the same server; Vault logs in there before it takes it."""
     mounted.add_role().issue("app")
-    wanted = {"name": "db", "connection_url": at(mounted, name="postgres"), "verify_connection": False}
-    run("database_connection", **wanted, keep_leases=True)
+    desired = {"name": "db", "connection_url": at(mounted, name="postgres"), "verify_connection": False}
+    run("database_connection", **desired, keep_leases=True)
     assert len(mounted.leases()) == 1
 
 
@@ -124,13 +124,13 @@ def test_role_connection_is_changed_when_old_one_is_gone(mounted, run):
 
 def test_role_group_with_live_leases_is_refused_or_revokes_them_first(mounted, run):
     group = mounted.database.group
-    wanted = {"name": "app", "db_name": "db", "in_role": group}
-    run("database_role", **wanted)
+    desired = {"name": "app", "db_name": "db", "in_role": group}
+    run("database_role", **desired)
     mounted.issue("app")
-    run.changes("database_role", **wanted, default_ttl="1h")  # concerns nobody
-    sentence = refused(run, "database_role", **{**wanted, "in_role": "app_ro"})
+    run.changes("database_role", **desired, default_ttl="1h")  # concerns nobody
+    sentence = refused(run, "database_role", **{**desired, "in_role": "app_ro"})
     assert f"members of {group}" in sentence
-    assert run.changes("database_role", **{**wanted, "in_role": "app_ro"}, revoke_leases=True)["revoked_leases"] == 1
+    assert run.changes("database_role", **{**desired, "in_role": "app_ro"}, revoke_leases=True)["revoked_leases"] == 1
     assert mounted.leases() == []
 
 
@@ -146,12 +146,12 @@ def test_role_that_takes_own_statements_for_same_group_is_changed_under_leases(f
 
 def test_role_functions_with_live_leases_are_refused(fake_vault, run):
     fake_vault.add_mount().add_connection()
-    wanted = {"name": "app", "db_name": "db", "in_role": "app_rw"}
-    run("database_role", **wanted, functions="none")
+    desired = {"name": "app", "db_name": "db", "in_role": "app_rw"}
+    run("database_role", **desired, functions="none")
     fake_vault.issue("app")
-    assert "were made by the admin role" in refused(run, "database_role", **wanted, functions="leasehold")
-    run.changes("database_role", **wanted, functions="leasehold", keep_leases=True)
-    assert "were made by the functions" in refused(run, "database_role", **wanted, functions="none")
+    assert "were made by the admin role" in refused(run, "database_role", **desired, functions="leasehold")
+    run.changes("database_role", **desired, functions="leasehold", keep_leases=True)
+    assert "were made by the functions" in refused(run, "database_role", **desired, functions="none")
 
 
 def test_changes_under_leases_are_made_without_looking_when_checks_are_off(mounted, run):
@@ -180,21 +180,21 @@ def test_connection_that_static_role_names_is_not_deleted(with_static, run):
 
 
 def test_connection_that_static_role_names_keeps_its_address(with_static, run):
-    wanted = {"name": "db", "connection_url": at(with_static, name="postgres"), "verify_connection": False}
-    sentence = refused(run, "database_connection", **wanted)
+    desired = {"name": "db", "connection_url": at(with_static, name="postgres"), "verify_connection": False}
+    sentence = refused(run, "database_connection", **desired)
     assert "named by the static role reports, and the database would change" in sentence
     run.changes("database_connection", name="db", max_open_connections=3)
-    assert run("database_connection", **wanted, keep_leases=True)["changed"]
+    assert run("database_connection", **desired, keep_leases=True)["changed"]
 
 
 def test_static_role_keeps_its_server(with_static, run):
     with_static.add_connection("same", connection_url=at(with_static, host="localhost"))
     with_static.add_connection("other", connection_url=at(with_static, port=1), verify_connection=False)
     user = with_static.read("static-roles/reports")["username"]
-    wanted = {"name": "reports", "username": user}
-    assert "from db to other" in refused(run, "database_static_role", **wanted, db_name="other")
-    run.changes("database_static_role", **wanted, db_name="same")
-    run.changes("database_static_role", **wanted, db_name="other", validate=False)
+    desired = {"name": "reports", "username": user}
+    assert "from db to other" in refused(run, "database_static_role", **desired, db_name="other")
+    run.changes("database_static_role", **desired, db_name="same")
+    run.changes("database_static_role", **desired, db_name="other", validate=False)
 
 
 def test_connection_that_roles_name_is_not_deleted_without_leases_either(mounted, run):
@@ -224,13 +224,13 @@ def test_pruned_connection_that_stays_named_is_not_deleted(with_static, run, kin
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_second_connection_with_same_user_is_refused(mounted, run, host):
-    wanted = {"name": "second", **mounted.connection(), "connection_url": at(mounted, host=host)}
-    sentence = refused(run, "database_connection", **wanted)
+    desired = {"name": "second", **mounted.connection(), "connection_url": at(mounted, host=host)}
+    sentence = refused(run, "database_connection", **desired)
     assert f"connection db of mount {mounted.mount}" in sentence
     assert mounted.database.admin in sentence
     run.changes("database_connection", name="db", allowed_roles=["app"])
-    run.changes("database_connection", **wanted, validate=False)
-    run.nothing("database_connection", **wanted)
+    run.changes("database_connection", **desired, validate=False)
+    run.nothing("database_connection", **desired)
 
 
 def test_second_connection_with_own_user_is_made(mounted, run):
@@ -239,9 +239,9 @@ def test_second_connection_with_own_user_is_made(mounted, run):
 
 def test_connection_is_not_moved_to_user_of_another(mounted, run):
     mounted.add_connection("second", **second_admin(mounted))
-    wanted = {"name": "second", "username": mounted.database.admin}
-    wanted |= {"password": mounted.connection()["password"], "update_password": "always"}
-    assert "so does connection db" in refused(run, "database_connection", **wanted)
+    desired = {"name": "second", "username": mounted.database.admin}
+    desired |= {"password": mounted.connection()["password"], "update_password": "always"}
+    assert "so does connection db" in refused(run, "database_connection", **desired)
 
 
 def test_document_with_one_user_in_two_connections_is_refused_before_either_is_made(vault, run):
@@ -276,15 +276,15 @@ def test_document_that_renames_a_connection_and_prunes_it_is_not_refused(mounted
 
 def test_static_role_of_user_with_another_keeper_is_refused(with_static, run):
     user, admin = f"{with_static.database.name}_reports", with_static.database.admin
-    wanted = {"name": "second", "db_name": "db", "rotation_period": "24h"}
-    assert "so does static role reports" in refused(run, "database_static_role", **wanted, username=user)
-    assert "so does connection db" in refused(run, "database_static_role", **wanted, username=admin)
+    desired = {"name": "second", "db_name": "db", "rotation_period": "24h"}
+    assert "so does static role reports" in refused(run, "database_static_role", **desired, username=user)
+    assert "so does connection db" in refused(run, "database_static_role", **desired, username=admin)
 
 
 def test_connection_with_user_of_static_role_is_refused(with_static, run):
     user = f"{with_static.database.name}_reports"
-    wanted = {**with_static.connection(), "username": user, "verify_connection": False}
-    assert "so does static role reports" in refused(run, "database_connection", name="second", **wanted)
+    desired = {**with_static.connection(), "username": user, "verify_connection": False}
+    assert "so does static role reports" in refused(run, "database_connection", name="second", **desired)
 
 
 def test_two_static_roles_of_one_user_in_document_are_refused(reports, run):
@@ -317,8 +317,8 @@ def test_ttl_above_limit_of_mount_is_refused(mounted, run, ttls, words):
 
 @pytest.mark.both
 def test_ttl_above_limit_of_server_is_refused(mounted, run):
-    wanted = {"name": "app", "db_name": "db", "in_role": mounted.database.group}
-    sentence = refused(run, "database_role", **wanted, max_ttl="9000h")
+    desired = {"name": "app", "db_name": "db", "in_role": mounted.database.group}
+    sentence = refused(run, "database_role", **desired, max_ttl="9000h")
     assert "max_ttl (32400000 s)" in sentence
     assert "max_lease_ttl 2764800 s" in sentence
 
@@ -396,11 +396,11 @@ def test_leases_that_cannot_be_counted_are_not_taken_for_none(fake_vault, run, m
     fake_vault.add_mount().add_connection().add_role()
     deny(fake_vault, monkeypatch, "sys/leases/lookup")
     url = at(fake_vault, port=1)
-    wanted = {"name": "db", "connection_url": url, "verify_connection": False}
+    desired = {"name": "db", "connection_url": url, "verify_connection": False}
     for check in (True, False):
         with pytest.raises(Problem, match=r"live leases depend on it could not be seen.*keep_leases: true"):
-            run("database_connection", **wanted, check=check)
-    assert run("database_connection", **wanted, validate=False)["changed"]
+            run("database_connection", **desired, check=check)
+    assert run("database_connection", **desired, validate=False)["changed"]
 
 
 def test_deletion_without_the_right_to_look_for_leases_is_possible_on_request(fake_vault, run, monkeypatch):

@@ -11,10 +11,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils import _access, _password_policies, _resources
-from ansible_collections.leasehold.vault.plugins.module_utils._module import STATE
-from ansible_collections.leasehold.vault.plugins.module_utils._options import NAMES
-from ansible_collections.leasehold.vault.plugins.module_utils._servers import FEATURES
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import STATE
+from ansible_collections.leasehold.vault.plugins.module_utils._resources import (
+    acl_policy,
+    auth_mount,
+    auth_role,
+    connection,
+    engine,
+    role,
+    static_role,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._resources import password_policy as password_policies
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import NAMES
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.servers import FEATURES
 
 from ...conftest import specification_of
 from ...test_every_module import VAULT_MODULES
@@ -59,10 +68,10 @@ def cases():
     account = {"type": "kubernetes", "bound_service_account_names": ["a"], "bound_service_account_namespaces": ["b"]}
     pipeline = {"type": "jwt", "user_claim": "sub", "bound_subject": "me"}
     return {
-        "engine": ("database_engine", _resources.ENGINE, {}, {**TUNED, "force_no_cache": True, "seal_wrap": True}),
+        "engine": ("database_engine", engine.ENGINE, {}, {**TUNED, "force_no_cache": True, "seal_wrap": True}),
         "connection": (
             "database_connection",
-            _resources.CONNECTION,
+            connection.CONNECTION,
             {"name": "db"},
             {
                 "allowed_roles": ["app"],
@@ -79,7 +88,7 @@ def cases():
         ),
         "role": (
             "database_role",
-            _resources.ROLE,
+            role.ROLE,
             {"name": "app", "db_name": "db", "creation_statements": ['CREATE ROLE "{{name}}"']},
             {
                 "revocation_statements": SQL,
@@ -93,7 +102,7 @@ def cases():
         ),
         "static_role": (
             "database_static_role",
-            _resources.STATIC_ROLE,
+            static_role.STATIC_ROLE,
             {"name": "reports", "db_name": "db"},
             {
                 "rotation_period": "24h",
@@ -104,13 +113,13 @@ def cases():
         ),
         "auth_mount": (
             "auth_mount",
-            _access.AUTH_MOUNT,
+            auth_mount.AUTH_MOUNT,
             {"type": "approle"},
             {**TUNED, "token_type": "batch"},
         ),
         "kubernetes": (
             "auth_mount",
-            _access.KUBERNETES,
+            auth_mount.KUBERNETES,
             CLUSTER,
             {
                 "kubernetes_ca_cert": PEM,
@@ -123,13 +132,13 @@ def cases():
         ),
         "jwt": (
             "auth_mount",
-            _access.JWT,
+            auth_mount.JWT,
             {"type": "jwt", "jwt_validation_pubkeys": [key]},
             {"bound_issuer": "me", "jwt_supported_algs": ["ES256"], "default_role": "app"},
         ),
         "approle": (
             "auth_role",
-            _access.ROLES["approle"],
+            auth_role.ROLES["approle"],
             {"name": "app", "type": "approle"},
             {
                 **TOKEN,
@@ -142,7 +151,7 @@ def cases():
         ),
         "account": (
             "auth_role",
-            _access.ROLES["kubernetes"],
+            auth_role.ROLES["kubernetes"],
             {"name": "app", **account},
             {
                 **TOKEN,
@@ -153,7 +162,7 @@ def cases():
         ),
         "pipeline": (
             "auth_role",
-            _access.ROLES["jwt"],
+            auth_role.ROLES["jwt"],
             {"name": "app", **pipeline},
             {
                 **TOKEN,
@@ -168,10 +177,15 @@ def cases():
                 "not_before_leeway": 50,
             },
         ),
-        "policy": ("acl_policy", _access.POLICY, {"name": "some"}, {"policy": 'path "a" { capabilities = ["read"] }'}),
+        "policy": (
+            "acl_policy",
+            acl_policy.POLICY,
+            {"name": "some"},
+            {"policy": 'path "a" { capabilities = ["read"] }'},
+        ),
         "password_policy": (
             "password_policy",
-            _password_policies.PASSWORD_POLICY,
+            password_policies.PASSWORD_POLICY,
             {"name": "some"},
             {"policy": 'length = 20\nrule "charset" { charset = "abcdef" }'},
         ),
@@ -217,7 +231,7 @@ def test_every_option_is_given_here_or_has_its_reason():
     kept: dict[str, set[str]] = {}
     for module, resource, base, values in cases().values():
         named = {field.option for field in resource.identity}
-        hidden = {field.option for field in resource.fields if field.kept in ("hidden", "not")}
+        hidden = {field.option for field in resource.fields if field.storage in ("write_only", "transient")}
         kept.setdefault(module, set()).update(named, hidden, base, values, resource.shorthand, {"type"})
     for module, reasons in ELSEWHERE.items():
         kept.setdefault(module, {"name"}).update(reasons)
@@ -263,17 +277,17 @@ def test_option_is_read_back_or_refused(request, real_vault, run, kind):
     features = {feature.option: feature for feature in FEATURES.get(resource.kind, ())}
     fields = {field.option: field for field in resource.fields}
     for option, value in values.items():
-        wanted = {**base, **BESIDE.get(option, {}), option: value}
+        desired = {**base, **BESIDE.get(option, {}), option: value}
         if kind == "static_role" and option not in ("rotation_schedule", "rotation_window"):
-            wanted.setdefault("rotation_period", "24h")
-        asked = [features[one] for one in wanted if one in features and features[one].asked(wanted)]
+            desired.setdefault("rotation_period", "24h")
+        asked = [features[one] for one in desired if one in features and features[one].asked(desired)]
         vault.client.read("sys/mounts")
         if any(feature.known_to(vault.client.identity) is False for feature in asked):
-            assert "does not know" in run.refused(module, **where, **wanted), option
+            assert "does not know" in run.refused(module, **where, **desired), option
             continue
-        made = run(module, **where, **wanted)[resource.kind]
-        assert fields[option].counts(made[option]) == fields[option].counts(fields[option].said_in({option: value})), (
-            option
-        )
-        run.nothing(module, **where, **wanted)
+        made = run(module, **where, **desired)[resource.kind]
+        assert fields[option].compare_by(made[option]) == fields[option].compare_by(
+            fields[option].desired_value({option: value})
+        ), option
+        run.nothing(module, **where, **desired)
         run(module, **where, **gone, state="absent", **({"revoke_leases": True} if kind == "engine" else {}))

@@ -17,8 +17,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 import servers
-from ansible_collections.leasehold.vault.plugins.module_utils import _statements
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core import statements
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.functions import FUNCTIONS
 
 from ...conftest import Runner
@@ -469,10 +469,10 @@ def test_heir_that_admin_may_not_grant_is_found_by_verify(made, run):
     database = made.database
     if made.functions == "none" and database.server.major < 16:
         return  # whoever has CREATEROLE may grant any role
-    wanted = {"in_role": database.group, "reassign_owned_to": database.owner, "functions": made.functions}
+    desired = {"in_role": database.group, "reassign_owned_to": database.owner, "functions": made.functions}
     says = rf"needs ADMIN OPTION on {database.owner}|{database.owner}' is not a role that leasehold_definer may give"
     with pytest.raises(Problem, match=says):
-        run("database_role", name="heir", db_name="db", **wanted, verify="issue")
+        run("database_role", name="heir", db_name="db", **desired, verify="issue")
     assert made.read("roles/heir") is None
 
 
@@ -521,7 +521,7 @@ def statements_of_1_0_0(group, functions):
         }
     creation = f"CREATE ROLE \"{{{{name}}}}\" LOGIN PASSWORD '{{{{password}}}}' VALID UNTIL '{{{{expiration}}}}' IN ROLE \"{group}\""
     block = (DATA / "revocation_1_0_0.sql").read_text().replace("app_rw", group)
-    return {"creation_statements": [creation], "revocation_statements": [_statements.encoded(block)]}
+    return {"creation_statements": [creation], "revocation_statements": [statements.encoded(block)]}
 
 
 @pytest.fixture
@@ -593,6 +593,6 @@ def test_new_statements_work_with_functions_of_1_0_0(old, run):
 
 def test_statements_of_1_0_0_tell_group_and_heir():
     for functions in ("none", "leasehold"):
-        held = statements_of_1_0_0("app_rw", functions)
-        assert _statements.groups_in(held["creation_statements"]) == ["app_rw"]
-        assert _statements.heirs_in(_statements.readable(held["revocation_statements"])) == ["app_rw"]
+        current = statements_of_1_0_0("app_rw", functions)
+        assert statements.groups_in(current["creation_statements"]) == ["app_rw"]
+        assert statements.heirs_in(statements.readable(current["revocation_statements"])) == ["app_rw"]

@@ -11,8 +11,8 @@ import socket
 
 import pytest
 import servers
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
 
 from ...conftest import module_named, specification_of, validated
 from ...test_every_module import VAULT_MODULES
@@ -108,11 +108,11 @@ def fails(module, options, check):
     """The sentence with which the task fails."""
     given = {"retries": 0, "mount": f"database-{secrets.token_hex(4)}", **options}
     known = specification_of(module)["argument_spec"]
-    wanted = validated(
+    desired = validated(
         module, {option: value for option, value in given.items() if option != "mount" or option in known}
     )
     with pytest.raises(Problem) as caught:
-        module_named(module).TASK.perform(wanted, check, connect=log_in)
+        module_named(module).TASK.perform(desired, check, connect=log_in)
     sentence = str(caught.value)
     assert "\n" not in sentence
     assert options.get("token", "no token") not in sentence
@@ -239,10 +239,10 @@ def test_json_of_another_shape_is_a_sentence_or_nothing_found(stub, module, opti
     """Neither a fault of ours nor a traceback; what is not there may be said to be absent."""
     given = {"retries": 0, "url": stub.url, "token": "s.token", "mount": "database", **options}
     known = specification_of(module)["argument_spec"]
-    wanted = validated(
+    desired = validated(
         module, {option: value for option, value in given.items() if option != "mount" or option in known}
     )
     for shape in SHAPES:
         stub.answers = [(200, shape)] * 40
         with contextlib.suppress(Problem):
-            module_named(module).TASK.perform(wanted, check, connect=log_in)
+            module_named(module).TASK.perform(desired, check, connect=log_in)

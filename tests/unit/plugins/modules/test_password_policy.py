@@ -28,8 +28,8 @@ def test_the_life_of_a_password_policy(vault, run, policy):
     assert made["diff"]["before"] == ""
     assert made["password_policy"] == {"name": policy["name"], "policy": POLICY}
     assert made["warnings"] == []
-    held = vault.client.read(f"sys/policies/password/{policy['name']}")
-    assert held["policy"] == POLICY, "the server keeps the text as sent, comments and all"
+    current = vault.client.read(f"sys/policies/password/{policy['name']}")
+    assert current["policy"] == POLICY, "the server keeps the text as sent, comments and all"
 
     run.nothing("password_policy", **policy, policy=POLICY)
     run.nothing("password_policy", **policy, policy=f"\n{POLICY.strip()}")
@@ -43,7 +43,7 @@ def test_the_life_of_a_password_policy(vault, run, policy):
     run.nothing("password_policy", **policy, state="absent")
 
 
-def test_what_somebody_else_changed_is_mended(vault, run, policy):
+def test_what_somebody_else_changed_is_fixed(vault, run, policy):
     run("password_policy", **policy, policy=POLICY)
     vault.client.write(f"sys/policies/password/{policy['name']}", {"policy": POLICY.replace("24", "8")})
     result = run.changes("password_policy", **policy, policy=POLICY)

@@ -9,7 +9,7 @@ import secrets
 import socket
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import DatabasePlan
 from ansible_collections.leasehold.vault.plugins.modules.postgresql_sync import TASK
 

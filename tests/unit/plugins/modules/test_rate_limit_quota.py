@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._client import Client
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
 
 
 @pytest.fixture

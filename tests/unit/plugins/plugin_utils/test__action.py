@@ -82,16 +82,16 @@ def test_the_login_is_found_in_variables_unless_the_task_has_it(act):
 
 
 def test_a_module_that_leaves_its_arguments_lying_about_is_warned_of(act, monkeypatch):
-    told = []
+    result = []
     monkeypatch.setattr(constants, "DEFAULT_KEEP_REMOTE_FILES", True)
-    monkeypatch.setattr(_action.display, "warning", told.append)
+    monkeypatch.setattr(_action.display, "warning", result.append)
     act(args=NOBODY)
-    assert told == []
+    assert result == []
     act(args=NOBODY, transport="ssh")
-    assert told == [_action.KEPT]
+    assert result == [_action.KEPT]
 
 
 def test_wrong_arguments_are_refused_in_the_words_of_a_module(act):
-    told = act(args={**NOBODY, "nome": "app"})[0]["msg"]
-    assert told.startswith("Unsupported parameters for (leasehold.vault.database_role_info) module: nome")
+    result = act(args={**NOBODY, "nome": "app"})[0]["msg"]
+    assert result.startswith("Unsupported parameters for (leasehold.vault.database_role_info) module: nome")
     assert "retries" in act(args={**NOBODY, "retries": "many"})[0]["msg"]

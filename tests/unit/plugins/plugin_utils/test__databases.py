@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.leasehold.vault.plugins.plugin_utils._databases import nodes
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import nodes
 
 ENTRY = {
     "name": "db",

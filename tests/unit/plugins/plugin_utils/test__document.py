@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.leasehold.vault.plugins.plugin_utils._document import problems_of
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.problems import problems_of
 
 ROOT = Path(__file__).resolve().parents[4]
 GOOD = {
@@ -103,8 +103,8 @@ def test_good_document_has_no_problems():
     ],
 )  # fmt: skip
 def test_each_problem_is_said_with_its_path(path, value, problem):
-    (said,) = problems_of([with_change(path, value)])
-    assert said.startswith(problem)
+    (given,) = problems_of([with_change(path, value)])
+    assert given.startswith(problem)
 
 
 def test_all_problems_are_said_at_once_and_no_password_is_shown():
@@ -210,9 +210,9 @@ def documents():
             continue
         plays = document if isinstance(document, list) else [document]
         for play in plays:
-            held = {**play, **(play.get("vars") or {})} if isinstance(play, dict) else {}
-            if {"vault_databases", "vault_applications"} & set(held):
-                yield pytest.param(held.get("vault_databases"), held.get("vault_applications"), id=where)
+            current = {**play, **(play.get("vars") or {})} if isinstance(play, dict) else {}
+            if {"vault_databases", "vault_applications"} & set(current):
+                yield pytest.param(current.get("vault_databases"), current.get("vault_applications"), id=where)
 
 
 @pytest.mark.parametrize(("databases", "applications"), list(documents()))

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.plugin_utils._drift import report
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.drift import report
 
 WRITTEN = '# Written by the role leasehold.vault.app_access for the application {}.\npath "database/creds/app" {{}}\n'
 HELD = {

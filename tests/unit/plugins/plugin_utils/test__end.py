@@ -11,9 +11,10 @@ import signal
 
 import pytest
 from ansible import constants
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.plugin_utils import _end, _ledger
-from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import LeaseRecord, LoginRecord
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run import end as _end
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run import ledger as _ledger
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import LeaseRecord, LoginRecord
 
 
 @pytest.fixture
@@ -24,10 +25,10 @@ def ledger(tmp_path, monkeypatch):
 
 @pytest.fixture
 def said(monkeypatch):
-    told = []
-    monkeypatch.setattr(_end.display, "display", told.append)
-    monkeypatch.setattr(_end.display, "warning", told.append)
-    return told
+    result = []
+    monkeypatch.setattr(_end.display, "display", result.append)
+    monkeypatch.setattr(_end.display, "warning", result.append)
+    return result
 
 
 @pytest.fixture

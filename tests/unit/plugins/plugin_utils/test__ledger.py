@@ -12,8 +12,8 @@ import time
 
 import pytest
 from ansible import constants
-from ansible_collections.leasehold.vault.plugins.plugin_utils import _ledger
-from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import LeaseRecord, LoginRecord, StaticRecord
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run import ledger as _ledger
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import LeaseRecord, LoginRecord, StaticRecord
 
 
 @pytest.fixture

@@ -23,11 +23,15 @@ from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from ansible_collections.leasehold.vault.plugins.module_utils._auth import log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._errors import Problem
-from ansible_collections.leasehold.vault.plugins.module_utils._options import login_identity
-from ansible_collections.leasehold.vault.plugins.plugin_utils import _end, _issue, _ledger, _lookup, _session
-from ansible_collections.leasehold.vault.plugins.plugin_utils._ledger import LeaseRecord, LoginRecord, StaticRecord
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import login_identity
+from ansible_collections.leasehold.vault.plugins.plugin_utils import _lookup
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run import end
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run import issue as _issue
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run import ledger as _ledger
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run import session as _session
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import LeaseRecord, LoginRecord, StaticRecord
 
 from ...test_every_module import options_of
 
@@ -44,9 +48,9 @@ def issuing(real_vault):
 
 @pytest.fixture
 def warned(monkeypatch):
-    told = []
-    monkeypatch.setattr(_session.display, "warning", told.append)
-    return told
+    result = []
+    monkeypatch.setattr(_session.display, "warning", result.append)
+    return result
 
 
 @pytest.fixture
@@ -86,9 +90,9 @@ def app(look_up, issuing):
 def make_older(ledger, kind, **values):
     """Let the only record of a kind be as it will be."""
     for path in ledger.directory.iterdir():
-        held = ledger.record_in(path.read_bytes())
-        if isinstance(held, kind):
-            path.write_bytes(ledger.encrypted(_ledger._written(dataclasses.replace(held, **values))))
+        current = ledger.record_in(path.read_bytes())
+        if isinstance(current, kind):
+            path.write_bytes(ledger.encrypted(_ledger._written(dataclasses.replace(current, **values))))
 
 
 # -- what a mention loads ---------------------------------------------------------------------------------------------------
@@ -115,8 +119,9 @@ def test_mention_that_finds_its_credentials_loads_neither_client_nor_http_librar
     ours = {module.rpartition("plugins.")[2] for module in loaded if module.startswith("ansible_collections.leasehold")}
     utils = {module for module in ours if "_utils." in module}
     assert utils == {
-        *(f"module_utils.{file}" for file in ("_errors", "_names", "_options", "_process", "_times")),
-        *(f"plugin_utils.{file}" for file in ("_ledger", "_lookup")),
+        *(f"module_utils._core{file}" for file in ("", ".errors", ".names", ".process", ".times")),
+        *(f"module_utils._vault{file}" for file in ("", ".options")),
+        *(f"plugin_utils.{file}" for file in ("_lookup", "_run", "_run.ledger")),
     }
     assert not {"urllib3", "hvac", "requests", "psycopg2"} & set(loaded)
 
@@ -197,9 +202,9 @@ def test_who_asks_for_a_longer_life_than_there_is_is_told_once(app, warned):
     (warning,) = [each for each in warned if "valid_for asks for 18000 s" in each]
     lives = int(re.search(r"a new user lives (\d+) s at the most", warning)[1])
     assert 7100 <= lives <= 7200  # it counts from when the user was issued
-    told = len(warned)
+    result = len(warned)
     assert app(valid_for="5h")["username"] == first["username"]
-    assert len(warned) == told
+    assert len(warned) == result
 
 
 def test_a_user_for_the_run_only_stays_one(app, ledger, warned):
@@ -239,7 +244,7 @@ def room(size):
 
 
 def test_sixty_hosts_on_a_full_disk_leave_no_user(app, issuing, login, monkeypatch):
-    monkeypatch.setattr(_end, "run_has_end", lambda: False)
+    monkeypatch.setattr(end, "run_has_end", lambda: False)
     sentences = set()
     with room(4096):
         for number in range(60):
@@ -316,7 +321,7 @@ def tokens_of(world):
 
 
 def test_lookup_that_fails_leaves_no_login(app, issuing, login, look_up, monkeypatch):
-    monkeypatch.setattr(_end, "run_has_end", lambda: False)
+    monkeypatch.setattr(end, "run_has_end", lambda: False)
     given = {**login, "mount": issuing.mount}
     with pytest.raises(AnsibleLookupError, match="Not allowed"):
         look_up("database_credentials", "app", **given)
