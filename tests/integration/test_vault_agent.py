@@ -260,6 +260,13 @@ def test_the_playbook_writes_what_it_says_and_finds_nothing_to_do_again(host: Ho
     assert list(host.files.iterdir()) == []
     subprocess.run(["shellcheck", host.etc / "app" / "agent.sh"], check=True)
 
+
+@pytest.mark.full
+def test_changed_reload_command_is_foreseen_and_made(host: Host) -> None:
+    host.application["roles"] = [host.ground.role("reloaded")]
+    host.login()
+    host.file("database.env", "env")
+    host.run()
     host.agent["reload"] = ["/bin/true"]
     assert host.run(check=True).changed == host.run().changed != []
 

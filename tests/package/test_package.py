@@ -39,7 +39,7 @@ INSIDE = [
     r"meta/(execution-environment\.yml|ee-requirements\.txt|runtime\.yml)",
     r"playbooks/\w+\.yml",
     r"plugins/module_utils/_\w+/\w+\.py",
-    r"plugins/(action|callback|doc_fragments|filter|lookup|module_utils|modules|plugin_utils)/\w+\.(py|yml)",
+    r"plugins/(action|callback|doc_fragments|filter|lookup|module_utils|modules|plugin_utils)/(_\w+/)?\w+\.(py|yml)",
     r"requirements/(runtime|collections)\.txt",
     r"roles/\w+/README\.md",
     r"roles/\w+/(defaults|handlers|meta|tasks|vars)/\w+\.yml",

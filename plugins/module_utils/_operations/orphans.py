@@ -132,13 +132,13 @@ class Survey:
 
 def read_orphans(session: Session, desired: Values, check_mode: bool) -> Values:
     """The module ``database_orphans_info``."""
-    client = session.client
+    client, min_age = session.client, seconds_of("min_age", desired["min_age"])
     current = connection_of(client, desired)
     with log_in(current, desired) as (ask, where):
         found = survey(client, desired, current, ask, where)
     return {
         "changed": False,
-        **told_orphans(found, seconds_of("min_age", desired["min_age"])),
+        **told_orphans(found, min_age),
         "users": len(found.users),
         "sessions_without_user": found.beside["sessions"],
         "open_databases": found.beside["open_databases"],

@@ -106,7 +106,7 @@ def test_a_policy_that_cannot_be_meant_is_refused_and_not_sent(vault, run, polic
 def test_a_word_the_server_does_not_know_is_foreseen_and_its_sentence_passed_on(real_vault, run):
     options = {"mount": None, "name": f"{real_vault.mount}-app", "policy": 'path "a" { capabilities = ["reed"] }'}
     (warning,) = run("acl_policy", check=True, **options)["warnings"]
-    assert "reed is no word" in warning
+    assert "reed is an unknown policy keyword" in warning
     assert 'invalid capability "reed"' in run.refused("acl_policy", **options)
 
 

@@ -73,7 +73,7 @@ def test_a_token_that_dies_before_the_lease_is_a_warning(real_vault, run):
     result = run("database_credentials", role="app", token=token(real_vault, ttl="90s"))
     assert result["credentials"]["lease_duration"] == 3600
     assert result["credentials"]["expires_in"] <= 90
-    assert "revokes the user with it" in result["warnings"][0]
+    assert "the user is revoked with it" in result["warnings"][0]
 
 
 def test_a_periodic_token_is_no_warning(real_vault, run):

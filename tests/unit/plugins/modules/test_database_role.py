@@ -443,7 +443,7 @@ def test_a_change_that_verify_refuses_is_put_back(real, run):
     run("database_role", name="app", **OWN, default_ttl="1h", verify="login")
     before = real.read("roles/app")
     for _again in range(2):
-        with pytest.raises(Problem, match=r"not kept.*cannot issue"):
+        with pytest.raises(Problem, match=r"rolled back.*cannot issue"):
             run(
                 "database_role",
                 name="app",

@@ -203,7 +203,7 @@ def powerless(bao):
 @pytest.mark.needs("namespaces")
 def test_an_unknown_namespace_a_missing_mount_and_an_absent_object_are_three_sentences(reached, real_vault):
     mount = real_vault.add_mount().mount
-    asked = [{"namespace": "elsewhere"}, {"mount": "database-of-nobody"}, {"mount": mount}]
+    asked = [{"namespace": "elsewhere"}, {"mount": "database-of-nobody"}, {"mount": mount, "must_exist": True}]
     sentences = [fails("database_role_info", {"name": "app", **reached, **where}, False) for where in asked]
     assert "no namespace" in sentences[0]
     assert "nothing is mounted" in sentences[1]
