@@ -357,7 +357,10 @@ def unwrapped(applications: Applications, token: str, **more: str) -> str:
         "path": "auth/access-approle/role/Billing/secret-id", "secret_id": str(applications.home / "stolen"),
         "accessor": str(applications.home / "stolen_accessor"), "owner": pwd.getpwuid(os.geteuid()).pw_name, "group": "", **more,
     }  # fmt: skip
-    files = (ROOT / "plugins" / "module_utils" / "_place.py", ROOT / "roles" / "app_access" / "files" / "unwrap.py")
+    files = (
+        ROOT / "plugins" / "module_utils" / "_core" / "place.py",
+        ROOT / "roles" / "app_access" / "files" / "unwrap.py",
+    )
     code = "\n\n".join(file.read_text() for file in files)
     done = subprocess.run(
         [sys.executable, "-c", code], input=json.dumps(order), capture_output=True, text=True, check=False
