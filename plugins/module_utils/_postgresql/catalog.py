@@ -75,6 +75,9 @@ class Server:
     databases: t.Mapping[str, Database]
     elsewhere: t.Mapping[str, tuple[str, ...]]
     """By role: the databases in which it owns something or has privileges."""
+    within: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """By role: the superusers, the predefined roles and those of the document that it is a member of, directly or not."""
+    superusers: frozenset[str] = frozenset()
     former: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
     """Groups that an admin may hand out and no entry names, each with whether Vault's users are members of it."""
 
@@ -164,7 +167,15 @@ SELECT DISTINCT r.rolname, d.datname FROM pg_shdepend AS s JOIN pg_roles AS r ON
  WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = ANY (%(roles)s) ORDER BY 1, 2
 """
 
-
+_WITHIN = """
+WITH RECURSIVE up AS (
+  SELECT a.member, a.roleid FROM pg_auth_members AS a JOIN pg_roles AS m ON m.oid = a.member WHERE m.rolname = ANY (%(roles)s)
+  UNION SELECT up.member, a.roleid FROM up JOIN pg_auth_members AS a ON a.member = up.roleid JOIN pg_roles AS r ON r.oid = up.roleid
+   WHERE NOT starts_with(r.rolname, 'pg_')
+)
+SELECT m.rolname, g.rolname FROM up JOIN pg_roles AS m ON m.oid = up.member JOIN pg_roles AS g ON g.oid = up.roleid
+ WHERE g.rolsuper OR starts_with(g.rolname, 'pg_') OR g.rolname = ANY (%(roles)s) ORDER BY 1, 2
+"""
 _FORMER = """
 SELECT DISTINCT g.rolname, EXISTS (SELECT FROM pg_auth_members AS x JOIN pg_roles AS u ON u.oid = x.member
                                     WHERE x.roleid = g.oid AND u.rolname LIKE 'v-%%')
@@ -200,6 +211,8 @@ def read_server(query: Query, roles: t.Iterable[str], keepers: t.Iterable[str] =
             name: Database(owner, _acl(acl), allowed) for name, owner, allowed, acl in query(_DATABASES, values)
         },
         elsewhere=_grouped(query(_ELSEWHERE, values)),
+        within=_grouped(query(_WITHIN, values)),
+        superusers=frozenset(name for (name,) in query("SELECT rolname FROM pg_roles WHERE rolsuper")),
         former=former,
     )
 

@@ -38,6 +38,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan i
     ServerOptions,
     ServerPlan,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.refusals import conflicts
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.scram import verifier
 
 if t.TYPE_CHECKING:
@@ -197,90 +198,11 @@ def _by_identity(places: Sequence[Place], options: Values) -> list[Place]:
 
 
 def _refuse(places: Sequence[Place], options: Values) -> None:
-    problems = [problem for place in places if place.server for problem in _conflicts(place, place.server, options)]
+    problems = [
+        problem for place in places if place.server for problem in conflicts(place.entries, place.server, options)
+    ]
     if problems:
         raise Refused(" ".join(problems))
-
-
-def _conflicts(place: Place, server: Server, options: Values) -> Iterator[str]:
-    yield from _shared(place)
-    for entry in place.entries:
-        for check in (_superusers, _absent, _no_database, _no_password, _unknown_privileges, _users_of_functions):
-            for problem in check(entry, server, options):
-                yield f"{entry.name}: {problem}"
-
-
-def _shared(place: Place) -> Iterator[str]:
-    admins: dict[str, str] = {}
-    groups: dict[str, tuple[Entry, bool]] = {}
-    for entry in place.entries:
-        if entry.admin in admins:
-            yield (
-                f"{entry.name}: its server is that of {admins[entry.admin]}, whatever host says, and both have the admin role {entry.admin}. "
-                "Rotating its password through one of them would lock the other out; give each its own."
-            )
-        admins.setdefault(entry.admin, entry.name)
-        for group in entry.groups:
-            other, shared = groups.setdefault(group.name, (entry, group.shared))
-            if other.database != entry.database and not (shared and group.shared):
-                yield (
-                    f"{entry.name}: its server is that of {other.name}, and both have the group {group.name}. Roles belong to the server: users of "
-                    f"{other.database} would have the rights of the group in {entry.database}, too. Use another name, or say shared: true in "
-                    "both groups."
-                )
-
-
-def _superusers(entry: Entry, server: Server, options: Values) -> Iterator[str]:
-    users = (user.name for user in entry.users)
-    found = [
-        name
-        for name in (*entry.group_names, entry.admin, *users)
-        if name in server.roles and server.roles[name].superuser
-    ]
-    if found:
-        yield (
-            f"{', '.join(found)} is a superuser on this server. A group or an admin role that is one would hand the whole server to every user "
-            "Vault issues; take SUPERUSER from it, or use another name."
-        )
-
-
-def _absent(entry: Entry, server: Server, options: Values) -> Iterator[str]:
-    absent = [
-        name
-        for name in dict.fromkeys([*entry.creators, *entry.guests])
-        if name not in server.roles and name not in (entry.owner, *entry.group_names)
-    ]
-    if absent:
-        yield f"creators and connect name {', '.join(absent)}, but there is no such role on this server."
-
-
-def _no_database(entry: Entry, server: Server, options: Values) -> Iterator[str]:
-    if entry.database not in server.databases and not options["create_database"]:
-        yield f"there is no database {entry.database} on this server, and create_database is false."
-
-
-def _no_password(entry: Entry, server: Server, options: Values) -> Iterator[str]:
-    if entry.admin not in server.roles and not entry.password:
-        yield (
-            f"{entry.admin} does not exist yet. Give it its first password in admin.password; it is used this once, and Vault rotates it away."
-        )
-
-
-def _unknown_privileges(entry: Entry, server: Server, options: Values) -> Iterator[str]:
-    maintaining = [group.name for group in entry.groups if "MAINTAIN" in group.privileges.get("tables", ())]
-    if maintaining and server.version < 170000:
-        yield (
-            f"{', '.join(maintaining)} has the table privilege maintain, which PostgreSQL knows from 17 on; this server is "
-            f"{server.version // 10000}. Take it out of tables."
-        )
-
-
-def _users_of_functions(entry: Entry, server: Server, options: Values) -> Iterator[str]:
-    if entry.users and entry.uses_functions(server.version):
-        yield (
-            "users needs functions: none, because an admin role without CREATEROLE cannot set the passwords of static roles. Create the users "
-            "of this database in an entry of their own, or by hand."
-        )
 
 
 # -- plan, apply, read back ------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan i
     ServerOptions,
     ServerPlan,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.refusals import conflicts
 
 ENTRY = {
     "name": "db",
@@ -193,6 +194,69 @@ def test_user_of_a_static_role_is_created_without_password(version):
         *(["alone: + ADMIN OPTION of admin"] if version >= 160000 else []),
         "app: + CONNECT of alone",
     ]
+
+
+# -- what is refused -------------------------------------------------------------------------------------------------------
+
+SHARED = {"schemas": ["public"], "shared": True}
+
+
+def refused(*given, **there):
+    roles = {name: Role() for name in ("team", "rw", "ro", "other_rw")}
+    entries = read_entries([{**ENTRY, **more} for more in given], "dba")
+    return " ".join(conflicts(entries, server(roles=roles, **there), {"create_database": True}))
+
+
+def another(**more):
+    groups = {"other_rw": {"schemas": ["public"]}}
+    return {
+        "name": "b", "database": "b", "owner": "other_owner", "admin": {"username": "b_admin", "password": "first"}, "groups": groups, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "sentence"),
+    [
+        ({}, {"admin": {"username": "admin", "password": "x"}}, "both have the admin role admin."),
+        ({}, {"groups": {"owner": SHARED}}, "b: its server is that of db, and the group owner is the owner of db."),
+        ({}, {"groups": {"admin": SHARED}}, "the group admin is the admin role of db."),
+        ({"creators": ["team"]}, {"groups": {"team": SHARED}}, "the group team is one of the creators of db."),
+        ({"users": {"u": {}}, "functions": "none"}, {"groups": {"u": SHARED}}, "the group u is one of the users of db."),
+        ({"connect": ["other_rw"]}, {}, "the group other_rw is in connect of db."),
+        ({"connect": ["other_rw"]}, {"groups": {"other_rw": SHARED}}, ""),
+        ({}, {"admin": {"username": "owner", "password": "x"}}, "b: its server is that of db, and the admin role owner is the owner of db."),
+        ({}, {"admin": {"username": "rw", "password": "x"}}, "db: its server is that of b, and the group rw is the admin role of b."),
+        ({}, {"owner": "owner"}, ""),
+        ({}, {"groups": {"rw": {"schemas": ["public"]}}}, "both have the group rw."),
+        ({}, {"database": "app", "groups": {"ro": {"schemas": ["public"]}}}, ""),
+        ({}, {"database": "app", "groups": {"ro": {"schemas": ["b"]}}}, "say different things of the group ro."),
+    ],
+)  # fmt: skip
+def test_role_that_is_something_else_in_another_entry_is_refused(one, other, sentence):
+    found = refused(one, another(**other))
+    assert sentence in found
+    assert bool(sentence) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("within", "sentence"),
+    [
+        ({"rw": ("root",)}, "db: rw is a member of root, which has rights on the whole server"),
+        ({"rw": ("pg_write_all_data",)}, "db: rw is a member of pg_write_all_data, which"),
+        ({"rw": ("other_rw",)}, "db: the group rw is a member of other_rw of b, so that users of app"),
+        ({"rw": ("ro",), "admin": ("rw", "pg_monitor")}, ""),
+    ],
+)
+def test_group_that_is_a_member_of_more_is_refused(within, sentence):
+    found = refused({}, another(), within=within, superusers=frozenset({"root"}))
+    assert sentence in found
+    assert bool(sentence) == bool(found)
+
+
+def test_heir_that_is_a_superuser_is_refused():
+    entries = read_entries([{**ENTRY, "owner": "postgres", "heirs": ["postgres"]}], "dba")
+    found = list(conflicts(entries, server(roles={"postgres": Role(superuser=True)}), {"create_database": True}))
+    assert found[0].startswith("db: postgres is a superuser on this server.")
 
 
 # -- a database ------------------------------------------------------------------------------------------------------------

@@ -98,6 +98,12 @@ def test_group_of_two_databases_is_refused_unless_it_is_shared(site):
     assert f"{site.rw} has rights in {other['database']}, too, which this document does not have" in warnings
 
 
+def test_group_of_more_than_the_document_says_is_refused(site):
+    team = f"team_{site.number}"
+    site.sql(f"CREATE ROLE {team} IN ROLE pg_monitor; CREATE ROLE {site.rw} IN ROLE {team}", "postgres")
+    assert f"{site.rw} is a member of pg_monitor, which has rights on the whole server" in site.refused()
+
+
 def test_login_that_is_refused_names_the_variables_to_correct(site):
     for password in ("wrong", None):
         with pytest.raises(
