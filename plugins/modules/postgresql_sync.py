@@ -24,7 +24,7 @@ description:
     that is not C(shared) in each of them. A group or an admin role of one must not be the owner, a creator, the admin role or a user of another one,
     nor in its O(databases[].connect), unless the group is C(shared). A group must not be a member of a superuser or of a predefined role (C(pg_*)).
   - The login need not be a superuser. With C(CREATEROLE) and C(CREATEDB) it becomes a member of the owner and of the creators. What it cannot do, because
-    an object belongs to somebody else, is named with that owner.
+    an object belongs to somebody else, is named with that owner; it is a warning for what an extension made.
   - Talks to PostgreSQL only, not to Vault, and is not in the action group C(leasehold.vault.vault).
 requirements:
   - psycopg2
@@ -162,8 +162,9 @@ options:
   prune:
     description:
       - Whether the groups also lose, in the databases of O(databases), what they hold in schemas and on kinds of objects that their entry does not
-        name, and groups that no entry names any more lose everything there. These are the roles without C(LOGIN) that the admin role may still
-        hand out and that may connect to the database; while users of Vault are members of one, it is left alone with a warning.
+        name, and in databases whose entries do not name them; and groups that no entry names any more lose everything there. These are the roles
+        without C(LOGIN) that the admin role may still hand out and that may connect to the database; while users of Vault, or others who can log in
+        and are not in O(databases), are members of one, it is left alone with a warning.
       - No role and no object is dropped.
     type: bool
     default: false

@@ -35,6 +35,8 @@ class Role:
     settings: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     usable: bool = False
     """Whether the DBA has its privileges and may act as it."""
+    grantable: bool = False
+    """Whether the DBA has ADMIN OPTION on it, also through another role."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Server:
     """By role: the superusers, the predefined roles and those of the document that it is a member of, directly or not."""
     superusers: frozenset[str] = frozenset()
     former: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
-    """Groups that an admin may hand out and no entry names, each with whether Vault's users are members of it."""
+    """Groups that an admin may hand out and no entry names, each with whether somebody else can log in with its rights."""
 
 
 class Schema(t.NamedTuple):
@@ -98,6 +100,8 @@ class Objects(t.NamedTuple):
     acl: tuple[Acl, ...]
     names: tuple[str, ...]
     """Quoted by the server, with the schema."""
+    extension: bool = False
+    """Whether an extension made them."""
 
 
 class DefaultAcl(t.NamedTuple):
@@ -140,7 +144,7 @@ SELECT current_setting('server_version_num')::int, pg_postmaster_start_time()::t
 """
 _ROLES = """
 SELECT rolname, rolsuper, rolcanlogin, rolinherit, rolcreaterole, coalesce(rolconfig, '{{}}'),
-       pg_has_role(oid, 'USAGE') AND pg_has_role(oid, '{set}')
+       pg_has_role(oid, 'USAGE') AND pg_has_role(oid, '{set}'), pg_has_role(oid, 'MEMBER WITH ADMIN OPTION')
   FROM pg_roles WHERE rolname = ANY (%(roles)s)
 """
 _MEMBERSHIPS = """
@@ -177,8 +181,11 @@ SELECT m.rolname, g.rolname FROM up JOIN pg_roles AS m ON m.oid = up.member JOIN
  WHERE g.rolsuper OR starts_with(g.rolname, 'pg_') OR g.rolname = ANY (%(roles)s) ORDER BY 1, 2
 """
 _FORMER = """
-SELECT DISTINCT g.rolname, EXISTS (SELECT FROM pg_auth_members AS x JOIN pg_roles AS u ON u.oid = x.member
-                                    WHERE x.roleid = g.oid AND u.rolname LIKE 'v-%%')
+SELECT DISTINCT g.rolname,
+       EXISTS (SELECT FROM pg_auth_members AS x JOIN pg_roles AS u ON u.oid = x.member WHERE x.roleid = g.oid AND u.rolname LIKE 'v-%%')
+       OR EXISTS (SELECT FROM pg_roles AS u
+                   WHERE u.rolcanlogin AND NOT u.rolsuper AND u.rolname <> ALL (%(roles)s || ARRAY[current_user::text])
+                     AND (pg_has_role(u.oid, g.oid, 'USAGE') OR pg_has_role(u.oid, g.oid, '{set}')))
   FROM pg_auth_members AS a JOIN pg_roles AS g ON g.oid = a.roleid JOIN pg_roles AS m ON m.oid = a.member
  WHERE a.admin_option AND m.rolname = ANY (%(keepers)s) AND g.rolname <> ALL (%(roles)s)
    AND NOT g.rolcanlogin AND g.rolname NOT LIKE 'v-%%'
@@ -187,13 +194,15 @@ SELECT DISTINCT g.rolname, EXISTS (SELECT FROM pg_auth_members AS x JOIN pg_role
 
 def read_server(query: Query, roles: t.Iterable[str], keepers: t.Iterable[str] = ()) -> Server:
     """Read what concerns the whole server, of these roles; with keepers, also of the roles that these may hand out."""
-    former = dict(query(_FORMER, {"roles": sorted(roles), "keepers": sorted(keepers)})) if keepers else {}
-    values = {"roles": sorted({*roles, *former})}
     ((version, started, me, superuser, createrole, initial, may_identify),) = query(_ME)
     identifier = query("SELECT system_identifier FROM pg_control_system()")[0][0] if may_identify else ""
     new = version >= 160000
     options = "a.inherit_option, a.set_option" if new else "m.rolinherit, true"
-    found = query(_ROLES.format(set="SET" if new else "MEMBER"), values)
+    may_set = "SET" if new else "MEMBER"
+    known = {"roles": sorted(roles), "keepers": sorted(keepers)}
+    former = dict(query(_FORMER.format(set=may_set), known)) if keepers else {}
+    values = {"roles": sorted({*roles, *former})}
+    found = query(_ROLES.format(set=may_set), values)
     return Server(
         version=version,
         # A server that was copied has the identifier of the other one; it did not start at the same moment.
@@ -203,8 +212,10 @@ def read_server(query: Query, roles: t.Iterable[str], keepers: t.Iterable[str] =
         createrole=createrole,
         initial=initial,
         roles={
-            name: Role(is_super, login, inherit, makes, dict(each.split("=", 1) for each in settings), usable)
-            for name, is_super, login, inherit, makes, settings, usable in found
+            name: Role(
+                is_super, login, inherit, makes, dict(each.split("=", 1) for each in settings), usable, grantable
+            )
+            for name, is_super, login, inherit, makes, settings, usable, grantable in found
         },
         memberships=tuple(Membership(*row) for row in query(_MEMBERSHIPS.format(options=options), values)),
         databases={
@@ -228,18 +239,21 @@ SELECT n.nspname, o.rolname, {_ACL.format(acl="coalesce(n.nspacl, acldefault('n'
 _OBJECTS = f"""
 WITH object AS (
   SELECT relnamespace AS namespace, CASE relkind WHEN 'S' THEN 'sequences' ELSE 'tables' END AS kind,
-         CASE relkind WHEN 'S' THEN 's' ELSE 'r' END AS type, relowner AS owner, relacl AS acl, oid::regclass::text AS name
-    FROM pg_class WHERE relkind IN ('r', 'v', 'm', 'p', 'f', 'S')
+         CASE relkind WHEN 'S' THEN 's' ELSE 'r' END AS type, relowner AS owner, relacl AS acl, oid::regclass::text AS name,
+         EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e') AS extension
+    FROM pg_class AS c WHERE relkind IN ('r', 'v', 'm', 'p', 'f', 'S')
      AND relnamespace = ANY (ARRAY(SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s)))
   UNION ALL
-  SELECT pronamespace, 'functions', 'f', proowner, proacl, oid::regprocedure::text
-    FROM pg_proc WHERE prokind <> 'p'
+  SELECT pronamespace, 'functions', 'f', proowner, proacl, oid::regprocedure::text,
+         EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')
+    FROM pg_proc AS p WHERE prokind <> 'p'
      AND pronamespace = ANY (ARRAY(SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s)))
 ), alike AS (
-  SELECT namespace, kind, type, owner, acl, array_agg(name) AS names FROM object GROUP BY namespace, kind, type, owner, acl
+  SELECT namespace, kind, type, owner, acl, extension, array_agg(name) AS names
+    FROM object GROUP BY namespace, kind, type, owner, acl, extension
 )
 SELECT n.nspname, x.kind, o.rolname, pg_has_role(x.owner, 'USAGE'),
-       {_ACL.format(acl="coalesce(x.acl, acldefault(x.type::" + '"char"' + ", x.owner))")}, x.names
+       {_ACL.format(acl="coalesce(x.acl, acldefault(x.type::" + '"char"' + ", x.owner))")}, x.names, x.extension
   FROM alike AS x JOIN pg_namespace AS n ON n.oid = x.namespace JOIN pg_roles AS o ON o.oid = x.owner
  ORDER BY 1, 2, 3
 """
@@ -279,8 +293,8 @@ def read_contents(query: Query, roles: t.Iterable[str], schemas: t.Iterable[str]
         owner=owner,
         schemas=found,
         objects=tuple(
-            Objects(schema, kind, owner, usable, _acl(acl), tuple(sorted(names)))
-            for schema, kind, owner, usable, acl, names in query(_OBJECTS, values)
+            Objects(schema, kind, owner, usable, _acl(acl), tuple(sorted(names)), extension)
+            for schema, kind, owner, usable, acl, names, extension in query(_OBJECTS, values)
         ),
         defaults=frozenset(DefaultAcl(*row) for row in query(_DEFAULTS, values)),
         functions_comment=comment or "",

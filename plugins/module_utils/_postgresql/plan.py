@@ -196,7 +196,7 @@ class ServerPlan(Plan):
     def _may_grant(self, name: str, role: Role) -> bool:
         if self.server.version < 160000 and self.server.createrole:
             return not role.superuser
-        return any(each.admin for each in self._memberships(name, self.server.me))
+        return role.grantable or any(each.admin for each in self._memberships(name, self.server.me))
 
     def _memberships(self, role: str, member: str) -> Iterator[Membership]:
         return (each for each in self.server.memberships if each.role == role and each.member == member)
@@ -275,6 +275,8 @@ class ServerPlan(Plan):
         self._close(name, database, ("CONNECT",))
         others = (user.name for user in entry.users if not user.in_role)
         guests = [*entry.group_names, entry.admin, *entry.creators, *entry.guests, *others]
+        if database.owner != entry.owner:
+            guests.append(entry.owner)
         missing = [role for role in dict.fromkeys(guests) if not database.holds(role, "CONNECT")]
         if not missing:
             return
@@ -311,8 +313,10 @@ class DatabasePlan(Plan):
     """Schemas, functions and privileges in the database of one entry."""
 
     def __init__(
-        self, entry: Entry, contents: Contents, server: Server, usable: Collection[str], prune: bool = False
-    ) -> None:
+        self, entry: Entry, contents: Contents, server: Server, usable: Collection[str], prune: bool = False,
+        strangers: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        """Strangers are groups of other databases, which lose what they have in this one if it is pruned."""
         super().__init__()
         self.entry, self.contents, self.server, self.prune = entry, contents, server, prune
         self.may_use = set(usable)
@@ -321,7 +325,7 @@ class DatabasePlan(Plan):
         self._schemas()
         if entry.uses_functions(server.version):
             self._functions()
-        former = [Group(name, (), {}) for name in self._former_groups()] if prune else []
+        former = [Group(name, (), {}) for name in (*strangers, *self._former_groups())] if prune else []
         for group in (*entry.groups, *former):
             for kind in ("schema_privileges", "tables", "sequences", "functions"):
                 for schema, desired in self._desired(group, kind):
@@ -361,7 +365,7 @@ class DatabasePlan(Plan):
                 self.cannot(
                     name,
                     "- all privileges",
-                    "users of Vault are still members of it; revoke their leases first",
+                    "somebody who is not in the document is still a member of it; revoke the leases of its users, and the membership of others, first",
                     fatal=False,
                 )
             else:
@@ -478,6 +482,10 @@ class DatabasePlan(Plan):
             self.cannot(group.name, meaning, f"{grantor} granted it, and has to revoke it", fatal=False)
 
     def _cannot_grant(self, group: Group, kind: str, schema: str, alike: Objects, privileges: tuple[str, ...]) -> None:
+        if alike.extension:
+            meaning = f"privileges of groups on {kind} of extensions"
+            self.cannot(f"schema {schema}", meaning, _whose("what an extension made", alike.owner), fatal=False)
+            return
         for_all = {each.privilege for each in alike.acl if each.grantee == PUBLIC}
         # What a user of Vault owns goes to its group when it is revoked.
         fatal = not set(privileges) <= for_all and not alike.owner.startswith("v-")

@@ -42,7 +42,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.refusa
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.scram import verifier
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import Server
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import Entry
@@ -240,6 +240,7 @@ def _bring_database(place: Place, database: str, check_mode: bool) -> Result:
         return result  # the obstacle is named
     try:
         for entry in entries:
+            strangers = _strangers(place, entries) if entry is entries[0] else ()
             if database not in server.databases:
                 plan = DatabasePlan(entry, new_database(server, entry.owner), server, usable)
                 result.changes += map(str, plan.changes)
@@ -247,16 +248,23 @@ def _bring_database(place: Place, database: str, check_mode: bool) -> Result:
                 continue
             with _session(place.words, database) as session:
 
-                def look(session: Session = session, entry: Entry = entry) -> DatabasePlan:
-                    roles, schemas = {*entry.roles, *server.former}, None if place.prune else entry.schemas
-                    return DatabasePlan(
-                        entry, read_contents(session.query, roles, schemas), server, usable, place.prune
-                    )
+                def look(
+                    session: Session = session, entry: Entry = entry, strangers: Collection[str] = strangers
+                ) -> DatabasePlan:
+                    roles, schemas = {*entry.roles, *server.former, *strangers}, None if place.prune else entry.schemas
+                    contents = read_contents(session.query, roles, schemas)
+                    return DatabasePlan(entry, contents, server, usable, place.prune, strangers)
 
                 _bring_about(result, session, look, check_mode)
     except Problem as problem:
         result.error = str(problem)
     return result
+
+
+def _strangers(place: Place, entries: Sequence[Entry]) -> list[str]:
+    """The groups of other databases of this server that have no part in these entries of one database."""
+    ours = {role for entry in entries for role in entry.roles}
+    return sorted({name for entry in place.entries for name in entry.group_names} - ours)
 
 
 def _bring_about(result: Result, session: Session, look: Callable[[], Plan], check_mode: bool) -> None:
@@ -383,7 +391,7 @@ def _warnings(places: Iterable[Place], options: Values) -> Iterator[str]:
             continue
         ours = {entry.database for entry in place.entries}
         yield from _open_databases(place, place.server, {*ours, *options["close_databases"]})
-        yield from _rights_elsewhere(place, place.server, ours)
+        yield from _rights_elsewhere(place, place.server, ours if options["prune"] else set())
 
 
 def _open_databases(place: Place, server: Server, known: set[str]) -> Iterator[str]:
@@ -400,10 +408,11 @@ def _open_databases(place: Place, server: Server, known: set[str]) -> Iterator[s
         )
 
 
-def _rights_elsewhere(place: Place, server: Server, ours: set[str]) -> Iterator[str]:
+def _rights_elsewhere(place: Place, server: Server, pruned: set[str]) -> Iterator[str]:
     groups = dict.fromkeys(name for entry in place.entries for name in entry.group_names)
     for group in groups:
+        homes = {entry.database for entry in place.entries if group in entry.roles}
         connects = {name for name, database in server.databases.items() if database.holds(group, "CONNECT")}
-        found = sorted({*server.elsewhere.get(group, ()), *connects} - ours)
+        found = sorted({*server.elsewhere.get(group, ()), *connects} - homes - pruned)
         if found:
-            yield f"{group} has rights in {', '.join(found)}, too, which this document does not have; its users have them."
+            yield f"{group} has rights in {', '.join(found)}, too, which this document does not give it; its users have them."

@@ -179,6 +179,19 @@ def test_what_belongs_to_somebody_else_is_an_obstacle_and_no_change():
     ]
 
 
+def test_owner_may_still_connect_to_a_database_of_somebody_else():
+    acl = (Acl(PUBLIC, "CONNECT", "somebody"), *prepared().databases["app"].acl)
+    plan = ServerPlan(
+        [entry()], dataclasses.replace(prepared(), databases={"app": Database("somebody", acl)}), ServerOptions({})
+    )
+    assert lines(plan) == ["app: - CONNECT of PUBLIC", "app: + CONNECT of owner"]
+
+
+def test_admin_option_that_a_team_has_is_enough_to_grant():
+    there = server(me="dba", superuser=False, roles={"owner": Role(grantable=True)})
+    assert "owner: + member dba (this login)" in lines(ServerPlan([entry()], there, ServerOptions({})))
+
+
 @pytest.mark.parametrize("version", [150000, 160000])
 def test_user_of_a_static_role_is_created_without_password(version):
     there = prepared(version)
@@ -309,6 +322,18 @@ def test_table_of_somebody_else_is_an_obstacle(owner, fatal):
     assert plan.changes == []
     (obstacle,) = plan.obstacles
     assert (obstacle.fatal, obstacle.reason.split(",")[0]) == (fatal, f"what is named belongs to {owner}")
+
+
+def test_objects_of_extensions_are_named_once():
+    made = tables("public.a", owner="root", usable=False)._replace(extension=True)
+    contents = Contents("owner", {"public": OWNED}, (made, made._replace(names=("public.b",))), COMING)
+    plan = database_plan(contents, server(superuser=False))
+    assert plan.changes == []
+    assert [str(each) for each in plan.obstacles if not each.fatal] == [
+        "schema public: privileges of groups on tables of extensions is not done: what an extension made belongs to root, who, or a "
+        "superuser, has to do it"
+    ]
+    assert len(plan.obstacles) == 1
 
 
 def test_what_another_grantor_gave_is_named_with_it():

@@ -95,7 +95,14 @@ def test_group_of_two_databases_is_refused_unless_it_is_shared(site):
         group["shared"] = True
     assert site.changes(site.entry, other)
     warnings = " ".join(site()["warnings"])
-    assert f"{site.rw} has rights in {other['database']}, too, which this document does not have" in warnings
+    assert f"{site.rw} has rights in {other['database']}, too, which this document does not give it" in warnings
+    other["groups"] = {f"other_rw_{site.number}": {"schemas": ["public"]}}
+    assert site.changes(site.entry, other)
+    warnings = " ".join(site(site.entry, other)["warnings"])
+    assert f"{site.rw} has rights in {other['database']}, too, which this document does not give it" in warnings
+    pruned = site.changes(site.entry, other, prune=True)
+    assert f"{other['database']}: - CONNECT of {site.rw}" in pruned
+    assert "has rights in" not in " ".join(site(site.entry, other)["warnings"])
 
 
 def test_group_of_more_than_the_document_says_is_refused(site):
@@ -144,11 +151,12 @@ def test_prune_takes_what_the_document_no_longer_has(site):
         f"{site.ro}: - SELECT on tables in schema sales (1 table: sales.b, and those to come from {site.owner})",
     ]
     del site.entry["groups"][site.ro]
-    site.sql(f'CREATE ROLE "v-{site.number}" IN ROLE {site.ro}')
-    kept = site(prune=True)
-    assert kept["changes"] == []
-    assert "users of Vault are still members of it; revoke their leases first." in kept["warnings"][0]
-    site.sql(f'DROP ROLE "v-{site.number}"')
+    for user in (f'"v-{site.number}"', f"person_{site.number} LOGIN"):
+        site.sql(f"CREATE ROLE {user} IN ROLE {site.ro}")
+        kept = site(prune=True)
+        assert kept["changes"] == []
+        assert "somebody who is not in the document is still a member of it" in kept["warnings"][0]
+        site.sql(f"DROP ROLE {user.split()[0]}")
     assert f"{site.entry['database']}: - CONNECT of {site.ro}" in site.changes(prune=True)
 
 
@@ -163,7 +171,9 @@ def test_dba_without_superuser_makes_everything_but_what_belongs_to_others(site)
     assert f"{site.rw}: + SELECT, INSERT on tables in schema public (public.foreign_one) is not done" in refused
     assert "what is named belongs to postgres, who, or a superuser, has to do it" in refused
     site.sql(f"GRANT SELECT, INSERT ON foreign_one TO {site.rw}; GRANT SELECT ON foreign_one TO {site.ro}")
+    site.sql("CREATE EXTENSION pg_stat_statements")
     again = site(close_databases=["template1"])
+    assert "schema public: privileges of groups on tables of extensions is not done" in " ".join(again["warnings"])
     assert again["changes"] == []
     assert "template1: - CONNECT of PUBLIC is not done: the database belongs to postgres" in again["warnings"][0]
 
