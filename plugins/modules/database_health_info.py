@@ -16,6 +16,8 @@ description:
     their users and users their leases. This is what differs after one of the servers was restored, or after a fail-over.
   - Vault is asked for its login by C(reset) of the connection. It closes its sessions in the database and opens new ones; no object in Vault or
     PostgreSQL is changed. The session of O(login_user) is read-only.
+  - A standby, or a server without the admin role, may not have the newest users, so nothing is said about its users and leases. That a live lease
+    has no user is only certain where a login of Vault is seen after a C(reset), which a pooler between hides.
   - What could not be looked at is a difference of its own, with the state V(unknown).
   - Needs C(read) on the connection, C(update) on C(<mount>/reset/<name>), and what M(leasehold.vault.database_orphans_info) needs.
 author:
@@ -116,13 +118,15 @@ removal:
   elements: dict
   sample: []
 userless_leases:
-  description: Live leases whose users certainly do not exist.
+  description: Live leases, older than O(min_age), whose users certainly do not exist on the server that Vault logs in to.
   returned: success
   type: list
   elements: str
   sample: []
 repair:
-  description: Statements for a superuser that let the admin role revoke users which another role has made (PostgreSQL 16 and later).
+  description:
+    - Statements for a superuser that let the admin role revoke users which another role has made (PostgreSQL 16 and later).
+    - Only for users that were made in the same second as a live lease, and end with it.
   returned: success
   type: list
   elements: str

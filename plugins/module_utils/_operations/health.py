@@ -14,6 +14,7 @@ log in then on a connection that was written with ``verify_connection: false``, 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing as t
 
@@ -57,6 +58,7 @@ SELECT u.rolcanlogin AS can_login, u.rolsuper AS superuser, u.rolcreaterole AS c
        current_setting('server_version_num')::int >= 160000 AS hands_out_by_option,
        pg_catalog.to_regprocedure('leasehold.issue(text, text, timestamptz, text)') IS NOT NULL AS functions
   FROM pg_catalog.pg_roles AS u WHERE u.rolname = %s"""
+_SESSIONS = "SELECT pid FROM pg_catalog.pg_stat_activity WHERE usename = %s"
 _MISSING = "SELECT name FROM unnest(%s::text[]) AS name WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name) ORDER BY 1"
 
 NEW_PASSWORD = "the playbook leasehold.vault.site replaces the password and rotates it, with the DBA's login"
@@ -230,7 +232,8 @@ def _users(
             "the playbook leasehold.vault.clean_orphans removes it",
         )  # fmt: skip
     yield from _unrevocable(found, answer)
-    yield from _userless(client, desired, found, youngest, answer)
+    looked_at_it = functools.lru_cache(lambda: _is_the_server_of_vault(client, desired, str(found.view.admin), ask))
+    yield from _userless(client, desired, found, youngest, answer, looked_at_it)
     if found.beside["sessions"]:
         yield Difference(
             "sessions", where["dbname"], DIFFERS, f"{found.beside['sessions']} session(s) belong to users that are gone",
@@ -249,6 +252,12 @@ def _unrevocable(found: Survey, answer: Values) -> Iterator[Difference]:
     for user in [*found.users, *found.foreign]:
         if user.lease is None or user.sure or DEFINER in user.row["makers"]:
             continue
+        if not user.lease.is_certainly_of(user):
+            yield Difference(
+                "users", user.name, UNKNOWN, f"{_maker(user)} made it, and it is not certain that the lease {user.lease.lease_id} holds it",
+                f"if it is an application's, give the admin role {admin} ADMIN OPTION on it, so that its revocation does not fail",
+            )  # fmt: skip
+            continue
         answer["repair"].append(statements.granted_with_admin(user.name, str(admin)))
         yield Difference(
             "users", user.name, DIFFERS, f"the admin role {admin} cannot revoke it, because {_maker(user)} made it",
@@ -260,8 +269,20 @@ def _maker(user: User) -> str:
     return " and ".join(user.row["makers"]) or "a role that is gone"
 
 
-def _userless(client: Client, desired: Values, found: Survey, youngest: int, answer: Values) -> Iterable[Difference]:
-    """Leases whose users are not there.  Certain only where no user is left over that might be theirs.
+def _is_the_server_of_vault(client: Client, desired: Values, admin: str, ask: Ask) -> bool:
+    """Whether a login of Vault is seen where this looked: the DBA's way may lead to a clone, or to the server before a fail-over."""
+    before = {row["pid"] for row in ask(_SESSIONS, admin)}
+    try:
+        reset(client, desired)
+    except Problem:
+        return False
+    return not {row["pid"] for row in ask(_SESSIONS, admin)} <= before
+
+
+def _userless(
+    client: Client, desired: Values, found: Survey, youngest: int, answer: Values, looked_at_it: t.Callable[[], bool]
+) -> Iterable[Difference]:
+    """Leases whose users are not there.  Certain only at Vault's own server, and where no user is left over that might be theirs.
 
     The names were read after the leases: whose lease was seen was there by then.
     """
@@ -273,9 +294,16 @@ def _userless(client: Client, desired: Values, found: Survey, youngest: int, ans
             continue
         if lease.ends <= found.view.now or look_up(client, lease.lease_id) is None:
             continue
-        like = next((name for name in sorted(free) if found.view.is_of(name, lease.role)), None)
-        if like and found.view.now - lease.issued < youngest:
+        if found.view.now - lease.issued < youngest:
             continue
+        if not looked_at_it():
+            yield Difference(
+                "leases", lease.lease_id, UNKNOWN, "its user does not exist where this looked, and no login of Vault was seen there after a reset of the "
+                "connection: it may be another server than Vault's",
+                "look at the server that Vault uses (login_host, login_port), and see that Vault can log in there without a pooler between",
+            )  # fmt: skip
+            continue
+        like = next((name for name in sorted(free) if found.view.is_of(name, lease.role)), None)
         if like:
             yield Difference(
                 "leases", lease.lease_id, UNKNOWN, f"it is not certain whether it has a user; it may be {like}"

@@ -73,6 +73,7 @@ SELECT (SELECT coalesce(array_agg(datname::text ORDER BY 1), '{}') FROM pg_catal
        (SELECT count(*) FROM pg_catalog.pg_stat_activity AS a
          WHERE usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = a.usesysid)) AS sessions"""
 _SUPERUSER = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = %s"
+_STANDBY = "SELECT pg_catalog.pg_is_in_recovery()"
 _OWNER = "SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = current_database()"
 
 
@@ -113,6 +114,10 @@ class Lease:
     family: str = ""
     user: User | None = None
     evidence: t.Callable[[User, Lease], bool] | None = None
+
+    def is_certainly_of(self, user: User) -> bool:
+        """Whether both were made in the same second, and end together."""
+        return self.user is user and self.evidence is _same_second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +169,14 @@ def survey(client: Client, desired: Values, held: Values, ask: Ask, where: Value
     users = view.recognised(rows)
     leases = view.leases(client, users, every_lease)
     (beside,) = ask(_BESIDE)
-    view.admin_is_superuser = any(row[0] for row in ask(_SUPERUSER, view.admin))
+    admins = ask(_SUPERUSER, view.admin)
+    view.admin_is_superuser = any(row[0] for row in admins)
+    if ask(_STANDBY)[0][0]:
+        view.doubt = "What was looked at is a standby, which may not have the newest users."
+    elif not admins:
+        view.doubt = (
+            f"The admin role {view.admin} does not exist where this looked: it is another server, or a restored one."
+        )
     # A user that is being revoked goes before its lease does; one that is still there now was not.
     names = {row["rolname"] for row in ask("SELECT rolname::text FROM pg_catalog.pg_roles")}
     users = [user for user in users if user.name in names]
@@ -247,7 +259,7 @@ class View:
         self.warnings: list[str] = []
         self.admin_is_superuser = False
         self.doubt = ""
-        """Why it is not known which leases there are."""
+        """Why it is not known which leases there are, or which users."""
         self._templates = self._known_templates(str(details.get("username_template") or usernames.DEFAULT))
         self._any = self._patterns(None)
         if not self.tells_maker and not {"unix_time", "unix_time_millis"} & set(self._any[0].groupindex):

@@ -44,6 +44,7 @@ class Estate(Ground):
     def run(self, playbook: str, *arguments: str, ok: bool = True) -> Run:
         document = {
             "vault_database_mount": self.mount, "vault_databases": [self.entry], "postgresql_access_login_password": self.server.password,
+            "leasehold_health_min_age": "0",
         }  # fmt: skip
         path = self.play.write("document.yml", as_yaml(document))
         run = self.play(f"leasehold.vault.{playbook}", "-e", f"@{path}", *arguments, ok=ok)

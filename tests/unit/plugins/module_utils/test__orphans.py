@@ -17,6 +17,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.orphan
     View,
     families,
     pair,
+    survey,
 )
 
 NOW = 1_800_000_000.0
@@ -85,6 +86,50 @@ class History:
 def test_no_user_that_has_a_lease_is_ever_called_leaseless(circumstances):
     wrong = [seed for seed in range(400) if History(seed, **circumstances).wrongly_called_leaseless()]
     assert wrong == []
+
+
+class NoLeases:
+    """A server without mounts and leases."""
+
+    def list(self, _path):
+        return []
+
+    def mounts(self, _path):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("standby", "admins", "words"),
+    [
+        (False, [[False]], ""),
+        (True, [[False]], "a standby, which may not have the newest users"),
+        (False, [], "The admin role vault_admin does not exist where this looked"),
+    ],
+)
+def test_what_a_standby_or_another_server_shows_is_in_doubt(standby, admins, words):
+    def ask(query, *_values):
+        answers = {
+            "extract(epoch FROM now())": [(NOW, 180000)],
+            "datdba": [["owner"]],
+            "open_databases": [{"open_databases": [], "sessions": 0}],
+            "is_in_recovery": [[standby]],
+            "rolsuper FROM": admins,
+        }
+        return next((rows for words, rows in answers.items() if words in query), [])
+
+    held = {"connection_details": {"username": "vault_admin"}}
+    doubt = survey(NoLeases(), WANTED, held, ask, {"dbname": "appdb"}).view.doubt
+    assert words in doubt
+    assert bool(doubt) == bool(words)
+
+
+@pytest.mark.parametrize(("took", "certain"), [(0.4, True), (1.4, False)])
+def test_pair_is_certain_only_within_the_same_second(took, certain):
+    made = NOW - 1000
+    one, its = user(made, made + 3605), lease(made + took, made + 3600.4)
+    pair([one], [its])
+    assert one.lease is its
+    assert its.is_certainly_of(one) is certain
 
 
 def test_most_orphans_are_found():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 
 import pytest
@@ -96,6 +97,37 @@ def test_lease_without_user_is_named_and_can_be_ended(made, run, app):
     assert [(each["kind"], each["name"]) for each in found["differences"]] == [("leases", gone["lease_id"])]
     run("lease", mount=None, lease_id=gone["lease_id"], state="absent")
     assert look(run, made)["differences"] == []
+
+
+def test_lease_that_is_younger_than_min_age_is_not_judged(made, run, app):
+    gone = made.issue(app)
+    made.database.sql(f'DROP ROLE "{gone["username"]}"')
+    found = look(run, made, min_age="2m")
+    assert (found["userless_leases"], found["differences"]) == ([], [])
+
+
+@pytest.mark.full
+def test_nothing_is_ended_for_what_another_server_shows(real_vault, run, postgres15):
+    """The DBA's way leads to a clone: the admin role is there, the users of live leases are not, and Vault does not log in there."""
+    real_vault.add_mount().add_connection()
+    run("database_role", name="app", db_name="db", in_role=real_vault.database.group, default_ttl="1h")
+    user, database = real_vault.issue("app"), real_vault.database
+    there = {"login_host": postgres15.host, "login_port": postgres15.port}
+    there |= {"login_user": postgres15.user, "login_password": postgres15.password}
+    admin = database.admin
+    with contextlib.closing(postgres15.connect("postgres")) as server, server.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {database.name}")
+        try:
+            found = look(run, real_vault, look=["users"], **there)
+            assert "does not exist where this looked" in found["differences"][0]["detail"]
+            cursor.execute(f"CREATE ROLE {admin} LOGIN")
+            found = look(run, real_vault, look=["users"], **there)
+        finally:
+            cursor.execute(f"DROP DATABASE {database.name}")
+            cursor.execute(f"DROP ROLE IF EXISTS {admin}")
+    assert [(each["name"], each["state"]) for each in found["differences"]] == [(user["lease_id"], "unknown")]
+    assert "no login of Vault was seen there" in found["differences"][0]["detail"]
+    assert (found["userless_leases"], found["repair"]) == ([], [])
 
 
 def test_lease_whose_user_may_be_anothers_is_named_and_not_called_certain(made, run, app):
