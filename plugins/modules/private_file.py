@@ -29,7 +29,7 @@ options:
   content:
     description:
       - What is in the file. Without it, the file has to be there and keeps what it holds.
-      - It is shown in differences (C(--diff)) and in the task's arguments (C(-vvv)). Set C(no_log) on the task if it is a secret.
+      - It is shown in differences (C(--diff)), unless the task says C(diff=false), and neither logged nor shown among the arguments (C(-vvv)).
     type: str
   state:
     description:
@@ -110,7 +110,9 @@ def main() -> None:
             "validate": {"type": "str"},
         },
         supports_check_mode=True,
+        no_log=True,  # the content may be a secret: it is neither logged nor shown among the arguments
     )
+    invocation = {"module_args": {name: value for name, value in module.params.items() if name != "content"}}
 
     def validate(draft: str) -> None:
         code, output, errors = module.run_command(
@@ -130,8 +132,9 @@ def main() -> None:
             else place(asked["path"], asked["content"], order)
         )
     except (SystemExit, OSError, ValueError) as refusal:
-        module.fail_json(msg=str(refusal))
-    module.exit_json(changed=bool(differences), diff=shown(differences), path=asked["path"])
+        module.fail_json(msg=str(refusal), invocation=invocation)
+    difference = {"diff": shown(differences)} if module._diff else {}
+    module.exit_json(changed=bool(differences), path=asked["path"], invocation=invocation, **difference)
 
 
 if __name__ == "__main__":

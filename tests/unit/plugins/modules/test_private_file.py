@@ -9,14 +9,17 @@ import json
 
 import pytest
 from ansible.module_utils import basic
+from ansible.module_utils.common.parameters import PASS_VARS
 
 from ...conftest import module_named
 
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    def run(check=False, **options):
-        arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
+    def run(check=False, diff=True, **options):
+        arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
+        if "inject_invocation" in PASS_VARS:
+            arguments["_ansible_inject_invocation"] = True
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
         with pytest.raises(SystemExit):
@@ -37,6 +40,15 @@ def test_file_is_predicted_written_and_shown(run, tmp_path):
     assert path.read_text() == "first\n"
     assert not run(path=str(path), content="first\n", mode="0644")["changed"]
     assert run(path=str(path))["diff"] == [{"before": {"mode": "0644"}, "after": {"mode": "0600"}}]
+
+
+@pytest.mark.parametrize("owner", [None, "nobody-there"])
+def test_content_is_shown_in_diff_only(run, tmp_path, monkeypatch, owner):
+    logged = []
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda _self, *message, **_more: logged.append(message))
+    answer = run(diff=False, path=str(tmp_path / "file"), content="a-secret", owner=owner)
+    assert "a-secret" not in f"{answer} {logged}"
+    assert answer["invocation"]["module_args"]["path"] == str(tmp_path / "file")
 
 
 def test_file_that_is_not_valid_is_not_written(run, tmp_path):
