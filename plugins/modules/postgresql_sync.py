@@ -116,10 +116,10 @@ options:
     description: Its password. If left out, libpq looks into C(~/.pgpass).
     type: str
   login_host:
-    description: Where to log in, instead of O(databases[].host).
+    description: Where to log in, instead of O(databases[].host). Without O(login_port) at the first port of the entry.
     type: str
   login_port:
-    description: The port there, instead of O(databases[].port).
+    description: The port there, or that of each host of the entry, instead of O(databases[].port).
     type: int
   login_unix_socket:
     description: Directory of a socket, if there is no O(login_host).

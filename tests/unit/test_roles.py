@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import functools
+import json
+import os
 import re
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -214,3 +218,32 @@ def test_every_handler_of_a_role_is_notified(role: str) -> None:
     handlers = {task["name"] for where, task in here.items() if where.startswith(f"roles/{role}/handlers/")}
     notified = {task["notify"] for task in here.values() if "notify" in task}
     assert handlers == notified
+
+
+@pytest.mark.full
+def test_host_that_the_dba_names_is_one_host(tmp_path):
+    """Whatever number of hosts and ports the entry has."""
+    server = {"name": "db", "host": "a,b", "port": "1,2", "database": "app", "replica": False}
+    given = {
+        "__database_secrets_database": server,
+        "__database_secrets_node": server,
+        "postgresql_access_login_host": "c",
+    }
+    logins = [f"__database_secrets_{name}" for name in ("login", "login_of_dba", "login_of_dba_on_node")]
+    words = [
+        *("localhost", "-i", "localhost,", "-c", "local", "-m", "ansible.builtin.debug"),
+        *("-a", f"msg={{{{ [{', '.join(logins)}] | map('dict2items') | map('items2dict') | to_json }}}}"),
+        *("-e", f"@{ROOT / 'roles/database_secrets/vars/main.yml'}", "-e", json.dumps(given)),
+    ]
+    environment = {**os.environ, "HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "ansible", "adhoc", *words], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout.partition("=>")[2])["msg"]
+    found = json.loads(found) if isinstance(found, str) else found
+    assert [(each["login_host"], each["login_port"], each.get("connect_params", {}).get("port")) for each in found] == [
+        ("a,b", 1, "1,2"),
+        ("c", 1, None),
+        ("c", 1, None),
+    ]

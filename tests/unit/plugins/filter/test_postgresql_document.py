@@ -52,6 +52,10 @@ def test_what_belongs_to_other_roles_is_left_out():
         ({"sslmode": "require"}, {"login_ssl_mode": "disable"}, {"sslmode": "disable"}),
         ({}, {"login_host": "::1", "login_port": 7}, {"host": "::1", "port": "7"}),
         ({}, {"login_unix_socket": "/run"}, {"host": "/run", "port": "5432"}),
+        ({"host": "a,b", "port": "1,2"}, {"login_host": "c"}, {"host": "c", "port": "1"}),
+        ({"host": "a,b", "port": "1,2"}, {"login_unix_socket": "/run"}, {"host": "/run", "port": "1"}),
+        ({"host": "a:1,b:2"}, {"login_host": "c,d"}, {"host": "c,d", "port": "1,1"}),
+        ({"host": "a:1,[::1]:2"}, {"login_port": 7}, {"host": "a,::1", "port": "7,7"}),
         ({"client_cert": "/c", "client_key": "/k"}, {}, {"sslcert": "/c", "sslkey": "/k"}),
     ],
 )  # fmt: skip
