@@ -82,8 +82,8 @@ options:
         groups:
           description:
             - By name, the C(schemas) of the group and its lists of privileges under C(tables), C(sequences), C(functions) and C(schema_privileges) (default
-              V([usage])). A list is complete; what the group holds beyond it in these schemas is revoked. A kind that is left out is not
-              managed. C(shared=true) allows the same group in another database of the server. Required.
+              V([usage])). A list is complete; what the group holds beyond it in these schemas is revoked, also default privileges that hold in all
+              schemas. A kind that is left out is not managed. C(shared=true) allows the same group in another database of the server. Required.
           type: dict
         users:
           description:

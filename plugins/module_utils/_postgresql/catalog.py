@@ -107,6 +107,7 @@ class Objects(t.NamedTuple):
 class DefaultAcl(t.NamedTuple):
     creator: str
     schema: str
+    """Empty: in all schemas."""
     kind: str
     grantee: str
     privilege: str
@@ -258,9 +259,10 @@ SELECT n.nspname, x.kind, o.rolname, pg_has_role(x.owner, 'USAGE'),
  ORDER BY 1, 2, 3
 """
 _DEFAULTS = """
-SELECT c.rolname, n.nspname, CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' ELSE 'functions' END, e.rolname, a.privilege_type
+SELECT c.rolname, coalesce(n.nspname, ''), CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' ELSE 'functions' END,
+       e.rolname, a.privilege_type
   FROM pg_default_acl AS d CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a
-  JOIN pg_roles AS c ON c.oid = d.defaclrole JOIN pg_namespace AS n ON n.oid = d.defaclnamespace
+  JOIN pg_roles AS c ON c.oid = d.defaclrole LEFT JOIN pg_namespace AS n ON n.oid = d.defaclnamespace
   JOIN pg_roles AS e ON e.oid = a.grantee
  WHERE d.defaclobjtype IN ('r', 'S', 'f') AND e.rolname = ANY (%(roles)s)
 """

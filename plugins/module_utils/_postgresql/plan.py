@@ -211,8 +211,9 @@ class ServerPlan(Plan):
                     names = (group, name, each.grantor) if by else (group, name)
                     self._revoke(each, f"- member {name}", Statement(f"REVOKE {{0}} FROM {{1}}{by}", names))
         self._alter_or_create(name, {"login": True, "inherit": True, "createrole": not functions}, entry.password)
-        current = role.settings if role else {}
-        differing = {key: value for key, value in self.options.settings.items() if current.get(key) != value}
+        # The server writes DateStyle, whatever the statement had.
+        current = {key.lower(): value for key, value in role.settings.items()} if role else {}
+        differing = {key: value for key, value in self.options.settings.items() if current.get(key.lower()) != value}
         if differing:
             self.add(
                 name,
@@ -333,6 +334,8 @@ class DatabasePlan(Plan):
                         self._schema_privileges(group.name, schema, desired, complete=True)
                     else:
                         self._objects(group, kind, schema, desired)
+                if kind != "schema_privileges":
+                    self._everywhere_to_come(group, kind)
         for group in former:
             current = [each for each in contents.acl if each.grantee == group.name]
             _take_back(
@@ -510,6 +513,27 @@ class DatabasePlan(Plan):
             elif lacks or extra:
                 found[creator] = (lacks, extra)
         return found
+
+    def _everywhere_to_come(self, group: Group, kind: str) -> None:
+        """Default privileges without a schema hold in all schemas: no more than the group is to have in each of them."""
+        if kind not in group.privileges and not self.prune:
+            return
+        allowed: frozenset[str] = frozenset() if self.prune else group.privileges[kind]
+        for creator in self.entry.makers:
+            current = {
+                each.privilege
+                for each in self.contents.defaults
+                if (each.creator, each.schema, each.kind, each.grantee) == (creator, "", kind, group.name)
+            }
+            surplus = _in_order(current - allowed)
+            meaning = f"- {listed(surplus)} on {kind} in all schemas (those to come from {creator})"
+            if surplus and self._can(creator):
+                text = f"ALTER DEFAULT PRIVILEGES FOR ROLE {{0}} REVOKE {listed(surplus)} ON {kind.upper()} FROM {{1}}"
+                self.add(group.name, meaning, Statement(text, (creator, group.name)))
+            elif surplus:
+                self.cannot(
+                    group.name, meaning, f"{creator} or a superuser has to change its default privileges", fatal=False
+                )
 
     def _change(self, group: Group, kind: str, schema: str, sign: str, privileges: tuple[str, ...],
                 names: Sequence[str], creators: Sequence[str]) -> None:  # fmt: skip

@@ -118,6 +118,14 @@ def test_plan_for_an_empty_server_makes_everything():
     ]
 
 
+def test_settings_are_compared_as_the_server_writes_them():
+    there = prepared()
+    there = dataclasses.replace(
+        there, roles={**there.roles, "admin": dataclasses.replace(there.roles["admin"], settings={"DateStyle": "ISO"})}
+    )
+    assert lines(ServerPlan([entry()], there, ServerOptions({"datestyle": "ISO"}))) == []
+
+
 def test_password_is_a_value_of_one_statement_and_is_not_shown():
     plan = ServerPlan([entry()], server(), ServerOptions({}))
     assert [s.values for change in plan.changes for s in change.statements if s.values] == [("first",)]
@@ -293,6 +301,14 @@ def test_one_line_for_what_is_there_and_what_will_come():
 def test_nothing_for_a_database_that_is_as_desired():
     contents = Contents("owner", {"public": OWNED}, (tables("public.a", acl=("SELECT", "INSERT")),), COMING)
     assert lines(database_plan(contents)) == []
+
+
+def test_default_privileges_of_all_schemas_are_no_more_than_those_of_each():
+    everywhere = {DefaultAcl("owner", "", "tables", "rw", privilege) for privilege in ("SELECT", "DELETE")}
+    contents = Contents("owner", {"public": OWNED}, (), COMING | everywhere)
+    assert lines(database_plan(contents)) == ["rw: - DELETE on tables in all schemas (those to come from owner)"]
+    (change,) = DatabasePlan(entry(), contents, server(), ("owner",), prune=True).changes
+    assert change.meaning.startswith("- SELECT, DELETE on tables in all schemas")
 
 
 def test_what_is_too_much_is_revoked_but_not_what_a_group_owns():

@@ -80,9 +80,11 @@ def test_from_nothing_then_nothing_then_what_others_changed(site):
     assert f"{site.entry['database']}: + database, owner {site.owner}" in done
     assert f"{site.rw}: + SELECT, INSERT on tables in schema public (those to come from {site.owner})" in done
     site.sql(f"SET ROLE {site.owner}; CREATE TABLE a (n serial); CREATE TABLE sales.b ()")
+    site.sql(f"ALTER DEFAULT PRIVILEGES FOR ROLE {site.owner} GRANT DELETE ON TABLES TO {site.rw}")
     site.sql(f"REVOKE INSERT ON a FROM {site.rw}; GRANT DELETE ON sales.b TO {site.ro}")
     assert site.changes() == [
         f"{site.rw}: + INSERT on tables in schema public (1 table: public.a)",
+        f"{site.rw}: - DELETE on tables in all schemas (those to come from {site.owner})",
         f"{site.ro}: - DELETE on tables in schema sales (1 table: sales.b)",
     ]
 
