@@ -30,7 +30,7 @@ options:
     type: str
     required: true
   logins:
-    description: The logins to look at; all if left out.
+    description: The logins to look at; all if left out. A name that is not one of them is an error.
     type: list
     elements: str
   login_user:

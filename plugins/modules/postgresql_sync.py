@@ -224,6 +224,16 @@ changes:
   elements: str
   sample:
     - "appdb: app_rw: + SELECT on tables in schema sales (14 tables, and those to come from app_owner)"
+obstacles:
+  description:
+    - What differs from the entries and was not changed, because this login cannot, C(name) being the places or the role, and C(detail) what it is and why.
+    - The warnings say the same, and name databases of the server that are open to C(PUBLIC) and that nobody has named.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: postgres.production.svc
+      detail: "template1: - CONNECT of PUBLIC is not done: the database belongs to postgres, who, or a superuser, has to do it"
 functions:
   description: By entry, whether users are made by the functions in the schema C(leasehold).
   returned: always

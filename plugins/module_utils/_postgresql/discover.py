@@ -16,6 +16,7 @@ import collections
 import dataclasses
 import typing as t
 
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import (
     Session,
     login_words,
@@ -101,6 +102,7 @@ SELECT usename::text, application_name, coalesce(host(client_addr), ''), count(*
  WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _TAKEN = "SELECT rolname FROM pg_roles"
+_SUPERUSERS = "SELECT rolname::text FROM pg_roles WHERE rolsuper"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,6 +179,12 @@ def described(query: Query, options: Values) -> Values:
     """The entry of the document, what it does not express, and who is connected."""
     asked = options.get("logins")
     logins = {row[0]: row for row in query(_LOGINS) if not asked or row[0] in asked}
+    missing = sorted(set(asked or ()) - logins.keys())
+    if missing:
+        raise Refused(
+            f"logins names {', '.join(missing)}, which cannot be looked at: a login is a role with LOGIN that exists, is no superuser, and does not "
+            "begin with pg_ or v-."
+        )
     rights = _rights(query)
     differences: dict[str, list[str]] = {name: _of_the_role(row) for name, row in logins.items()}
     taken = {name for (name,) in query(_TAKEN)}
@@ -185,7 +193,8 @@ def described(query: Query, options: Values) -> Values:
     for name in logins:
         found = group_of(rights[name]) if name in rights else None
         if found is not None:
-            groups.setdefault(found, _free_name(found, options["database"], taken))
+            if found not in groups:
+                groups[found] = _free_name(found, options["database"], taken)
             roles[name] = {"in_role": groups[found], "default_ttl": "1h", "max_ttl": "24h"}
         differences[name] += beyond(rights[name], found) if name in rights else []
     for login, schema, column, privilege in query(_ON_COLUMNS, {"columns": list(COLUMNS)}):
@@ -209,6 +218,10 @@ def described(query: Query, options: Values) -> Values:
     }
     found_differences = {login: given for login, given in sorted(differences.items()) if given and login in logins}
     sessions = [dict(zip(("user", "application_name", "address", "count"), row)) for row in query(_SESSIONS)]
+    superusers = {name for (name,) in query(_SUPERUSERS)}
+    strong = sorted({each["user"] for each in sessions} & superusers - {options["login_user"]})
+    if strong:
+        notes.append(f"Sessions here are of {', '.join(strong)}, superusers; what they may do is not in the document.")
     return {"entry": entry, "differences": found_differences, "notes": notes, "sessions": sessions}
 
 

@@ -352,6 +352,10 @@ def _answer(places: Sequence[Place], results: Sequence[Result], options: Values)
             for entry in place.entries
         },
         "diff": {"prepared": _diff(everything)},
+        "obstacles": [
+            *({"name": ", ".join(where), "detail": str(obstacle)} for obstacle, where in obstacles.items()),
+            *({"name": group, "detail": detail} for group, detail in _every_right_elsewhere(places, options)),
+        ],
         "warnings": [*_sentences(obstacles, fatal=False), *_warnings(places, options)],
     }
     failures = [*_errors(places, results), *_sentences(obstacles, fatal=True)]
@@ -391,7 +395,15 @@ def _warnings(places: Iterable[Place], options: Values) -> Iterator[str]:
             continue
         ours = {entry.database for entry in place.entries}
         yield from _open_databases(place, place.server, {*ours, *options["close_databases"]})
-        yield from _rights_elsewhere(place, place.server, ours if options["prune"] else set())
+    for group, detail in _every_right_elsewhere(places, options):
+        yield f"{group} {detail}."
+
+
+def _every_right_elsewhere(places: Iterable[Place], options: Values) -> Iterator[tuple[str, str]]:
+    for place in places:
+        if place.server:
+            ours = {entry.database for entry in place.entries}
+            yield from _rights_elsewhere(place, place.server, ours if options["prune"] else set())
 
 
 def _open_databases(place: Place, server: Server, known: set[str]) -> Iterator[str]:
@@ -408,11 +420,14 @@ def _open_databases(place: Place, server: Server, known: set[str]) -> Iterator[s
         )
 
 
-def _rights_elsewhere(place: Place, server: Server, pruned: set[str]) -> Iterator[str]:
+def _rights_elsewhere(place: Place, server: Server, pruned: set[str]) -> Iterator[tuple[str, str]]:
     groups = dict.fromkeys(name for entry in place.entries for name in entry.group_names)
     for group in groups:
         homes = {entry.database for entry in place.entries if group in entry.roles}
         connects = {name for name, database in server.databases.items() if database.holds(group, "CONNECT")}
         found = sorted({*server.elsewhere.get(group, ()), *connects} - homes - pruned)
         if found:
-            yield f"{group} has rights in {', '.join(found)}, too, which this document does not give it; its users have them."
+            yield (
+                group,
+                f"has rights in {', '.join(found)}, too, which this document does not give it; its users have them",
+            )

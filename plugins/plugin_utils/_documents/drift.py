@@ -28,6 +28,7 @@ _ACTIONS = {
     "failed": "could not be compared",
 }
 _SITE = "the playbook leasehold.vault.site makes it so"
+_BY_HAND = "the playbook leasehold.vault.site does not change it: whoever owns it, or a superuser, has to, or the document says otherwise"
 _PRUNE = (
     "take it into the document (the playbook leasehold.vault.adopt writes it), or remove it with database_secrets_prune"
 )
@@ -53,7 +54,7 @@ def report(gathered: Values) -> dict[str, t.Any]:
     found = [
         *_failed(gathered.get("failed") or []),
         *_flags(gathered),
-        *_postgresql(gathered.get("postgresql") or {}),
+        *(each for answer in gathered.get("postgresql") or [] for each in _postgresql(answer)),
         *_objects((gathered.get("sync") or {}).get("objects") or []),
         *_undeclared(gathered),
         *_health(gathered.get("health") or []),
@@ -93,10 +94,12 @@ def _flags(gathered: Values) -> t.Iterator[Difference]:
 
 
 def _postgresql(answer: Values) -> t.Iterator[Difference]:
-    """Of ``postgresql_sync``, whose changes are lines that begin with the database or the role."""
+    """Of ``postgresql_sync``, whose changes are lines that begin with the database or the role, and what it cannot change."""
     for change in answer.get("changes") or []:
         name, _colon, detail = str(change).partition(": ")
         yield Difference("postgresql", name, DIFFERS, detail or "is not as declared", _SITE)
+    for obstacle in answer.get("obstacles") or []:
+        yield Difference("postgresql", obstacle["name"], DIFFERS, obstacle["detail"], _BY_HAND)
 
 
 def _objects(objects: t.Iterable[Values]) -> t.Iterator[Difference]:

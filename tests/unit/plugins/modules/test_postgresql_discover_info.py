@@ -8,6 +8,8 @@ from __future__ import annotations
 import secrets
 
 import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import discover
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.discover import (
     Group,
     Rights,
@@ -34,6 +36,40 @@ def test_rights_on_all_objects_are_a_group_and_others_are_named():
     group = group_of(some)
     assert group == Group(("a", "b"), frozenset({("schemas", "USAGE"), ("tables", "SELECT")}))
     assert beyond(some, group) == ["DELETE on 1 of 2 tables in schema a (t)"]
+
+
+def rows_of(query, _values=None):
+    """A database with two logins that may do the same, and one that may read another schema; a superuser has a session."""
+    given = {"a": "sales", "b": "sales", "c": "stock"}
+    answers = {
+        discover._LOGINS: [(name, True, False, False, False, False, [], True, False, []) for name in given],
+        discover._RIGHTS: [
+            (name, schema, kind, each, privilege, False, False, has)
+            for name, its in given.items()
+            for schema in ("sales", "stock")
+            for has in [schema == its]
+            for kind, each, privilege in (("schemas", schema, "USAGE"), ("tables", "t", "SELECT"))
+        ],
+        discover._DATABASE_OWNER: [("owner", False, False)],
+        discover._SESSIONS: [(name, "", "", 1) for name in ("a", "root", "dba")],
+        discover._SUPERUSERS: [("root",), ("dba",)],
+    }
+    return answers.get(query, [])
+
+
+def test_names_of_groups_have_no_gaps_and_superusers_with_sessions_are_noted():
+    found = discover.described(rows_of, {"database": "app", "login_user": "dba"})
+    assert {name: role["in_role"] for name, role in found["entry"]["roles"].items()} == {
+        "a": "app_ro",
+        "b": "app_ro",
+        "c": "app_ro_2",
+    }
+    assert found["notes"] == ["Sessions here are of root, superusers; what they may do is not in the document."]
+
+
+def test_name_that_is_no_login_is_refused():
+    with pytest.raises(Refused, match="logins names biling, which cannot be looked at"):
+        discover.described(rows_of, {"database": "app", "login_user": "dba", "logins": ["a", "biling"]})
 
 
 def test_without_the_right_to_use_a_schema_there_is_no_group():
@@ -90,6 +126,7 @@ def test_group_of_a_login_has_its_rights_or_the_difference_is_named(request, ser
     )
     assert "SELECT on column sales.items.id, but not on its table" in differences[odd]
     assert entry["owner"] == owner
+    assert sorted(entry["groups"]) == sorted({role["in_role"] for role in entry["roles"].values()})
 
     entry["admin"]["password"] = "first"
     roles = entry.pop("roles")

@@ -69,9 +69,17 @@ def test_what_could_not_be_looked_at_is_unknown_and_says_why(more):
 
 
 def test_changes_of_postgresql_are_one_line_each():
-    answer = found(postgresql={"changes": ["app_rw: + created", "appdb: app_rw: + SELECT on tables in schema sales"]})
+    changes = [["app_rw: + created"], ["appdb: app_rw: + SELECT on tables in schema sales"]]
+    answer = found(postgresql=[{"changes": each} for each in changes])  # one answer a host
     assert answer["differing"] == ["postgresql/app_rw", "postgresql/appdb"]
     assert answer["lines"][1].startswith("postgresql/appdb: app_rw: + SELECT on tables in schema sales (")
+
+
+def test_what_postgresql_could_not_be_made_to_do_differs():
+    obstacle = {"name": "template1", "detail": "- CONNECT of PUBLIC is not done: it belongs to provider"}
+    answer = found(postgresql=[{"changes": [], "obstacles": [obstacle]}])
+    assert answer["differing"] == ["postgresql/template1"]
+    assert "it belongs to provider" in answer["lines"][0]
 
 
 def test_objects_that_differ_are_one_line_each():
