@@ -44,8 +44,8 @@ options:
     description: Name of its group; left out, a new file gets that of its owner or directory, another one keeps its own.
     type: str
   mode:
-    description: Octal mode, quoted; left out, C(0600), of a directory C(0755).
-    type: str
+    description: Octal mode, quoted, or with its leading zero; left out, C(0600), of a directory C(0755).
+    type: raw
   validate:
     description: A command that must succeed before the file gets its name, with C(%s) in the place of the path of the draft.
     type: str
@@ -106,7 +106,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["file", "directory"], "default": "file"},
             "owner": {"type": "str"},
             "group": {"type": "str"},
-            "mode": {"type": "str"},
+            "mode": {"type": "raw"},
             "validate": {"type": "str"},
         },
         supports_check_mode=True,

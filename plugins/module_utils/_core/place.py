@@ -103,7 +103,9 @@ def _wanted(
         group = grp.getgrnam(order["group"]).gr_gid if order.get("group") else None
     except KeyError as error:
         sys.exit(f"{file} was not written: {error}.")
-    return file, owner, group, int(order.get("mode") or mode, 8)
+    asked = order.get("mode") or mode
+    # YAML reads 0640 without quotes as the number that it is.
+    return file, owner, group, asked if isinstance(asked, int) else int(asked, 8)
 
 
 def _directory(path: pathlib.Path, trusted: set[int], whole: pathlib.Path | None = None) -> int:

@@ -39,6 +39,7 @@ def test_file_is_predicted_written_and_shown(run, tmp_path):
     assert done["diff"][0] == {"before": "", "after": "first\n"}
     assert path.read_text() == "first\n"
     assert not run(path=str(path), content="first\n", mode="0644")["changed"]
+    assert not run(path=str(path), content="first\n", mode=0o644)["changed"]
     assert run(path=str(path))["diff"] == [{"before": {"mode": "0644"}, "after": {"mode": "0600"}}]
 
 
