@@ -284,6 +284,10 @@ def test_shards_have_every_test_once_and_weigh_about_the_same():
     assert {name[0] for name in shares[0]} == {"a", "d"}
 
 
+def test_default_run_keeps_its_budget():
+    assert durations.cost(parts.chosen([]), durations.load(durations.SHIPPED)) <= durations.BUDGET
+
+
 # ------------------------------------------------------------------------------------------------------------ the workflow
 
 
