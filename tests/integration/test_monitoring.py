@@ -87,7 +87,8 @@ class Watched:
                 "admin": {"username": "watched_admin", "password": f"first-{secrets.token_hex(8)}"}, "owner": "watched_owner",
                 "groups": {"watched_rw": {"schemas": ["public"], "tables": ["select", "insert"]}},
                 "roles": {
-                    "app-role": {"in_role": "watched_rw", "default_ttl": "1h", "max_ttl": "24h"},
+                    # Strict, so that a revocation can fail.
+                    "app-role": {"in_role": "watched_rw", "default_ttl": "1h", "max_ttl": "24h", "revocation": "strict"},
                 },
                 "static_roles": {"reports": {"username": "watched_reports", "rotation_period": "5s"}},
             }],
@@ -458,7 +459,7 @@ def test_users_that_cannot_be_made(watched: Watched) -> None:
 
 
 def test_the_question_to_the_audit_log_as_printed(watched: Watched) -> None:
-    ask, tune = commands_of("Questions to the audit log")
+    ask, _hash, tune = commands_of("Questions to the audit log")
     watched.run(tune)
     user = watched.issue("app-role")
     then = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
