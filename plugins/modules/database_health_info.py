@@ -43,26 +43,6 @@ options:
   login_user:
     description: Who looks into the database. Any user that may connect sees enough.
     type: str
-  login_password:
-    description: The password of O(login_user).
-    type: str
-  login_host:
-    description:
-      - Host of the database as seen from where the task runs, when it is not the one of the connection.
-      - A name, an IPv4 or IPv6 address, the directory of a socket, or several of them with commas, each with a port or not.
-    type: str
-  login_port:
-    description: Port of the database as seen from where the task runs.
-    type: int
-  login_ca_cert:
-    description: File with the authority that signed the database's certificate, where the task runs.
-    type: path
-  login_client_cert:
-    description: File with the certificate by which O(login_user) logs in, where the task runs.
-    type: path
-  login_client_key:
-    description: File with the key of O(login_client_cert).
-    type: path
   min_age:
     description: Users and leases younger than this are not judged, because their counterparts may be on their way.
     type: str
@@ -71,6 +51,7 @@ extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.auth
   - leasehold.vault.mount
+  - leasehold.vault.database_login
   - leasehold.vault.attributes.info
 """
 
@@ -142,6 +123,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.fields impor
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Field
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.health import ASPECTS, read_health
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.orphans import LOGIN_FIELDS
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.shared import named
 
 TASK = act(
@@ -150,12 +132,7 @@ TASK = act(
         named("connection_name"),
         Field("look", type="list", spec={"elements": "str", "choices": list(ASPECTS), "default": list(ASPECTS)}),
         text("login_user"),
-        Field("login_password", spec={"no_log": True}),
-        text("login_host"),
-        Field("login_port", type="int"),
-        Field("login_ca_cert", type="path"),
-        Field("login_client_cert", type="path"),
-        Field("login_client_key", type="path", spec={"no_log": False}),
+        *LOGIN_FIELDS,
         text("min_age", spec={"default": "2m"}),
     ),
     read_health,

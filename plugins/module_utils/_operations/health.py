@@ -19,6 +19,7 @@ import re
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core import statements
+from ansible_collections.leasehold.vault.plugins.module_utils._core.differences import DIFFERS, UNKNOWN, Difference
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Forbidden, Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import MOUNT
 from ansible_collections.leasehold.vault.plugins.module_utils._core.times import seconds_of
@@ -46,7 +47,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._operations.orphans import Ask, Survey
     from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
 
-DIFFERS, UNKNOWN = "differs", "unknown"
 OK, REFUSED = "ok", "refused"
 ASPECTS = ("login", "admin", "users")
 
@@ -64,17 +64,6 @@ _MISSING = "SELECT name FROM unnest(%s::text[]) AS name WHERE NOT EXISTS (SELECT
 NEW_PASSWORD = "the playbook leasehold.vault.site replaces the password and rotates it, with the DBA's login"
 _ANOTHER_TIME = "the server was restored to a moment before it was made, or the name leads to another server"
 REPAIR = "the playbook leasehold.vault.site repairs it, with the DBA's login"
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """One thing that is not as it should be, or could not be looked at."""
-
-    kind: str
-    name: str
-    state: str
-    detail: str
-    cure: str = ""
 
 
 class Causes(t.NamedTuple):

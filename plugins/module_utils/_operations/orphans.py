@@ -25,7 +25,8 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core import statements as _statements
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Forbidden, Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import MOUNT
+from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import MOUNT, text
+from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Field
 from ansible_collections.leasehold.vault.plugins.module_utils._core.times import seconds_of, time_of, timestamp
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import look_up
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import usernames
@@ -44,6 +45,15 @@ if t.TYPE_CHECKING:
     Ask = t.Callable[..., list[t.Any]]
 
 CERTAIN, LEASELESS, UNKNOWN = "expired_and_leaseless", "leaseless", "unknown"
+LOGIN_FIELDS = (
+    Field("login_password", spec={"no_log": True}),
+    text("login_host"),
+    Field("login_port", type="int"),
+    Field("login_ca_cert", type="path"),
+    Field("login_client_cert", type="path"),
+    Field("login_client_key", type="path", spec={"no_log": False}),
+)
+"""How ``login_user`` looks into the database of a connection."""
 DEFINER = "leasehold_definer"
 PARKED = "leasehold: parked"
 SETTLED = 25 * 3600  # Vault tries to revoke an irrevocable lease again every 24 h

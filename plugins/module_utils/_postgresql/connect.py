@@ -28,6 +28,20 @@ if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import Statement
 
 Values = dict[str, t.Any]
+FILE: Values = {"type": "path"}
+LOGIN_OPTIONS: Values = {
+    "login_user": {"type": "str", "default": "postgres"},
+    "login_password": {"type": "str", "no_log": True},
+    "login_host": {"type": "str"},
+    "login_port": {"type": "int"},
+    "login_unix_socket": FILE,
+    "login_ssl_mode": {"type": "str"},
+    "login_ca_cert": FILE,
+    "login_client_cert": FILE,
+    "login_client_key": {**FILE, "no_log": False},
+    "connect_timeout": {"type": "int", "default": 10},
+}
+"""How the DBA logs in: the options that every module has that talks to PostgreSQL only."""
 TIMEOUTS = "-c lock_timeout=30s -c search_path=pg_catalog -c client_min_messages=warning"
 KEEPALIVE: Values = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60000}
 """A server that vanishes within a session is noticed within a minute."""

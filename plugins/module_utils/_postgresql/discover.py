@@ -13,11 +13,13 @@ A group of the document has the same privileges on all objects of a kind in all 
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import (
+    LOGIN_OPTIONS,
     Session,
     login_words,
     require_psycopg2,
@@ -28,20 +30,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session as VaultSession
 
 Values = dict[str, t.Any]
-_FILE: Values = {"type": "path"}
 OPTIONS: Values = {
     "database": {"type": "str", "required": True},
     "logins": {"type": "list", "elements": "str"},
-    "login_user": {"type": "str", "default": "postgres"},
-    "login_password": {"type": "str", "no_log": True},
-    "login_host": {"type": "str"},
-    "login_port": {"type": "int"},
-    "login_unix_socket": _FILE,
-    "login_ssl_mode": {"type": "str"},
-    "login_ca_cert": _FILE,
-    "login_client_cert": _FILE,
-    "login_client_key": {**_FILE, "no_log": False},
-    "connect_timeout": {"type": "int", "default": 10},
+    **LOGIN_OPTIONS,
 }
 NAMED = 5
 """So many objects are named, of more the number."""
@@ -168,11 +160,8 @@ def discover(_session: VaultSession, options: Values, _check_mode: bool) -> Valu
     """The module ``postgresql_discover_info``."""
     require_psycopg2()
     words = login_words({"name": options["database"]}, options)
-    session = Session(words, options["database"])
-    try:
+    with contextlib.closing(Session(words, options["database"])) as session:
         return {"changed": False, **described(session.query, options)}
-    finally:
-        session.close()
 
 
 def described(query: Query, options: Values) -> Values:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core import user_sql
@@ -189,10 +188,11 @@ $f$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA leasehold FROM PUBLIC;"""
 
-FUNCTIONS = functools.reduce(
-    lambda text, name: text.replace(f"@{name}@\n", getattr(user_sql, name)),
-    ("CREATE", "RENEW", "END_ACCESS", "REMOVE"),
-    _TEMPLATE,
+FUNCTIONS = (
+    _TEMPLATE.replace("@CREATE@\n", user_sql.CREATE)
+    .replace("@RENEW@\n", user_sql.RENEW)
+    .replace("@END_ACCESS@\n", user_sql.END_ACCESS)
+    .replace("@REMOVE@\n", user_sql.REMOVE)
 )
 """The bodies are those of the blocks that do without functions."""
 

@@ -21,6 +21,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalo
     read_server,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import (
+    FILE,
+    LOGIN_OPTIONS,
     DatabaseProblem,
     Session,
     login_words,
@@ -49,7 +51,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import Plan
 
 Values = dict[str, t.Any]
-_FILE: Values = {"type": "path"}
 _NAMES: Values = {"type": "list", "elements": "str"}
 OPTIONS: Values = {
     "databases": {
@@ -61,9 +62,9 @@ OPTIONS: Values = {
                 word: {"type": "str"}
                 for word in ("name", "host", "port", "sslmode", "target_session_attrs", "database", "owner")
             },
-            "ca_cert": _FILE,
-            "client_cert": _FILE,
-            "client_key": {**_FILE, "no_log": False},
+            "ca_cert": FILE,
+            "client_cert": FILE,
+            "client_key": {**FILE, "no_log": False},
             "admin": {
                 "type": "dict",
                 "options": {"username": {"type": "str"}, "password": {"type": "str", "no_log": True}},
@@ -76,16 +77,7 @@ OPTIONS: Values = {
             "functions": {"type": "str", "choices": ["leasehold", "none"]},
         },
     },
-    "login_user": {"type": "str", "default": "postgres"},
-    "login_password": {"type": "str", "no_log": True},
-    "login_host": {"type": "str"},
-    "login_port": {"type": "int"},
-    "login_unix_socket": _FILE,
-    "login_ssl_mode": {"type": "str"},
-    "login_ca_cert": _FILE,
-    "login_client_cert": _FILE,
-    "login_client_key": {**_FILE, "no_log": False},
-    "connect_timeout": {"type": "int", "default": 10},
+    **LOGIN_OPTIONS,
     "maintenance_db": {"type": "str", "default": "postgres"},
     "admin_settings": {"type": "dict", "default": {}},
     "create_database": {"type": "bool", "default": True},
@@ -160,18 +152,9 @@ def _by_words(entries: Sequence[Entry], options: Values) -> list[Place]:
     return places
 
 
-@contextlib.contextmanager
-def _session(words: Values, database: str) -> Iterator[Session]:
-    session = Session(words, database)
-    try:
-        yield session
-    finally:
-        session.close()
-
-
 def _look(place: Place, options: Values) -> None:
     try:
-        with _session(place.words, options["maintenance_db"]) as session:
+        with contextlib.closing(Session(place.words, options["maintenance_db"])) as session:
             place.server = place.read(session)
     except Problem as problem:
         place.result.error = str(problem)
@@ -226,7 +209,7 @@ def _bring_server(place: Place, how: ServerOptions, options: Values, check_mode:
         return plan
 
     try:
-        with _session(place.words, options["maintenance_db"]) as session:
+        with contextlib.closing(Session(place.words, options["maintenance_db"])) as session:
             _bring_about(place.result, session, lambda: plan_with(session), check_mode)
     except Problem as problem:
         place.result.error = str(problem)
@@ -246,7 +229,7 @@ def _bring_database(place: Place, database: str, check_mode: bool) -> Result:
                 result.changes += map(str, plan.changes)
                 result.obstacles += plan.obstacles
                 continue
-            with _session(place.words, database) as session:
+            with contextlib.closing(Session(place.words, database)) as session:
 
                 def look(
                     session: Session = session, entry: Entry = entry, strangers: Collection[str] = strangers

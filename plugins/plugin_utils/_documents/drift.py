@@ -15,8 +15,14 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.leasehold.vault.plugins.module_utils._core.differences import (
+    DIFFERS,
+    UNDECLARED,
+    UNKNOWN,
+    Difference,
+)
+
 Values = t.Mapping[str, t.Any]
-DIFFERS, UNDECLARED, UNKNOWN = "differs", "undeclared", "unknown"
 
 _WRITTEN_FOR = re.compile(
     r"^# Written by the role leasehold\.vault\.app_access for the application (\S+)\.$", re.MULTILINE
@@ -33,20 +39,6 @@ _PRUNE = (
     "take it into the document (the playbook leasehold.vault.adopt writes it), or remove it with database_secrets_prune"
 )
 _ABSENT = "keep the application in the document with state: absent and run the playbook leasehold.vault.app, or remove it by hand"
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    kind: str
-    name: str
-    state: str
-    detail: str
-    cure: str = ""
-
-    @property
-    def line(self) -> str:
-        word = "" if self.state == DIFFERS else f"{self.state}: "
-        return f"{self.kind}/{self.name}: {word}{self.detail}" + (f" ({self.cure})" if self.cure else "")
 
 
 def report(gathered: Values) -> dict[str, t.Any]:
