@@ -83,7 +83,7 @@ import shlex
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.leasehold.vault.plugins.module_utils._core.place import place, place_directory
+from ansible_collections.leasehold.vault.plugins.module_utils._core.place import NotPlaced, place, place_directory
 
 
 def shown(differences: dict[str, tuple[t.Any, t.Any]]) -> list[dict[str, t.Any]]:
@@ -131,7 +131,7 @@ def main() -> None:
             if asked["state"] == "directory"
             else place(asked["path"], asked["content"], order)
         )
-    except (SystemExit, OSError, ValueError) as refusal:
+    except (NotPlaced, OSError, ValueError) as refusal:
         module.fail_json(msg=str(refusal), invocation=invocation)
     difference = {"diff": shown(differences)} if module._diff else {}
     module.exit_json(changed=bool(differences), path=asked["path"], invocation=invocation, **difference)

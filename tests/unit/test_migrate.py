@@ -532,7 +532,7 @@ def test_group_defaults_for_tasks_elsewhere_reach_every_module_that_takes_them()
           roles: [databases]
         """
     )
-    head, _, tail = text.partition("    group/hashicorp.vault.vault:\n")
+    head, _line, tail = text.partition("    group/hashicorp.vault.vault:\n")
     assert "group/leasehold.vault.vault:\n      url: https://vault:8200\n    leasehold" in head
     defaults = yaml.safe_load(text)[0]["module_defaults"]
     assert defaults["leasehold.vault.database_connection"] == {"vault_database_mount_path": "db"}

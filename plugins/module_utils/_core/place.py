@@ -18,11 +18,14 @@ import os
 import pathlib
 import pwd
 import stat
-import sys
 import typing as t
 
 if t.TYPE_CHECKING:
     Differences = dict[str, tuple[t.Any, t.Any]]
+
+
+class NotPlaced(SystemExit):
+    """Why nothing was written: the sentence with which a program ends, and which a module says."""
 
 
 def place(path: str | os.PathLike[str], content: str | None, order: dict[str, t.Any]) -> Differences:
@@ -41,7 +44,7 @@ def place(path: str | os.PathLike[str], content: str | None, order: dict[str, t.
     try:
         current, found = _existing(file, directory)
         if content is None and current is None:
-            sys.exit(f"{file} is not there.")
+            raise NotPlaced(f"{file} is not there.")
         desired = content.encode() if content is not None else current or b""
         differences = _differences(current, found, desired, owner, group, mode)
         if differences and not order.get("check"):
@@ -79,7 +82,7 @@ def _place_directory(
         except FileNotFoundError:
             found = None
         if found and not stat.S_ISDIR(found.st_mode):
-            sys.exit(f"{path} was not made: it is a link or no directory. Remove it.")
+            raise NotPlaced(f"{path} was not made: it is a link or no directory. Remove it.")
         differences = _differences(None, found, None, owner, group, mode)
         if differences and not only_look:
             if not found:
@@ -102,7 +105,7 @@ def _wanted(
         owner = pwd.getpwnam(order["owner"]).pw_uid if order.get("owner") else os.geteuid()
         group = grp.getgrnam(order["group"]).gr_gid if order.get("group") else None
     except KeyError as error:
-        sys.exit(f"{file} was not written: {error}.")
+        raise NotPlaced(f"{file} was not written: {error}.") from None
     asked = order.get("mode") or mode
     # YAML reads 0640 without quotes as the number that it is.
     return file, owner, group, asked if isinstance(asked, int) else int(asked, 8)
@@ -119,7 +122,7 @@ def _directory(path: pathlib.Path, trusted: set[int], whole: pathlib.Path | None
             others_write = written_by and not stat.S_ISLNK(found.st_mode)
             sticky = found.st_mode & stat.S_ISVTX and one != start
             if found.st_uid not in trusted or (others_write and not sticky):
-                sys.exit(
+                raise NotPlaced(
                     f"{whole or path} was not written: {one} belongs to {_name(found.st_uid)} and has the mode {stat.S_IMODE(found.st_mode):04o}, so "
                     "that others than root and the owner of the file could put another file in its place. Correct the directory, or choose another one."
                 )
@@ -152,11 +155,11 @@ def _existing(path: pathlib.Path, directory: int) -> tuple[bytes, os.stat_result
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        sys.exit(f"{path} was not written: it is a symbolic link. Remove it.")
+        raise NotPlaced(f"{path} was not written: it is a symbolic link. Remove it.") from None
     found = os.fstat(handle)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         os.close(handle)
-        sys.exit(f"{path} was not written: it is a link, a directory or a device. Remove it.")
+        raise NotPlaced(f"{path} was not written: it is a link, a directory or a device. Remove it.")
     with os.fdopen(handle, "rb") as stream:
         return stream.read(), found
 
