@@ -190,6 +190,11 @@ class Server:
         """The process id, None while it is not running."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
+    @property
+    def has_crashed(self) -> bool:
+        """Whether it ended although nobody stopped it: `start()` brings it back."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self) -> t.Self:
         """Start it; the first time, and after `stop()`, with a new directory, otherwise with what is there."""
         try:
@@ -200,7 +205,7 @@ class Server:
             wait_for(f"{self.title} starts", self._has_started)
             self.started()
         except BaseException as error:
-            log = self._log_tail()
+            log = self.log_tail()
             self.stop()
             if isinstance(error, ServerError):
                 raise ServerError(f"{error}\n{log}".rstrip()) from None
@@ -307,9 +312,13 @@ class Server:
             (self.directory / "pid").unlink(missing_ok=True)
         self._process = None
 
-    def _log_tail(self) -> str:
+    def log_tail(self) -> str:
+        """The last lines that it logged, or the first ones of a Go program's crash."""
         with contextlib.suppress(OSError, ServerError):
-            return "".join(self.log_path.read_text(errors="replace").splitlines(keepends=True)[-15:])
+            lines = self.log_path.read_text(errors="replace").splitlines(keepends=True)
+            crash = (number for number, line in enumerate(lines) if line.startswith(("panic: ", "fatal error: ")))
+            start = next(crash, max(0, len(lines) - 15))
+            return "".join(lines[start : start + 15])
         return ""
 
 
