@@ -23,6 +23,8 @@ description:
   - HashiCorp Vault rolls such a rotation back by itself within two minutes. While that is to be expected, RV(ignore:rollback_pending) is set as
     well, and a run after it rotates, without the DBA; the role C(leasehold.vault.database_secrets) waits for it.
   - Afterwards it makes sure that the bootstrap password is refused, and notes the time in the connection, so that check mode can tell.
+  - Without the right to note it nothing is rotated, since the next run could not tell a rotated password from one that is mistyped. Only
+    O(assume_rotated=true), and O(rotate=always) without O(older_than), do without the note; then it is a warning.
   - 'Rights: C(read) and C(update) on C(<mount>/config/<name>), C(update) on C(<mount>/rotate-root/<name>), and C(create), C(update) and
     C(delete) on C(<mount>/config/leasehold-probe-*).'
 author:

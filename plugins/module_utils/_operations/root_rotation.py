@@ -117,9 +117,9 @@ def _found_rotated(client: Client, desired: Values, noted: str) -> Values:
     if noted or desired.get("assume_rotated"):
         return {"changed": False, "rotated": False}
     raise Problem(
-        f"The database refuses the bootstrap password of {CONNECTION.at(desired)}, and it was not this collection that rotated it. If nobody else "
-        "did, the password in the task is mistyped, and the real one still works. If somebody did, say assume_rotated: true, or leave the password "
-        "out of the document."
+        f"The database refuses the bootstrap password of {CONNECTION.at(desired)}, and it is not noted there that this collection rotated it. If "
+        "nobody else did, the password in the task is mistyped, and the real one still works. If somebody did, say assume_rotated: true, or leave "
+        "the password out of the document."
     )
 
 
@@ -149,7 +149,8 @@ def _rotate_always(client: Client, desired: Values, noted: str) -> Values:
 
 
 def _rotate(client: Client, desired: Values, noted: str, known: Values | None = None) -> Values:
-    _note(client, desired, BEGUN, known, noted)  # where this fails, the note of the end is tried all the same
+    # Where this fails for another reason than a right that is missing, the note of the end is tried all the same.
+    _note(client, desired, BEGUN, known, noted)
     client.ask("put", f"{MOUNT.desired_value(desired)}/rotate-root/{desired['name']}", kind="rotate")
     return {"changed": True, "rotated": True, "warnings": _note(client, desired)}
 
@@ -201,12 +202,23 @@ def _note(client: Client, desired: Values, prefix: str = "", known: Values | Non
             path, {ROTATED_AT: f"{prefix}{timestamp(client.now())}", **(known or {}), "verify_connection": True}
         )
     except Problem as problem:
+        if isinstance(problem, Forbidden) and prefix and _next_run_needs_note(desired):
+            raise Forbidden(
+                f"Nothing was rotated: a rotation is noted in the connection, or the next run could not tell that there was one. {problem}"
+            ) from None
         if isinstance(problem, VaultError) and problem.wrong_password and not known:
             raise _lost(client, desired, begun, problem) from None
         return [
             f"That the root password is rotated could not be noted in the connection, so check mode will not know. {problem}"
         ]
     return []
+
+
+def _next_run_needs_note(desired: Values) -> bool:
+    """Without it, a password that was rotated looks like one that is mistyped, and the rotation has no age."""
+    if desired["rotate"] == "once":
+        return not desired.get("assume_rotated")
+    return desired.get("older_than") is not None
 
 
 def _lost(client: Client, desired: Values, begun: str, problem: Problem) -> Problem:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Forbidden, Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._operations import root_rotation
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
@@ -272,6 +272,34 @@ def test_a_note_that_cannot_be_left_is_a_warning():
     result = rotate(client)
     assert result["rotated"] is True
     assert "could not be noted" in result["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("how", "rotated"),
+    [
+        ({}, False),
+        ({"assume_rotated": True}, True),
+        ({"rotate": "always"}, True),
+        ({"rotate": "always", "older_than": "30d"}, False),
+    ],
+    ids=str,
+)
+def test_nothing_is_rotated_without_the_right_to_note_what_the_next_run_needs(how, rotated):
+    client = Client(True, False)
+    original = client.write
+
+    def refuse(path, body):
+        if path != PROBE:
+            raise Forbidden("needs the capability update")
+        original(path, body)
+
+    client.write = refuse
+    if rotated:
+        assert "could not be noted" in rotate(client, **how)["warnings"][0]
+    else:
+        with pytest.raises(Forbidden, match=r"^Nothing was rotated: .* needs the capability update$"):
+            rotate(client, **how)
+    assert bool(client.rotations) is rotated
 
 
 def test_end_of_a_rotation_is_noted_although_its_begin_was_not():
