@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role vault_agent with the real agent. What systemd would do with the unit, sandbox/service.py does.
+"""The role vault_agent with the real agent. What systemd would do with the unit, tests/support/service.py does.
 
 The passwords come from a password policy that has nearly every sign that a format could stumble over.
 """

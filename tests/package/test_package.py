@@ -45,7 +45,7 @@ INSIDE = [
     r"roles/\w+/(defaults|handlers|meta|tasks|vars)/\w+\.yml",
     r"roles/\w+/files/\w+\.(json|py|sql)",
     r"roles/\w+/templates/[\w.-]+\.j2",
-    r"sandbox/(bootstrap\.sh|(demo|fetched|postgresql_packages|servers|stage)\.py|inventory\.yml|group_vars/all\.yml)",
+    r"sandbox/(group_vars/)?\w+\.(py|sh|yml)",
 ]
 PROGRAMS = {"demo", "migrate"}
 NOT_SHIPPED = {
@@ -124,6 +124,13 @@ def test_links_of_the_documentation_lead_to_what_is_in_it(members: dict[str, tar
                 if target not in members and target not in directories and target.split("/")[0] not in NOT_SHIPPED:
                     broken.append(f"{name}: {link}")
     assert not broken
+
+
+def test_the_changelog_knows_the_version() -> None:
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+    known = yaml.safe_load((ROOT / "changelogs" / "changelog.yaml").read_text())["releases"]
+    assert version in known, "antsibull-changelog release writes it"
+    assert f"## v{version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("\\.", ".")
 
 
 # --------------------------------------------------------------------------------------------------- what others say to it

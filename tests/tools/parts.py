@@ -21,7 +21,7 @@ TREE = CACHE / "tree"
 STAGE = TREE / "ansible_collections" / "leasehold" / "vault"
 OURS = "ansible_collections/leasehold/vault"
 COVERED = CACHE / "coverage"
-TOOLS = "tests/tools"
+TOOLS, SUPPORT = "tests/tools", "tests/support"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 CPUS = max(2, os.cpu_count() or 2)
 """How many commands run side by side, and how many workers pytest gets."""
@@ -118,7 +118,7 @@ SANITY = ("ansible-test", "sanity", "--local", "--python", PYTHON, "--color", "n
 SLOW_SANITY = ("import", "pylint")
 """Two thirds of the time: `lint` has another linter, and every other test imports what it tests."""
 SHELL = ("demo", "test", ".ci/run", "sandbox/bootstrap.sh", "benchmarks/run")
-TYPED = ("sandbox", "docs/site/build.py", TOOLS, "tests/conftest.py", "migrate")
+TYPED = ("sandbox", SUPPORT, "docs/site/build.py", TOOLS, "tests/conftest.py", "migrate")
 YAML = ("*.yml", "*.yaml")
 
 
@@ -136,7 +136,7 @@ PARTS = [
             Command(
                 ["mypy", "--config-file", ".mypy.ini", *TYPED],
                 name="mypy-tools",
-                about=[*TYPED, "sandbox/*.py", f"{TOOLS}/*.py"],
+                about=[*TYPED, "sandbox/*.py", f"{SUPPORT}/*.py", f"{TOOLS}/*.py"],
             ),
             Command(["yamllint"], on=["."], about=YAML),
             Command(["reuse", "lint", "--lines"], ROOT),  # where git says what is not ours
@@ -185,9 +185,9 @@ PARTS = [
     Part(
         "examples",
         "the examples of the README and the guides, as printed",
-        [alone("tests/docs", "tests/readme", uses=SANDBOX)],
+        [alone("tests/docs", uses=SANDBOX)],
         "tests/docs",
-        default=[alone("tests/docs", "tests/readme", "-m", DEFAULT, uses=SANDBOX)],
+        default=[alone("tests/docs", "-m", DEFAULT, uses=SANDBOX)],
     ),
     Part("demo", "the demo, as a newcomer runs it", [Command(["./demo"], ROOT, uses=SANDBOX)], "demo"),
     Part(

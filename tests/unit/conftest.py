@@ -60,8 +60,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.errors impor
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session, log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import OPTIONS
-
-from .fake_vault import FakeVault
+from fake_vault import FakeVault
 
 if t.TYPE_CHECKING:
     import types

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
+import fake_access
 import pytest
 import yaml
-
-from ... import fake_access
 
 WANTED = {
     "approle": {"secret_id_ttl": "30d", "secret_id_bound_cidrs": ["127.0.0.1"]},

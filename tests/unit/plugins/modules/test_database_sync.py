@@ -8,8 +8,7 @@ import itertools
 
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
-
-from ...fake_vault import RefusalError
+from fake_vault import RefusalError
 
 
 @pytest.fixture

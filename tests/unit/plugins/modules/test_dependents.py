@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
-
-from ...fake_vault import RefusalError
+from fake_vault import RefusalError
 
 POLICY = 'length = 20\nrule "charset" { charset = "abc" }'
 

@@ -19,8 +19,7 @@ import typing as t
 from urllib.parse import urlsplit
 
 from ansible_collections.leasehold.vault.plugins.module_utils._vault import transport
-
-from .fake_access import FakeAccess, RefusalError, is_harmless
+from fake_access import FakeAccess, RefusalError, is_harmless
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

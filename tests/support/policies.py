@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
 
     from servers import OpenBao
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "policies.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "policies.md"
 EVERY_LOGIN = "With every login"
 PRINTED_MOUNTS = {"database", "approle"}
 _LINE = re.compile(r'path "(?P<path>[^"]+)" \{ capabilities = \[(?P<may>[^]]+)\] \}(?: # (?P<remark>.+))?')

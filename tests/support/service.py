@@ -8,7 +8,7 @@
     service.reload()                            # ExecReload, ExecStopPost, and a start
     service.stop()                              # SIGTERM, ExecStopPost
 
-    python sandbox/service.py start|stop UNIT   # it stays in between; UNIT.pid says which process it is
+    python tests/support/service.py start|stop UNIT   # it stays in between; UNIT.pid says which process it is
 
 Sandboxing, users and directories are systemd's own and not done.
 """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pictures of the documentation, made again: `python sandbox/pictures.py badges|demo|report`, in the environment that `./test` makes.
+"""The pictures of the documentation, made again: `python tests/tools/pictures.py badges|demo|report`, in the environment that `./test` makes.
 
 badges  what the collection runs on, read from the files that say so
 demo    a run of ./demo as it is printed
@@ -20,13 +20,13 @@ import tempfile
 import typing as t
 from pathlib import Path
 
+import matrix  # and with it the way to sandbox/
 import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
 from browser import Browser
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
-import matrix  # noqa: E402
 
 DOCS = ROOT / "docs"
 

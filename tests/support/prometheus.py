@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prometheus and promtool: those of the machine, else Debian's, fetched without the right to install anything.
 
-python sandbox/prometheus.py where               # the directory of the programs
-python sandbox/prometheus.py ask CONFIG QUERY    # run one with this configuration until it can answer, and say what
+python tests/support/prometheus.py where               # the directory of the programs
+python tests/support/prometheus.py ask CONFIG QUERY    # run one with this configuration until it can answer, and say what
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "sandbox"))
 
 import fetched
 from servers import HOST, Server, ServerError, free_port, wait_for
