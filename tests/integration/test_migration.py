@@ -11,15 +11,13 @@ import shlex
 import subprocess
 import sys
 import textwrap
-import types
 import typing as t
-import unittest.mock
 import zipfile
-from importlib.machinery import SourceFileLoader
 
 import fetched
 import pytest
 import yaml
+from migrate import tables
 
 from .conftest import ROOT, collections_path, extra
 
@@ -437,19 +435,17 @@ def commands_of(page: Path) -> list[list[str]]:
 
 
 def test_each_option_that_community_hashi_vault_documents_has_its_place(community: Path) -> None:
-    loader = SourceFileLoader("migrate", str(ROOT / "migrate"))
-    script = types.ModuleType(loader.name)
-    with unittest.mock.patch.dict(sys.modules, {loader.name: script}):
-        loader.exec_module(script)
+    login, known = tables.ORIGINS[tables.COMMUNITY]
     plugins = community / "ansible_collections" / "community" / "hashi_vault" / "plugins"
     modules = {file.stem: documented_in(file) for file in (plugins / "modules").glob("vault_database_*.py")}
-    assert set(modules) == set(script.COMMUNITY_MODULES)
+    assert set(modules) == set(known)
     for name, options in modules.items():
-        what = script.COMMUNITY_MODULES[name]
-        declared = set() if isinstance(what, script.Gone) else set(what.options) - {"engine_mount_point"}
-        assert isinstance(what, script.Gone) or options == declared, name
+        what = known[name]
+        assert isinstance(what, tables.Gone | tables.Module)
+        if isinstance(what, tables.Module):
+            assert options == set(what.options) - {"engine_mount_point"}, name
     for fragment in ("auth", "connection"):
-        assert documented_in(plugins / "doc_fragments" / f"{fragment}.py") <= set(script.COMMUNITY_LOGIN)
+        assert documented_in(plugins / "doc_fragments" / f"{fragment}.py") <= set(login)
 
 
 def documented_in(file: Path) -> set[str]:

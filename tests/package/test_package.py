@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
 
 TOP = {
     "CHANGELOG.md", "COPYING", "FILES.json", "LICENSES", "MANIFEST.json", "README.md", "REUSE.toml", "SECURITY.md", "changelogs", "demo",
-    "docs", "examples", "extensions", "meta", "migrate", "playbooks", "plugins", "requirements", "roles", "sandbox",
+    "docs", "examples", "extensions", "meta", "migrate", "playbooks", "plugins", "requirements", "roles", "sandbox", "tools",
 }  # fmt: skip
 INSIDE = [
     r"LICENSES/GPL-3\.0-or-later\.txt",
@@ -46,6 +46,7 @@ INSIDE = [
     r"roles/\w+/files/\w+\.(json|py|sql)",
     r"roles/\w+/templates/[\w.-]+\.j2",
     r"sandbox/(group_vars/)?\w+\.(py|sh|yml)",
+    r"tools/migrate/\w+\.(py|yml)",
 ]
 PROGRAMS = {"demo", "migrate"}
 NOT_SHIPPED = {

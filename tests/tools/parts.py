@@ -118,7 +118,7 @@ SANITY = ("ansible-test", "sanity", "--local", "--python", PYTHON, "--color", "n
 SLOW_SANITY = ("import", "pylint")
 """Two thirds of the time: `lint` has another linter, and every other test imports what it tests."""
 SHELL = ("demo", "test", ".ci/run", "sandbox/bootstrap.sh", "benchmarks/run")
-TYPED = ("sandbox", SUPPORT, "docs/site/build.py", TOOLS, "tests/conftest.py", "migrate")
+TYPED = ("sandbox", SUPPORT, "docs/site/build.py", TOOLS, "tests/conftest.py", "tools")
 YAML = ("*.yml", "*.yaml")
 
 
@@ -136,7 +136,7 @@ PARTS = [
             Command(
                 ["mypy", "--config-file", ".mypy.ini", *TYPED],
                 name="mypy-tools",
-                about=[*TYPED, "sandbox/*.py", f"{SUPPORT}/*.py", f"{TOOLS}/*.py"],
+                about=[*TYPED, "sandbox/*.py", f"{SUPPORT}/*.py", f"{TOOLS}/*.py", "tools/*.py"],
             ),
             Command(["yamllint"], on=["."], about=YAML),
             Command(["reuse", "lint", "--lines"], ROOT),  # where git says what is not ours

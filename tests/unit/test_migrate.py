@@ -5,29 +5,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import stat
-import sys
 import textwrap
-from importlib.machinery import SourceFileLoader
 
 import pytest
 import yaml
+from migrate import rewrite, tables
 
 from .conftest import ROOT, specification_of
-
-loader = SourceFileLoader("leasehold_migrate", str(ROOT / "migrate"))
-migrate = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-sys.modules[loader.name] = migrate  # where dataclasses look for it
-loader.exec_module(migrate)
 
 GUIDE = ROOT / "docs" / "migration.md"
 
 
 def rewritten(text, *mounts, collections=()):
     """The text afterwards, and what was reported."""
-    file = migrate.File("play.yml", textwrap.dedent(text), ["database", *mounts], collections)
+    file = rewrite.File("play.yml", textwrap.dedent(text), ["database", *mounts], collections)
     return file.rewrite(), [given for _line, given in file.left]
 
 
@@ -51,17 +44,17 @@ def stays(text, *words, **more):
 
 
 def each_module():
-    for origin, (login, modules) in migrate.ORIGINS.items():
+    for origin, (login, modules) in tables.ORIGINS.items():
         for name, what in modules.items():
-            several = what.modules.values() if isinstance(what, migrate.Choice) else [what]
+            several = what.modules.values() if isinstance(what, tables.Choice) else [what]
             for module in several:
-                if not isinstance(module, migrate.Gone):
+                if not isinstance(module, tables.Gone):
                     yield pytest.param(login, module, id=f"{origin}.{name}.{module.ours}")
 
 
 def test_what_is_to_be_written_by_hand_names_modules_that_there_are():
-    modules = [what for _login, known in migrate.ORIGINS.values() for what in known.values()]
-    given = [re.findall(r"leasehold\.vault\.(\w+)", what.why) for what in modules if isinstance(what, migrate.Gone)]
+    modules = [what for _login, known in tables.ORIGINS.values() for what in known.values()]
+    given = [re.findall(r"leasehold\.vault\.(\w+)", what.why) for what in modules if isinstance(what, tables.Gone)]
     named = {name for names in given for name in names}
     assert named
     assert named <= {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
@@ -86,15 +79,15 @@ def test_what_a_task_becomes_is_what_our_module_takes(login, module):
 
 
 def test_of_hashicorp_vault_our_modules_of_the_same_name_take_every_option_as_it_is():
-    for name, module in migrate.HASHICORP_MODULES.items():
-        if isinstance(module, migrate.Module) and module.ours == name:
-            for options in (migrate.HASHICORP_LOGIN, module.options):
+    for name, module in tables.ORIGINS[tables.HASHICORP][1].items():
+        if isinstance(module, tables.Module) and module.ours == name:
+            for options in (tables.ORIGINS[tables.HASHICORP][0], module.options):
                 assert [theirs for theirs, option in options.items() if option.to != theirs] == [], name
 
 
-@pytest.mark.parametrize("origin", migrate.ORIGINS)
+@pytest.mark.parametrize("origin", tables.ORIGINS)
 def test_the_tables_of_the_guide_are_those_of_the_script(origin, capsys):
-    assert migrate.main(["--tables", origin]) == 0
+    assert rewrite.main(["--tables", origin]) == 0
     assert f"\n{capsys.readouterr().out}\n" in GUIDE.read_text(encoding="utf-8")
 
 
@@ -103,7 +96,7 @@ def test_the_example_of_the_guide_is_what_the_script_prints(tmp_path, monkeypatc
     body = [line for line in printed.splitlines() if not re.match(r"(---|\+\+\+|@@)", line)]
     (tmp_path / "database.yml").write_text("".join(f"{line[1:]}\n" for line in body if line[:1] != "+"))
     monkeypatch.chdir(tmp_path)
-    assert migrate.main(["database.yml"]) == 1
+    assert rewrite.main(["database.yml"]) == 1
     shown = capsys.readouterr()
     assert shown.out.splitlines() == printed.splitlines()
     for line in shown.err.splitlines():
@@ -332,17 +325,17 @@ def test_what_cannot_be_rewritten_stays_and_is_reported(task, words):
 def test_what_there_is_nothing_for_is_left_as_it_is_and_said(tmp_path, capsys, task, line, module):
     path = tmp_path / "play.yml"
     path.write_text(f"- {task}\n")
-    assert migrate.main(["--write", str(path)]) == 0, "there is nothing to do"
+    assert rewrite.main(["--write", str(path)]) == 0, "there is nothing to do"
     assert path.read_text() == f"- {task}\n"
     given, summary = capsys.readouterr().err.splitlines()
-    assert given == f"{path}:{line}: {module}: {migrate.NOTHING_HERE}"
+    assert given == f"{path}:{line}: {module}: {rewrite.NOTHING_HERE}"
     assert "0 left to do by hand, 1 left as they are, 0 errors" in summary
 
 
 def test_a_short_name_is_theirs_where_their_collection_is_listed():
     text = "- vault_kv2_get: {path: a}\n"
     for collections, result in (([], 0), (["community.hashi_vault"], 1)):
-        file = migrate.File("play.yml", text, ["database"], collections)
+        file = rewrite.File("play.yml", text, ["database"], collections)
         assert file.rewrite() == text
         assert len(file.stays) == result
 
@@ -355,7 +348,7 @@ def test_modules_of_others_are_not_our_business():
     - database_role: {role_name: ours, or: theirs}
     - acme.tools.vault_read: {path: database/roles/app}
     """
-    file = migrate.File("play.yml", textwrap.dedent(text), ["database"])
+    file = rewrite.File("play.yml", textwrap.dedent(text), ["database"])
     assert file.rewrite() == textwrap.dedent(text)
     assert (file.left, file.stays) == ([], [])
 
@@ -653,7 +646,7 @@ def test_everything_beside_the_words_stays_byte_for_byte(tmp_path):
     for ending in ("\n", "\r\n"):
         path = tmp_path / "play.yml"
         path.write_bytes(before.replace("\n", ending).encode())
-        assert migrate.main(["--write", str(path)]) == 0
+        assert rewrite.main(["--write", str(path)]) == 0
         assert path.read_bytes() == after.replace("\n", ending).encode()
         yaml.SafeLoader.add_constructor("!unsafe", lambda loader, node: node.value)
         assert len(list(yaml.safe_load_all(path.read_text(encoding="utf-8-sig")))) == 2
@@ -682,7 +675,7 @@ def test_a_file_that_cannot_be_read_is_told_and_left_alone(tmp_path, capsys):
     latin.write_bytes("- vault_database_role_read: {role_name: ä}\n".encode("latin-1"))
     good = tmp_path / "good.yml"
     good.write_text("- vault_database_role_read: {role_name: x}\n")
-    assert migrate.main(["--write", str(tmp_path), str(tmp_path / "none.yml")]) == 2
+    assert rewrite.main(["--write", str(tmp_path), str(tmp_path / "none.yml")]) == 2
     given = capsys.readouterr().err
     assert "bad.yml:2: it is not YAML" in given
     assert "latin.yml: it is not UTF-8" in given
@@ -706,7 +699,7 @@ def test_a_directory_is_searched_shown_and_only_then_written(tmp_path, capsys):
     (tmp_path / "linked.yml").symlink_to(tasks)
     untouched = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
-    assert migrate.main([str(tmp_path / "roles")]) == 0
+    assert rewrite.main([str(tmp_path / "roles")]) == 0
     assert {path: path.read_bytes() for path in untouched} == untouched
     shown = capsys.readouterr()
     assert "-- database_role: {role_name: x" in shown.out
@@ -715,7 +708,7 @@ def test_a_directory_is_searched_shown_and_only_then_written(tmp_path, capsys):
         "1 places in 1 files to rewrite (with --write), 0 left to do by hand, 0 left as they are, 0 errors" in shown.err
     )
 
-    assert migrate.main(["--write", str(tmp_path / "roles"), str(tmp_path / "linked.yml")]) == 0
+    assert rewrite.main(["--write", str(tmp_path / "roles"), str(tmp_path / "linked.yml")]) == 0
     assert capsys.readouterr().out == ""
     assert tasks.read_text() == "- leasehold.vault.database_role: {role_name: x, namespace: a, state: absent}\n"
     assert stat.S_IMODE(tasks.stat().st_mode) == 0o640
@@ -725,6 +718,6 @@ def test_a_directory_is_searched_shown_and_only_then_written(tmp_path, capsys):
 
 def test_nothing_named_is_a_mistake(capsys):
     with pytest.raises(SystemExit) as ended:
-        migrate.main([])
+        rewrite.main([])
     assert ended.value.code == 2
     assert "Name files or directories" in capsys.readouterr().err
