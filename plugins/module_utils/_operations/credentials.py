@@ -17,7 +17,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.fields impor
 from ansible_collections.leasehold.vault.plugins.module_utils._core.names import name
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Values, carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._core.times import now, timestamp
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import duplicate_warning
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import duplicate_warning
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session

@@ -38,7 +38,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.orphan
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.root_rotation import reset
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import holds_credentials
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client, VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,6 +46,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Values
     from ansible_collections.leasehold.vault.plugins.module_utils._operations.orphans import Ask, Survey
     from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
+    from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
 
 OK, REFUSED = "ok", "refused"
 ASPECTS = ("login", "admin", "users")

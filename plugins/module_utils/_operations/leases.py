@@ -21,12 +21,13 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.creden
     expiry,
     look_up_token,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client, VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 if t.TYPE_CHECKING:
     import datetime
 
     from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
+    from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
 
 
 def look_up(client: Client, lease_id: str) -> Values | None:
@@ -37,7 +38,7 @@ def look_up(client: Client, lease_id: str) -> Values | None:
             client.ask("put", "sys/leases/lookup", {"lease_id": lease_id}, needs=("ttl", "issue_time"))["data"],
         )
     except VaultError as error:
-        if error.status == 400 and "invalid lease" in error.said:
+        if error.status == 400 and "invalid lease" in error.message:
             return None
         raise
 

@@ -31,10 +31,11 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.times import
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import holds_credentials
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.connection import CONNECTION, ROTATED_AT
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.dependents import PROBE
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client, VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
+    from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
 
 BEGUN = "begun "  # before the time: a rotation that may not have come to its end
 PASSWORD = password("password")

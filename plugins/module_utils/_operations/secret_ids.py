@@ -18,7 +18,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.times import
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import STATE, Task
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_mount import PATH, TYPES
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_role import ROLES, cidrs
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import duplicate_warning
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import duplicate_warning
 
 if t.TYPE_CHECKING:
     import datetime

@@ -14,7 +14,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.errors impor
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Values, carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._core.times import seconds_of, time_of
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.static_role import STATIC_ROLE
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 if t.TYPE_CHECKING:
     import datetime
@@ -49,7 +49,7 @@ def rotate_static_role(session: Session, desired: Values, check_mode: bool) -> V
             client.ask("put", rotation, kind="rotate")
         except VaultError as error:
             # The server tries a rotation that failed again by itself, and both came at once: which password holds is unknown.
-            if "duplicate item" not in error.said:
+            if "duplicate item" not in error.message:
                 raise
             client.ask("put", rotation, kind="rotate")
         rotated = STATIC_ROLE.describe(desired, client.read(path))

@@ -39,7 +39,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._resources.connect
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.engine import ENGINE
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.role import ROLE
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.static_role import STATIC_ROLE
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 if t.TYPE_CHECKING:
     import builtins
@@ -270,7 +270,7 @@ class Several:
                 return Result(each, reconcile(server, each.resource, each.desired, each.reconcile_options, view))
             except VaultError as error:
                 # Another controller may have made it between our look and our write.
-                if "already in use" not in error.said:
+                if "already in use" not in error.message:
                     raise
                 return Result(each, reconcile(server, each.resource, each.desired, each.reconcile_options, view))
         except Problem as problem:

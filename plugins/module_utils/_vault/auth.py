@@ -16,7 +16,8 @@ import typing as t
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._core.process import signals_deferred
 from ansible_collections.leasehold.vault.plugins.module_utils._core.times import timestamp
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client, VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import (
     auth_mount,
     client_arguments,
@@ -86,7 +87,7 @@ def _log_in(client: Client, options: Values, warnings: list[str]) -> Session:
     client.mask(jwt)
     response = _request_login(client, method, mount, options, jwt)
     if not response.ok:
-        message = client.desired_value(response)
+        message = client.message_of(response)
         hint = _kubernetes_hint(message, options["auth_role"]) if method == "kubernetes" else ""
         if response.status_code == 403 and not hint:
             hint = f" This is also the answer when no auth method is mounted there; set auth_mount if {method} lives elsewhere."
@@ -123,7 +124,7 @@ def _request_login(client: Client, method: str, mount: str, options: Values, jwt
             """Nothing: hvac's adapter would open a session of its own."""
 
         def request(self, method: str, url: str, headers: t.Any = None, *dummy: t.Any, **more: t.Any) -> t.Any:
-            return client.send(method, url, more.get("json"))
+            return client.send(method, url, more.get("json")).response
 
         def get_login_token(self, response: t.Any) -> str:
             raise NotImplementedError

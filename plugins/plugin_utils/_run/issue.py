@@ -22,7 +22,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.creden
     look_up_token,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import renew, revoke
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import CannotNote, LeaseRecord, clock
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run.session import plain
 

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._core.process import leave_no_core
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import login_identity
 from cluster import signed_token
 from cryptography.hazmat.primitives import hashes, serialization

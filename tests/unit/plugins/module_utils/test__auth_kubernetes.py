@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Forbidden
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 from cluster import DEFAULT_AUDIENCE, Cluster
 
 from ...conftest import Runner

@@ -20,8 +20,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.errors impor
     Problem,
     Refused,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import (
-    Client,
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import (
     VaultError,
     duplicate_warning,
     worth_repeating,
@@ -543,7 +543,7 @@ def test_a_secret_that_was_written_is_masked_when_the_server_echoes_it(client, s
     with pytest.raises(VaultError) as caught:
         client.write("x", {key: "hush-hush"})
     assert "hush" not in str(caught.value)
-    assert "hush" not in caught.value.said
+    assert "hush" not in caught.value.message
 
 
 def test_the_token_is_masked(client, stub):

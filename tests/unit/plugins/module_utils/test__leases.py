@@ -11,7 +11,7 @@ import types
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._operations import leases
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 LEASE = "database/creds/app/1"
 HELD = {"ttl": 100, "issue_time": "2026-01-31T11:00:00Z", "expire_time": "2026-01-31T12:00:00Z", "renewable": True}

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Forbidden, Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._operations import root_rotation
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.servers import Identity
 
 WANTED = {"mount": "database", "name": "db", "password": "bootstrap", "rotate": "once"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.static_rotation import rotate_static_role
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 EARLIER, NOW = "2026-03-01T12:00:00Z", "2026-03-01T12:00:10Z"
 

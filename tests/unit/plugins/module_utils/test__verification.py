@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Plan
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import verification
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 WANTED = {"mount": "/database/", "name": "app", "verify": "issue"}
 STEP = Plan("create", {}, {"db_name": "db"}, {})

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
-from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client, VaultError
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 
 @pytest.fixture
