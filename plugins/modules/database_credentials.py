@@ -88,13 +88,16 @@ credentials:
 from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import MOUNT
 from ansible_collections.leasehold.vault.plugins.module_utils._core.names import name
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Field
-from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import issue_credentials
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import (
+    issue_credentials,
+    issued_lease,
+)
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import act
 
 TASK = act(
     (MOUNT, Field("role", normalize=name), Field("static_role", normalize=name)),
     issue_credentials,
-    keeps_token=True,
+    issues=issued_lease,
     mutually_exclusive=[("role", "static_role")],
     required_one_of=[("role", "static_role")],
 )

@@ -120,7 +120,7 @@ class LeaseholdAction(ActionBase):
 
 def _laid_open(task: Task, in_background: bool) -> Iterator[str]:
     """Where Ansible leaves secrets of a task that runs as a module, and nobody can prevent it here."""
-    answers_secrets = task.returns_secrets or task.keeps_token
+    answers_secrets = task.returns_secrets or bool(task.issues)
     if constants.DEFAULT_KEEP_REMOTE_FILES:
         yield KEPT
     if constants.DEFAULT_DEBUG and answers_secrets:
@@ -138,7 +138,7 @@ def perform_here(task: Task, action: str, arguments: Values, check_mode: bool, e
     )
     checked = validator.validate(_as_sent(arguments))
     options = checked.validated_parameters
-    secrets = checked._no_log_values | secrets_within(options)
+    secrets = checked._no_log_values | secrets_within(options, task.secret_keys)
     if checked.error_messages:
         message = checked.error_messages[0]
         if checked.unsupported_parameters:
@@ -146,7 +146,7 @@ def perform_here(task: Task, action: str, arguments: Values, check_mode: bool, e
         return t.cast("Values", remove_values({"failed": True, "msg": message}, secrets))
     answer: Values = {"invocation": {"module_args": _shown(options, specification["argument_spec"])}}
     try:
-        if task.keeps_token:
+        if task.issues:
             answer.update(
                 issued_by_module(
                     _login_options(options), lambda log_in: task.perform(options, check_mode, log_in), ends_with_run

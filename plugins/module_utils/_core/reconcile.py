@@ -143,6 +143,8 @@ class Resource:
     """Further options of its module, declared as Ansible wants them; ``derive`` and the checks understand them."""
     constraints: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     """What Ansible knows as ``mutually_exclusive`` and the like."""
+    secret_keys: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
+    """Of options that are dictionaries: the keys whose values are secrets.  Ansible's ``no_log`` hides whole options only."""
     update_path: str = ""
     """Where changes go, when not to the path itself; request bodies there are flat."""
     derive: t.Callable[[Values], Values] = unchanged

@@ -22,7 +22,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.module
     Task,
     act,
     reconcile_options_of,
-    told,
+    result_of,
 )
 
 if t.TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _keep(session: Session, desired: Values, check_mode: bool) -> Values:
 
     server = reading(session.client, read)
     outcome = reconcile(server, AUDIT_DEVICE, desired, reconcile_options_of(desired, check_mode))
-    return told(AUDIT_DEVICE.kind, [(AUDIT_DEVICE, outcome)])
+    return result_of(AUDIT_DEVICE.kind, [(AUDIT_DEVICE, outcome)])
 
 
 def audit_device() -> Task:

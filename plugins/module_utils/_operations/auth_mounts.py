@@ -23,7 +23,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.module
     Task,
     reconcile_options_of,
     require,
-    told,
+    result_of,
 )
 
 if t.TYPE_CHECKING:
@@ -45,7 +45,7 @@ def keep_mount(session: Session, desired: Values, check_mode: bool) -> Values:
     configuration = CONFIGURATIONS.get(desired["type"])
     only_of(desired["type"], desired, CONFIGURATIONS)
     if not configuration or reconcile_options.state == "absent" or not _asked(configuration, desired):
-        return told(AUTH_MOUNT.kind, [(AUTH_MOUNT, reconcile(client, AUTH_MOUNT, desired, reconcile_options))])
+        return result_of(AUTH_MOUNT.kind, [(AUTH_MOUNT, reconcile(client, AUTH_MOUNT, desired, reconcile_options))])
 
     def inside() -> Server:
         """Before the method is mounted, and so in a check run, nothing can be read in there."""
@@ -57,7 +57,7 @@ def keep_mount(session: Session, desired: Values, check_mode: bool) -> Values:
         reconcile(server, configuration, desired, dataclasses.replace(reconcile_options, dry_run=True))
     outcomes = [(AUTH_MOUNT, reconcile(client, AUTH_MOUNT, desired, reconcile_options))]
     outcomes.append((configuration, reconcile(inside(), configuration, desired, reconcile_options)))
-    return told(AUTH_MOUNT.kind, outcomes)
+    return result_of(AUTH_MOUNT.kind, outcomes)
 
 
 def show_mounts(session: Session, desired: Values, check_mode: bool) -> Values:

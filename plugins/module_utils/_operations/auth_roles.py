@@ -19,9 +19,9 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.module
     MUST_EXIST,
     STATE,
     Task,
-    found,
+    read_objects,
     reconcile_options_of,
-    told,
+    result_of,
 )
 
 if t.TYPE_CHECKING:
@@ -35,7 +35,7 @@ def keep_role(session: Session, desired: Values, check_mode: bool) -> Values:
     """The module ``auth_role``."""
     resource = ROLES[desired["type"]]
     only_of(desired["type"], desired, ROLES)
-    answer = told(
+    answer = result_of(
         resource.kind,
         [(resource, reconcile(session.client, resource, desired, reconcile_options_of(desired, check_mode)))],
     )
@@ -46,7 +46,7 @@ def keep_role(session: Session, desired: Values, check_mode: bool) -> Values:
 def show_roles(session: Session, desired: Values, check_mode: bool) -> Values:
     """The module ``auth_role_info``."""
     desired = at_its_type(desired)
-    roles = found(session.client, ROLES[desired["type"]], desired, "auth/{mount}/role")
+    roles = read_objects(session.client, ROLES[desired["type"]], desired, "auth/{mount}/role")
     _complete(session, desired, roles)
     return {"changed": False, "auth_roles": roles}
 

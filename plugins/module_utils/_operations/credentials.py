@@ -41,6 +41,12 @@ def issue_credentials(session: Session, desired: Values, check_mode: bool) -> Va
     return carry_out(change, {"changed": dynamic, "credentials": placeholder(chosen)}, check_mode)
 
 
+def issued_lease(result: Values) -> str:
+    """The id of the lease in a result of ``database_credentials``; empty if there is none, as for a static role."""
+    lease_id: str = result["credentials"]["lease_id"]
+    return lease_id
+
+
 USER = ("username", "password")
 ROUNDING = 2  # seconds between a login and a lease of equal length
 

@@ -46,10 +46,12 @@ class Task:
     options: Values
     run: Run
     constraints: Values = dataclasses.field(default_factory=dict)
-    keeps_token: bool = False
-    """It may issue a lease, which would end with the token the task made for itself."""
+    issues: t.Callable[[Values], str] | None = None
+    """Of a task that issues a lease: the id of the lease in its result.  The lease would end with the token the task made for itself."""
     returns_secrets: bool = False
-    """Its answer holds what opens a door."""
+    """Its result holds secrets."""
+    secret_keys: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
+    """Of options that are dictionaries, at any depth: the keys whose values are secrets."""
     library: t.ClassVar[str] = "hvac"
     """What the Python that runs it must have."""
 
@@ -66,14 +68,15 @@ class Task:
                 session = connect(options)
                 unless_done.callback(session.log_out)
             try:
-                with signals_deferred() if self.keeps_token else contextlib.nullcontext():
+                with signals_deferred() if self.issues else contextlib.nullcontext():
                     result = self.run(session, options, check_mode)
-                    unless_done.callback(_revoke_issued, session, result)
+                    lease_id = self.issues(result) if self.issues else ""
+                    unless_done.callback(_revoke, session, lease_id)
             except Problem as problem:
                 problem.add_warnings([*session.warnings, *session.client.notices()])
                 raise
             unless_done.pop_all()
-        left = [] if self.keeps_token and result["credentials"]["lease_id"] else session.log_out()
+        left = [] if lease_id else session.log_out()
         result["warnings"] = [*session.warnings, *result.get("warnings", ()), *session.client.notices(), *left]
         return result
 
@@ -84,7 +87,7 @@ class Task:
         _end_in_order()
         drop_empty_variables()
         module = AnsibleModule(**self.specification)
-        module.no_log_values.update(secrets_within(module.params))
+        module.no_log_values.update(secrets_within(module.params, self.secret_keys))
         result: Values = {}
         failure = None
         try:
@@ -112,8 +115,7 @@ class TaskWithoutVault(Task):
         return self.run(t.cast("Session", None), options, check_mode)
 
 
-def _revoke_issued(session: Session, result: Values) -> None:
-    lease_id = result.get("credentials", {}).get("lease_id")
+def _revoke(session: Session, lease_id: str) -> None:
     if lease_id:
         with contextlib.suppress(Problem):
             session.client.ask("put", "sys/leases/revoke", {"lease_id": lease_id})
@@ -129,10 +131,17 @@ def _end_in_order() -> None:
         signal.signal(number, leave)
 
 
-def secrets_within(options: Values) -> set[str]:
-    """The secrets in ``plugin_options``, which Ansible does not hide: it knows them at the top level only."""
-    within = options.get("plugin_options") or {}
-    return {str(within[key]) for key in ("password", "private_key", "service_account_json") if within.get(key)}
+def secrets_within(options: Values, secret_keys: t.Mapping[str, t.Sequence[str]]) -> set[str]:
+    """The secrets among the keys of dictionaries, which Ansible does not hide: its ``no_log`` knows whole options only."""
+    found = set()
+    for option, value in options.items():
+        if isinstance(value, dict):
+            found |= {str(value[key]) for key in secret_keys.get(option, ()) if value.get(key)}
+        elif isinstance(value, list):
+            found |= {
+                secret for each in value if isinstance(each, dict) for secret in secrets_within(each, secret_keys)
+            }
+    return found
 
 
 STATE = {
@@ -149,14 +158,16 @@ def state(resource: Resource) -> Task:
 
     def run(session: Session, desired: Values, check_mode: bool) -> Values:
         outcome = reconcile(session.client, resource, desired, reconcile_options_of(desired, check_mode))
-        return told(resource.kind, [(resource, outcome)])
+        return result_of(resource.kind, [(resource, outcome)])
 
     # Without an inquiry there is nothing to validate, and without leases none to revoke.
     asks = resource.pre_write_checks or resource.existing_checks or resource.dependency_checks or resource.leases
     useful = {"state": True, "validate": bool(asks), "revoke_leases": resource.leases is not None}
     options = {option: spec for option, spec in STATE.items() if useful[option]}
     options |= KEEP_LEASES if resource.endangers else {}
-    return Task({**resource.argument_spec(), **options}, run, dict(resource.constraints))
+    return Task(
+        {**resource.argument_spec(), **options}, run, dict(resource.constraints), secret_keys=resource.secret_keys
+    )
 
 
 def reconcile_options_of(desired: Values, check_mode: bool) -> ReconcileOptions:
@@ -170,8 +181,8 @@ def reconcile_options_of(desired: Values, check_mode: bool) -> ReconcileOptions:
     )
 
 
-def told(kind: str, outcomes: t.Sequence[tuple[Resource, Outcome]]) -> Values:
-    """What a module answers of what it reconciled as one object."""
+def result_of(kind: str, outcomes: t.Sequence[tuple[Resource, Outcome]]) -> Values:
+    """The result of a module that reconciled one object, kept at one or several paths."""
     changed = any(outcome.changed for _resource, outcome in outcomes)
     before: Values = {}
     after: Values = {}
@@ -192,14 +203,14 @@ def info(resource: Resource, plural: str, list_path: str = "") -> Task:
     """A task that reads one object by name, or all of them."""
 
     def run(session: Session, desired: Values, check_mode: bool) -> Values:
-        return {"changed": False, plural: found(session.client, resource, desired, list_path)}
+        return {"changed": False, plural: read_objects(session.client, resource, desired, list_path)}
 
     options = {field.option: field.argument() for field in resource.identity}
     options["name"] = {key: value for key, value in options["name"].items() if key != "required"}
     return Task({**options, **MUST_EXIST}, run)
 
 
-def found(client: Client, resource: Resource, desired: Values, list_path: str) -> list[Values]:
+def read_objects(client: Client, resource: Resource, desired: Values, list_path: str) -> list[Values]:
     """The object that is named, or all of them; none if there is none, unless it must exist."""
     described = []
     for one in [desired["name"]] if desired.get("name") else client.list(resource.at(desired, list_path)):
@@ -224,9 +235,11 @@ def require(client: Client, desired: Values, missing: str) -> None:
         raise Problem(f"There is no {missing} at {client.url}.")
 
 
-def act(options: t.Sequence[Field], run: Run, keeps_token: bool = False, **constraints: t.Any) -> Task:
+def act(
+    options: t.Sequence[Field], run: Run, issues: t.Callable[[Values], str] | None = None, **constraints: t.Any
+) -> Task:
     """A task that does something each time it is asked to."""
-    return Task({field.option: field.argument() for field in options}, run, constraints, keeps_token)
+    return Task({field.option: field.argument() for field in options}, run, constraints, issues)
 
 
 def readable_diff(before: Values, after: Values) -> Values:

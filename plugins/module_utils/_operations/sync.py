@@ -336,7 +336,8 @@ def synchronisation() -> Task:
         "validate": STATE["validate"],
         "concurrency": {"type": "int", "default": 8},
     }
-    return Task(options, synchronise)
+    secret_keys = {option: keys for resource in KINDS.values() for option, keys in resource.secret_keys.items()}
+    return Task(options, synchronise, secret_keys=secret_keys)
 
 
 def _within(resource: Resource) -> Values:

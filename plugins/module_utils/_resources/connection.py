@@ -187,6 +187,7 @@ CONNECTION = Resource(
     path="{mount}/config/{name}",
     identity=(MOUNT, named("connection_name")),
     derive=_unfold,
+    secret_keys={"plugin_options": SECRETS},
     shorthand={
         "plugin_options": {"type": "dict"},
         "unknown_options": {"type": "str", "choices": ["refuse", "pass"], "default": "refuse"},

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.parameters import PASS_VARS
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import issued_lease
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import Task, as_text, readable_diff
 
 
@@ -86,7 +87,7 @@ def test_user_that_is_issued_while_a_signal_comes_is_revoked():
         return {"changed": True, "credentials": {"lease_id": "database/creds/app/1"}}
 
     with pytest.raises(KeyboardInterrupt):
-        performed(interrupted, session, keeps_token=True)
+        performed(interrupted, session, issues=issued_lease)
     assert asked == [("put", "sys/leases/revoke", {"lease_id": "database/creds/app/1"})]
     assert session.logged_out == 1
 
@@ -94,7 +95,7 @@ def test_user_that_is_issued_while_a_signal_comes_is_revoked():
 @pytest.mark.parametrize(("lease_id", "logged_out"), [("database/creds/app/1", 0), ("", 1)])
 def test_a_task_that_issued_a_lease_keeps_its_token(lease_id, logged_out):
     session = Session()
-    performed(lambda *dummy: {"changed": True, "credentials": {"lease_id": lease_id}}, session, keeps_token=True)
+    performed(lambda *dummy: {"changed": True, "credentials": {"lease_id": lease_id}}, session, issues=issued_lease)
     assert session.logged_out == logged_out
 
 
@@ -213,12 +214,17 @@ def test_a_module_fails_with_the_sentence_and_no_traceback(stub):
     assert "s.of-this-test" not in json.dumps(answer)
 
 
-def test_a_module_hides_the_secrets_that_are_where_ansible_does_not_look(stub):
+@pytest.mark.parametrize("in_list", [False, True], ids=["database_connection", "database_sync"])
+def test_secrets_inside_a_dictionary_are_hidden_by_a_module(stub, in_list):
     options = {"password": "a-bootstrap-password", "private_key": "a-private-key"}
     login = {"url": stub.url, "token": "s.of-this-test"}
-    code, answer, errors = program("database_connection", **login, name="db", plugin_options=options)
+    own = {"name": "db", "plugin_options": options}
+    module, own = ("database_sync", {"connections": [own]}) if in_list else ("database_connection", own)
+    code, answer, errors = program(module, **login, **own)
     assert (code, errors) == (1, "")
-    assert set(answer["invocation"]["module_args"]["plugin_options"]) == set(options)
+    arguments = answer["invocation"]["module_args"]
+    arguments = arguments["connections"][0] if in_list else arguments
+    assert set(arguments["plugin_options"]) == set(options)
     assert not [secret for secret in options.values() if secret in json.dumps(answer)]
 
 

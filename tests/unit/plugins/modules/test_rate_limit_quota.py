@@ -116,7 +116,5 @@ def test_logins_of_one_role_are_limited_and_those_of_others_are_not(real_vault, 
     run("rate_limit_quota", mount=None, name=f"{mount}-a", path=f"auth/{mount}", role="app", rate=2, interval="1h")
     anybody = Client(real_vault.server.url, verify=str(real_vault.server.ca_cert), retries=0)
     logins = ["app", "app", "app", "other"]
-    answers = [
-        anybody.send("post", f"/v1/auth/{mount}/login", {"role_id": role_ids[role]}).response for role in logins
-    ]
+    answers = [anybody.send("post", f"/v1/auth/{mount}/login", {"role_id": role_ids[role]}).response for role in logins]
     assert [answer.status_code for answer in answers] == [200, 200, 429, 200]
