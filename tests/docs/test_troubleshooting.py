@@ -21,7 +21,7 @@ SENTENCES = re.findall(r"^\| `([^|]+)` \|", (pages.ROOT / PAGE).read_text(encodi
 CAUSES = Path(__file__).with_name("causes.yml")
 
 
-def said(sentence: str, text: str) -> bool:
+def occurs_in(sentence: str, text: str) -> bool:
     return re.search(".*".join(map(re.escape, sentence.split("…"))), text) is not None
 
 
@@ -88,10 +88,10 @@ def servers_say(
 
 def test_there_are_sentences_and_made_up_ones_are_noticed(servers_say: str) -> None:
     assert len(SENTENCES) > 40
-    assert not said("The moon is … full.", code() + servers_say)
+    assert not occurs_in("The moon is … full.", code() + servers_say)
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_the_sentence_is_said(sentence: str, request: pytest.FixtureRequest) -> None:
-    if not said(sentence, code()):
-        assert said(sentence, t.cast("str", request.getfixturevalue("servers_say")))
+    if not occurs_in(sentence, code()):
+        assert occurs_in(sentence, t.cast("str", request.getfixturevalue("servers_say")))

@@ -82,7 +82,7 @@ def as_yaml(values: t.Any) -> str:
 
 
 class Run:
-    """What a run said: its output as people see it, and task by task."""
+    """The result of a run: its output as people see it, and task by task."""
 
     def __init__(self, code: int, output: str, record: Path, home: Path, secrets: t.Sequence[str] = ()) -> None:
         self.code, self.output, self.home = code, output, home
@@ -130,7 +130,7 @@ class Run:
         assert found, f"there is no result of {task!r} in:\n{self.output}"
         return found
 
-    def said(self, task: str) -> list[t.Any]:
+    def messages(self, task: str) -> list[t.Any]:
         """The `msg` of each host and item."""
         return [event["result"]["msg"] for event in self.of(task)]
 

@@ -55,7 +55,7 @@ def test_revoke_of_connection_ends_its_users_and_orphaned_sessions_only(play: Pl
     sessions = [
         here.server.connect(here.database, user=one["username"], password=one["password"]) for one in (ended, kept)
     ]
-    report = run(play, here, "revoke", leasehold_revoke_connection="db").said("Report")
+    report = run(play, here, "revoke", leasehold_revoke_connection="db").messages("Report")
     assert report == ["revoked 1 lease(s), ended 1 session(s) of users that were gone, left are none"]
     orphaned, living = sessions
     with closing(orphaned), orphaned.cursor() as cursor, pytest.raises(psycopg2.OperationalError):
@@ -77,7 +77,9 @@ def test_revoke_forgets_no_user_unless_told_to(play: Play, here: Ground) -> None
     assert "could not be revoked and are still there, with their users" in failed.output
     assert here.leases("stuck") == [user["lease_id"]]
     here.role("stuck", db_name="other", revocation_statements=[REVOCATION])
-    assert run(play, here, "revoke", leasehold_revoke_role="stuck").said("Report")[0].startswith("revoked 1 lease(s)")
+    assert (
+        run(play, here, "revoke", leasehold_revoke_role="stuck").messages("Report")[0].startswith("revoked 1 lease(s)")
+    )
 
 
 def test_password_lost_in_a_rotation_is_replaced_and_rotated_away(play: Play, here: Ground) -> None:
@@ -106,7 +108,7 @@ def test_verify_catches_a_user_who_outlives_its_lease(play: Play, here: Ground) 
         "roles": {"kept": {}, "undying": {}},
     }
     run_ = run(play, here, "verify", ok=False, vault_databases=[entry])
-    kept, undying = run_.said("The user is gone")
+    kept, undying = run_.messages("The user is gone")
     assert kept.startswith("kept: ")
     assert kept.endswith("and is refused after its revocation")
     assert undying.endswith("can still log in after its lease was revoked.")

@@ -88,8 +88,8 @@ def test_ten_mentions_on_five_hosts(play: Play, here: Ground) -> None:
             for name in event["result"]["msg"]
         }
         assert sorted(host for host, _name in users) == FIVE
-    assert len({name for names in run.said("run") for name in names}) == 1
-    assert len({name for names in run.said("none") for name in names}) == 50
+    assert len({name for names in run.messages("run") for name in names}) == 1
+    assert len({name for names in run.messages("none") for name in names}) == 50
 
 
 def test_wherever_it_is_mentioned(play: Play, here: Ground) -> None:
@@ -133,17 +133,17 @@ def test_twenty_workers_at_once_share_one_lease(play: Play, here: Ground) -> Non
         "--forks",
         "20",
     )
-    assert set(run.said("who")) == set(here.users("twenty"))
+    assert set(run.messages("who")) == set(here.users("twenty"))
     assert len(here.leases("twenty")) == 1
-    assert len(set(run.said("where"))) > 20 // 2, "there were no workers at once"
+    assert len(set(run.messages("where"))) > 20 // 2, "there were no workers at once"
 
 
 def test_names_tell_users_of_one_role_apart_and_runs_do_not_share(play: Play, here: Ground) -> None:
     me, second = lookup(here.role("names")), lookup("names", name="second")
     document = a_play(say("who", f"[{me}.username, {second}.username, {me}.username, {second}.username]"), hosts="h0")
-    first = play(document).said("who")[0]
+    first = play(document).messages("who")[0]
     assert first[0] == first[2] != first[1] == first[3]
-    assert not set(first) & set(play(document).said("who")[0])
+    assert not set(first) & set(play(document).messages("who")[0])
 
 
 def test_options_are_found_in_variables_with_templates_in_them(play: Play, here: Ground) -> None:
@@ -156,7 +156,7 @@ def test_options_are_found_in_variables_with_templates_in_them(play: Play, here:
         a_play(say("who", f"{lookup('variable')}.username"), hosts="h0,h1", vars="{shared: run}"),
         env={"VAULT_TOKEN": "", "TOKEN": here.bao.token},
     )
-    assert run.said("who") == here.users("variable") * 2
+    assert run.messages("who") == here.users("variable") * 2
 
 
 # --------------------------------------------------------------------------------------------------------- one login
@@ -176,7 +176,7 @@ def test_one_login_and_one_static_read_for_a_whole_run(play: Play, here: Ground)
     assert asked[f"update auth/approle-{here.mount}/login"] == 1
     assert asked[f"read {here.mount}/static-creds/fixed"] == 1
     assert asked[f"read {here.mount}/creds/login"] == 5 + 10
-    assert set(run.said("opens")) == {"lookup_fixed"}
+    assert set(run.messages("opens")) == {"lookup_fixed"}
 
 
 # ------------------------------------------------------------------------------------------------------ life and renewal
@@ -189,7 +189,7 @@ def test_a_play_longer_than_every_lease_is_never_refused(play: Play, here: Groun
     step = f"[{lookup(kept)} | logs_in(pg_port, pg_database), {lookup(replaced, revoke_replaced=True)} | logs_in(pg_port, pg_database)]"
     loop = '\n  loop: "{{ range(10) | list }}"\n  loop_control: {pause: 1.2}'
     run = play(a_play(say("step", step) + loop, hosts="h0"))
-    names = run.said("step")
+    names = run.messages("step")
     assert len(names) == 10
     for number in (0, 1):
         in_order = list(dict.fromkeys(pair[number] for pair in names))
@@ -217,7 +217,7 @@ def test_valid_for_renews_and_says_when_it_asks_too_much(play: Play, here: Groun
         )
     )
     first, enough, longer, as_long, new, too_long = (
-        run.said(task)[0] for task in ("first", "enough", "longer", "as long", "new", "too long")
+        run.messages(task)[0] for task in ("first", "enough", "longer", "as long", "new", "too long")
     )
     assert set(first) == {"username", "password", "lease_id", "lease_duration", "expires_in", "expires_at", "renewable"}
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", first["expires_at"])
@@ -237,8 +237,8 @@ def test_valid_for_renews_and_says_when_it_asks_too_much(play: Play, here: Groun
 def test_a_token_that_ends_before_the_lease_is_told(play: Play, here: Ground) -> None:
     login = here.approle("short", token_ttl=100, token_max_ttl=100)
     run = play(a_play(say("who", lookup(here.role("token", 600, 6000))), hosts="h0"), env=login)
-    assert run.said("who")[0]["lease_duration"] == 600
-    assert 90 < run.said("who")[0]["expires_in"] <= 100
+    assert run.messages("who")[0]["lease_duration"] == 600
+    assert 90 < run.messages("who")[0]["expires_in"] <= 100
     (warning,) = run.warned("600 s", "token_period")
     assert re.search(r"\b(100|9\d) s\b", warning), warning
 
@@ -257,11 +257,11 @@ def test_check_mode_issues_nothing(play: Play, here: Ground) -> None:
         ),
         check=True,
     )
-    shapes = [sorted(run.said(task)[0]) for task in ("dynamic", "static", "asked for")]
+    shapes = [sorted(run.messages(task)[0]) for task in ("dynamic", "static", "asked for")]
     assert shapes[0] == shapes[1] == shapes[2]
-    assert run.said("dynamic")[0]["username"] == "check-mode-checked"
-    assert run.said("dynamic")[0]["lease_id"] == ""
-    assert here.users("checked") == [run.said("asked for")[0]["username"]]
+    assert run.messages("dynamic")[0]["username"] == "check-mode-checked"
+    assert run.messages("dynamic")[0]["lease_id"] == ""
+    assert here.users("checked") == [run.messages("asked for")[0]["username"]]
 
 
 def test_a_password_that_looks_like_a_template_survives(play: Play, here: Ground) -> None:
@@ -296,10 +296,10 @@ def test_a_password_that_looks_like_a_template_survives(play: Play, here: Ground
     password = json.loads(note.read_text().splitlines()[0])["password"]
     assert "{{" in password or "{%" in password
     user = here.users("braces")[0]
-    assert {task: run.said(task) for task in ("dynamic", "fact", "combined", "other", "template", "module")} == {
+    assert {task: run.messages(task) for task in ("dynamic", "fact", "combined", "other", "template", "module")} == {
         task: [user] for task in ("dynamic", "fact", "combined", "other", "template", "module")
     }
-    assert run.said("static") == ["lookup_braces"]
+    assert run.messages("static") == ["lookup_braces"]
 
 
 # ------------------------------------------------------------------------------------------------ what is left on disk
@@ -330,7 +330,7 @@ def test_a_killed_run_leaves_nothing_that_can_be_read(play: Play, here: Ground) 
     os.killpg(started.process.pid, signal.SIGKILL)
     run = started.finish()
     credentials = json.loads(note.read_text().splitlines()[0])
-    tmp = run.said("tmp")[0]
+    tmp = run.messages("tmp")[0]
     ledger = [path for path in (run.home / ".ansible").rglob("*") if path.is_file() and str(path).startswith(tmp)]
     assert len(ledger) == 2, "the lease and the login are to be there, or nothing was looked at"
     assert {path.stat().st_mode & 0o777 for path in ledger} == {0o600}
@@ -362,7 +362,7 @@ def test_without_a_place_for_the_ledger_no_user_is_issued_and_static_passwords_a
     assert all("Nothing was issued" in sentence and "ANSIBLE_LOCAL_TEMP" in sentence for sentence in refused)
     assert here.users("noplace") == here.leases("noplace") == []
     assert here.asked(mark)[f"read {here.mount}/creds/noplace"] == 0
-    assert run.said("static") + run.said("static again") == [user] * 4
+    assert run.messages("static") + run.messages("static again") == [user] * 4
     assert here.asked(mark)[f"read {here.mount}/static-creds/noplace-fixed"] == 4
     assert len(run.warned("Passwords are not remembered")) == 1
 
@@ -433,7 +433,7 @@ def test_filters_escape_every_character(play: Play, here: Ground) -> None:
             hosts="h0",
         )
     )
-    for entry, url, conninfo, line in zip(entries, *(run.said(form) for form in forms)):
+    for entry, url, conninfo, line in zip(entries, *(run.messages(form) for form in forms)):
         for dsn in (url, conninfo):
             parsed = psycopg2.extensions.parse_dsn(dsn)
             assert {word: parsed[word] for word in ("user", "password", "dbname", "host", "sslmode", "application_name")} == {
@@ -449,12 +449,12 @@ def test_filters_escape_every_character(play: Play, here: Ground) -> None:
         pgpass.write_text(f"{line}x\n")
         with pytest.raises(psycopg2.OperationalError, match="authentication failed"):
             psycopg2.connect(passfile=str(pgpass), **login)
-    assert psycopg2.extensions.parse_dsn(run.said("bare url")[0]) == {
+    assert psycopg2.extensions.parse_dsn(run.messages("bare url")[0]) == {
         "user": "u",
         "password": "p",
         "host": "db.example.com",
         "port": "5432",
     }
-    assert psycopg2.extensions.parse_dsn(run.said("ipv6")[0])["host"] == "::1"
-    assert run.said("bare pgpass") == ["*:*:*:u:p"]
+    assert psycopg2.extensions.parse_dsn(run.messages("ipv6")[0])["host"] == "::1"
+    assert run.messages("bare pgpass") == ["*:*:*:u:p"]
     assert "username and password" in run.result("no credentials")["msg"]

@@ -91,12 +91,12 @@ def migrated(play: Play, name: str, *left: str) -> str:
 
 def taken_away(engine: Ground, path: str) -> Values:
     """What the server had there."""
-    was = held(engine, path)[path]
+    was = read_objects(engine, path)[path]
     engine.bao.request("DELETE", f"{engine.mount}/{path}")
     return was
 
 
-def held(engine: Ground, *paths: str) -> dict[str, Values]:
+def read_objects(engine: Ground, *paths: str) -> dict[str, Values]:
     """What the server has, but for what it alone decides."""
     found = {path: engine.read(path) for path in paths}
     for one in found.values():
@@ -184,8 +184,8 @@ def test_what_community_hashi_vault_made_a_migrated_play_finds_as_it_should_be(
     play.write("play.yml", text)
     first = play("play.yml", env=with_community)
     assert len(first.changed) >= 3
-    assert first.said("Show") == [["86400", ["app-role"]]] or first.said("Show") == [[86400, ["app-role"]]]
-    before = held(engine, *OBJECTS)
+    assert first.messages("Show") == [["86400", ["app-role"]]] or first.messages("Show") == [[86400, ["app-role"]]]
+    before = read_objects(engine, *OBJECTS)
 
     rewritten = migrated(
         play,
@@ -203,8 +203,8 @@ def test_what_community_hashi_vault_made_a_migrated_play_finds_as_it_should_be(
     play.write("play.yml", by_hand.replace(f"    {old}\n", ""))
     again = play("play.yml", env={"VAULT_TOKEN": bao.token})
     assert again.changed == []
-    assert again.said("Show") == first.said("Show")
-    assert held(engine, *OBJECTS) == before
+    assert again.messages("Show") == first.messages("Show")
+    assert read_objects(engine, *OBJECTS) == before
     assert set(again.result("Use a user")["ansible_facts"]["user"]) >= {"username", "password"}
     assert again.result("Use the static one")["ansible_facts"]["static"] == "migrated_reports"
 
@@ -293,16 +293,16 @@ def test_what_was_written_for_hashicorp_vault_gives_what_it_would_have_given(
     text = migrated(play, "hashicorp.yml", "namespace: the default there is admin", "is now credentials")
     play.write("hashicorp.yml", text.replace("dynamic_role_credentials.username", "credentials.username"))
     run = play("hashicorp.yml", env={"VAULT_TOKEN": bao.token})
-    assert run.said("Use")[0].startswith("v-")
+    assert run.messages("Use")[0].startswith("v-")
     engine.write(
         "static-roles/static-twin", {"db_name": "sample", "username": "migrated_twin", "rotation_period": 86400}
     )
 
-    found = held(engine, "config/sample", "roles/readonly", "roles/readonly-twin")
+    found = read_objects(engine, "config/sample", "roles/readonly", "roles/readonly-twin")
     assert found["config/sample"]["connection_details"].pop("password_authentication") == "scram-sha-256"
     assert found["config/sample"] == twin
     assert found["roles/readonly"] == found["roles/readonly-twin"]
-    static = held(engine, "static-roles/static", "static-roles/static-twin")
+    static = read_objects(engine, "static-roles/static", "static-roles/static-twin")
     assert static["static-roles/static"] == {**static["static-roles/static-twin"], "username": "migrated_static"}
     assert "myapp" in bao.request("GET", "sys/policies/acl/migrated-sample")["data"]["policy"]
 
@@ -364,7 +364,7 @@ def test_what_was_written_for_hashivault_gives_what_it_would_have_given(
     migrated(play, "hashivault.yml")
     run = play("hashivault.yml", env={"VAULT_TOKEN": bao.token})
     assert run.changed == ["Engine", "Connection", "Role", "An old one"]
-    found = held(engine, "config/test", "roles/my-role", "roles/my-role-twin")
+    found = read_objects(engine, "config/test", "roles/my-role", "roles/my-role-twin")
     assert found["config/test"]["connection_details"].pop("password_authentication") == "scram-sha-256"
     assert found["config/test"] == twin
     assert found["roles/my-role"] == found["roles/my-role-twin"]
@@ -408,7 +408,7 @@ def test_an_engine_that_terraform_made_is_adopted_and_nothing_differs(
         "db_name": "production", "username": engine.user("terraformed_reports"), "rotation_period": 86400,
         "rotation_statements": ["ALTER USER \"{{name}}\" WITH PASSWORD '{{password}}';"],
     })  # fmt: skip
-    before = held(engine, "config/production", "roles/app", "roles/plain", "static-roles/reports")
+    before = read_objects(engine, "config/production", "roles/app", "roles/plain", "static-roles/reports")
 
     # The commands in docs/migration.md are run; only the mount is another.
     adopt, drift = commands_of(ROOT / "docs" / "migration.md")
@@ -426,7 +426,7 @@ def test_an_engine_that_terraform_made_is_adopted_and_nothing_differs(
     assert run.code == 0
     assert "Nothing differs" in run.output
     assert play("leasehold.vault.vault", "-e", f"@{document}").changes == 0
-    assert held(engine, *before) == before
+    assert read_objects(engine, *before) == before
 
 
 def commands_of(page: Path) -> list[list[str]]:

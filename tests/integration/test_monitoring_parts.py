@@ -417,7 +417,7 @@ def asked(play: Play, log: Path | str, settings: Values | None = None, **questio
     run = play("leasehold.vault.audit", *extra(**variables))
     assert run.changes == 0
     return run.result("Answer")["ansible_facts"]["lease_monitoring_held"], " ".join(
-        run.said("What the log does not tell")[0]
+        run.messages("What the log does not tell")[0]
     )
 
 

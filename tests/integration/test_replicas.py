@@ -75,7 +75,9 @@ def test_revoke_ends_sessions_on_the_replica(both: tuple[Ground, Standby], play:
     with closing(logged_in(standby, ground, user)) as session, session.cursor() as cursor:
         cursor.execute("SELECT 1")
         run = play("leasehold.vault.revoke", *extra(**document(ground, standby), leasehold_revoke_role="app"))
-        assert run.said("Report") == ["revoked 1 lease(s), ended 1 session(s) of users that were gone, left are none"]
+        assert run.messages("Report") == [
+            "revoked 1 lease(s), ended 1 session(s) of users that were gone, left are none"
+        ]
         with pytest.raises(psycopg2.OperationalError):
             cursor.execute("SELECT 1")
 
@@ -84,7 +86,7 @@ def test_revoke_ends_sessions_on_the_replica(both: tuple[Ground, Standby], play:
 def test_verify_looks_at_the_replica(both: tuple[Ground, Standby], play: Play) -> None:
     ground, standby = both
     run = play("leasehold.vault.verify", *extra(**document(ground, standby)))
-    assert run.said("The user is gone on each replica") == [f"app: refused at db at {standby.host}"]
+    assert run.messages("The user is gone on each replica") == [f"app: refused at db at {standby.host}"]
     standby.halt()
     try:
         run = play("leasehold.vault.verify", *extra(**document(ground, standby)), ok=False)

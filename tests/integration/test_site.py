@@ -290,7 +290,7 @@ def test_revoke_ends_what_it_is_told_and_reports(site: Site, runs: FirstRuns) ->
     first, second, other = site.issue("app-role"), site.issue("app-role"), site.issue("analytics-role")
     session = site.server.connect(site.database, user=first["username"], password=first["password"])
     run = site.run("revoke", "-e", "leasehold_revoke_role=app-role")
-    assert run.said("Report") == ["revoked 2 lease(s), ended 0 session(s) of users that were gone, left are none"]
+    assert run.messages("Report") == ["revoked 2 lease(s), ended 0 session(s) of users that were gone, left are none"]
     with closing(session), session.cursor() as cursor, pytest.raises(psycopg2.OperationalError):
         cursor.execute("SELECT 1")
     assert not site.opens(second["username"], second["password"])
@@ -301,7 +301,7 @@ def test_revoke_ends_what_it_is_told_and_reports(site: Site, runs: FirstRuns) ->
     if site.functions:  # they would end the session
         site.sql(f'DROP ROLE "{ghost["username"]}"')
     run = site.run("revoke", "-e", "leasehold_revoke_connection=production-db")
-    assert run.said("Report") == ["revoked 2 lease(s), ended 1 session(s) of users that were gone, left are none"]
+    assert run.messages("Report") == ["revoked 2 lease(s), ended 1 session(s) of users that were gone, left are none"]
     with closing(session), session.cursor() as cursor, pytest.raises(psycopg2.OperationalError):
         cursor.execute("SELECT 1")
     assert site.users("") == []

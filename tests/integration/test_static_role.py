@@ -75,7 +75,7 @@ def test_the_life_of_a_static_role(play: Play, here: Ground) -> None:
         for event in run.results
     } == expected
     assert not here.opens(user, "first"), "making it rotates at once"
-    assert run.said("opens") == [user]
+    assert run.messages("opens") == [user]
     (current,) = run.result("info")["static_roles"]
     assert (current["name"], current["username"], current["rotation_period"]) == ("reports", user, 172800)
     assert current["last_vault_rotation"]

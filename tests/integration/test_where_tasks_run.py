@@ -83,7 +83,7 @@ def story(place: Ground) -> str:
 """
 
 
-def told(run: Run) -> list[t.Any]:
+def results_of(run: Run) -> list[t.Any]:
     """What every task answered, without what differs from run to run."""
     return [
         (
@@ -99,7 +99,7 @@ def test_both_ways_give_the_same_answers_and_hide_the_same_secrets(place: Ground
     runs = {
         way: play(story(place), "-vvv", "--diff", "-e", f"leasehold_run_in_controller={way}") for way in (HERE, MODULE)
     }
-    assert told(runs[HERE]) == told(runs[MODULE])
+    assert results_of(runs[HERE]) == results_of(runs[MODULE])
     for run in runs.values():
         assert run.warned("set_role")
         assert "sesame-0pen" not in run.output

@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def said(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
+def output_of(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
     """What a command printed; it must end well.  It does not see the collection where the tests see it."""
     done = subprocess.run(
         [str(word) for word in command], env=os.environ | {"PYTHONPATH": ""} | (environment or {}), cwd="/",
@@ -40,8 +40,10 @@ def tool(name: str) -> Path:
     if not (place / "complete").exists():
         for old in cache.glob(f"venv-{name}-*"):
             shutil.rmtree(old)
-        said(sys.executable, "-m", "venv", place)
-        said(place / "bin" / "python", "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", lock)
+        output_of(sys.executable, "-m", "venv", place)
+        output_of(
+            place / "bin" / "python", "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", lock
+        )
         (place / "complete").touch()
     return place / "bin"
 
@@ -49,7 +51,7 @@ def tool(name: str) -> Path:
 @pytest.fixture(scope="session")
 def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("built")
-    said("ansible-galaxy", "collection", "build", ROOT, "--output-path", directory)
+    output_of("ansible-galaxy", "collection", "build", ROOT, "--output-path", directory)
     (built,) = directory.iterdir()
     return built
 
@@ -64,7 +66,7 @@ def collections(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         if (found := Path(path) / "ansible_collections" / "community" / "postgresql").is_dir()
     )
     shutil.copytree(depends_on, directory / "ansible_collections" / "community" / "postgresql")
-    said(
+    output_of(
         "ansible-galaxy", "collection", "install", "--offline", "--collections-path", directory, tarball,
         environment={"ANSIBLE_COLLECTIONS_PATH": str(directory)},
     )  # fmt: skip

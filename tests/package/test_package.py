@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import ROOT, said, tool
+from .conftest import ROOT, output_of, tool
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,7 @@ def test_the_changelog_knows_the_version() -> None:
 def test_galaxy_imports_it_without_a_warning(tarball: Path, tmp_path: Path) -> None:
     """Without ansible-lint, for which it gives no more than three minutes and which the part `lint` runs with more rules."""
     programs = tool("galaxy-importer")
-    output = said(
+    output = output_of(
         programs / "python", "-m", "galaxy_importer.main", tarball,
         environment={
             "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path), "ANSIBLE_HOME": str(tmp_path / ".ansible"),
@@ -154,7 +154,7 @@ def test_galaxy_imports_it_without_a_warning(tarball: Path, tmp_path: Path) -> N
 
 @pytest.mark.full
 def test_a_builder_of_execution_environments_finds_what_it_needs(collections: Path) -> None:
-    output = said("ansible-builder", "introspect", collections)
+    output = output_of("ansible-builder", "introspect", collections)
     python = yaml.safe_load(output.partition("---\n")[2])["python"]
     ours = [line.split("#")[0].strip() for line in python if "from collection leasehold.vault" in line]
     assert ours == [
@@ -185,7 +185,9 @@ def test_queries_of_the_audit_are_for_modules_that_exist() -> None:
 def test_automation_platform_counts_the_databases(name: str, result: dict[str, t.Any]) -> None:
     query = yaml.safe_load((ROOT / "extensions" / "audit" / "event_query.yml").read_text())[f"leasehold.vault.{name}"]
     program = "import jq, json, sys; query, *data = json.loads(sys.argv[1]); print(json.dumps([jq.compile(query).input(one).all() for one in data]))"
-    output = said(tool("jq") / "python", "-c", program, json.dumps([query["query"], result, {}, {"connection": {}}]))
+    output = output_of(
+        tool("jq") / "python", "-c", program, json.dumps([query["query"], result, {}, {"connection": {}}])
+    )
     (node,), *of_nothing = json.loads(output)
     assert node["name"] == "db.example.com:5432/appdb"
     assert node["canonical_facts"] == {"server": "db.example.com:5432", "database": "appdb"}
@@ -217,11 +219,11 @@ def kept(collections: Path) -> Iterator[Path]:
 def test_the_demo_plays_from_where_it_is_installed(kept: Path, tmp_path: Path) -> None:
     ours = tmp_path / "leasehold.vault"
     home = {"XDG_CACHE_HOME": str(tmp_path), "LEASEHOLD_PYTHON": sys.executable}
-    output = said(kept / "demo", environment=home)
+    output = output_of(kept / "demo", environment=home)
     assert "leasehold.vault.site runs again" in output
     assert re.search(r"after the lease was revoked: .*password authentication failed", output)
     assert f"nothing is left but {ours}" in output
-    said(kept / "demo", "clean", environment=home)
+    output_of(kept / "demo", "clean", environment=home)
     assert not ours.exists()
 
 
@@ -248,7 +250,7 @@ def test_it_works_with_its_plugins_roles_and_playbooks_alone(
     runs: list[tuple[str, bool]] = []
     for playbook in ("site", "site", "verify", "drift", "teardown"):
         play = ("ansible-playbook", "-i", tmp_path / "inventory", f"leasehold.vault.{playbook}", "-e", f"@{document}")
-        output = said(*play, environment=environment)
+        output = output_of(*play, environment=environment)
         assert "[WARNING]" not in output
         runs.append((playbook, "changed=0" in output))
     assert runs[:2] == [("site", False), ("site", True)]
@@ -257,5 +259,5 @@ def test_it_works_with_its_plugins_roles_and_playbooks_alone(
 @pytest.mark.full
 def test_what_is_installed_is_what_was_published(collections: Path) -> None:
     where = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
-    output = said("ansible-galaxy", "collection", "verify", "--offline", "leasehold.vault", environment=where)
+    output = output_of("ansible-galaxy", "collection", "verify", "--offline", "leasehold.vault", environment=where)
     assert "Successfully verified that checksums" in output

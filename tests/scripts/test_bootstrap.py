@@ -207,7 +207,7 @@ def test_env_without_servers_says_so(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "used"),
+    ("there", "expected"),
     [
         ({"python3": "3.11.2", "python3.11": "3.11.2", "python3.12": "3.12.1", "python3.13": "3.13.0", "python3.14": "3.14.0"}, "3.13.0"),
         ({"python3": "3.11.2", "python3.12": "3.12.1", "python3.14": "3.14.0"}, "3.12.1"),
@@ -215,11 +215,11 @@ def test_env_without_servers_says_so(checkout: Checkout) -> None:
         ({"python3": "3.10.12", "python3.14": "3.14.0"}, "3.14.0"),
     ],
 )  # fmt: skip
-def test_newest_fully_supported_python_is_preferred(checkout: Checkout, there: dict[str, str], used: str) -> None:
+def test_newest_fully_supported_python_is_preferred(checkout: Checkout, there: dict[str, str], expected: str) -> None:
     for name, version in there.items():
         checkout.interpreter(name, version)
 
-    assert checkout.found() == used
+    assert checkout.found() == expected
 
 
 def test_complete_venv_is_used_whatever_python_is_first_and_offline(checkout: Checkout) -> None:
@@ -310,16 +310,16 @@ def test_failed_installation_is_shown_and_begun_again(checkout: Checkout) -> Non
     assert checkout.venv() in checkout.venvs()
 
 
-@pytest.mark.parametrize(("told", "used"), [(None, ".cache/pip"), ("shared", "shared/pip"), ("/a/b", "/a/b/pip")])
-def test_downloads_are_kept_in_leasehold_cache(checkout: Checkout, told: str | None, used: str) -> None:
+@pytest.mark.parametrize(("cache", "expected"), [(None, ".cache/pip"), ("shared", "shared/pip"), ("/a/b", "/a/b/pip")])
+def test_downloads_are_kept_in_leasehold_cache(checkout: Checkout, cache: str | None, expected: str) -> None:
     checkout.interpreter("python3", "3.11.2")
-    if told:
-        checkout.environment["LEASEHOLD_CACHE"] = told
+    if cache:
+        checkout.environment["LEASEHOLD_CACHE"] = cache
     checkout.venv()
 
     asked = checkout.calls("-m pip")
     assert len(asked) == 2
-    assert {line.rpartition("; ")[2] for line in asked} == {str(checkout.root / used)}
+    assert {line.rpartition("; ")[2] for line in asked} == {str(checkout.root / expected)}
 
 
 def test_terminal_shows_progress_of_pip(checkout: Checkout) -> None:

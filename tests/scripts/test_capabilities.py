@@ -47,13 +47,13 @@ def test_a_server_is_listed_by_product_and_version(product, version, listed, may
 
 
 @pytest.mark.parametrize(
-    ("listed", "code", "said", "counted"),
+    ("listed", "code", "output", "counted"),
     [
         ("{}", 1, "no such luck; tests/skips.yml does not list this", 0),
         ("{'': ['openbao', 'vault']}", 0, "2 skipped", 2),
     ],
 )
-def test_a_skip_is_counted_if_it_is_listed_and_fails_if_not(pytester, monkeypatch, listed, code, said, counted):
+def test_a_skip_is_counted_if_it_is_listed_and_fails_if_not(pytester, monkeypatch, listed, code, output, counted):
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     monkeypatch.setenv("LEASEHOLD_RECORD", str(pytester.path / "record"))
     pytester.makepyfile(f"""
@@ -66,7 +66,7 @@ def test_a_skip_is_counted_if_it_is_listed_and_fails_if_not(pytester, monkeypatc
     """)
     done = pytester.runpytest_subprocess("-p", "conftest")
     assert done.ret == code
-    assert said in done.stdout.str()
+    assert output in done.stdout.str()
     entries = map(json.loads, (pytester.path / "record").read_text().splitlines())
     assert [entry["reason"] for entry in entries if entry.get("outcome") == "skipped"] == ["no such luck"] * counted
 

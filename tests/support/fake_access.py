@@ -69,7 +69,7 @@ class FakeAccess:
         self.password_policies: dict[str, str] = {}
         self.quotas: dict[str, Body] = {}
         self.mounts: dict[str, Body] = {}
-        self.held: dict[str, Body] = {}
+        self.objects: dict[str, Body] = {}
         self.secret_ids: dict[str, Body] = {}
         self.devices: dict[str, Body] = {}
         self.shows_reviewer = True
@@ -201,7 +201,9 @@ class FakeAccess:
             return 200, {"data": copy.deepcopy(self.mounts[path])}
         if method == "DELETE":
             self.mounts.pop(path, None)
-            self.held = {key: current for key, current in self.held.items() if not key.startswith(f"auth/{path}/")}
+            self.objects = {
+                key: current for key, current in self.objects.items() if not key.startswith(f"auth/{path}/")
+            }
             return 204, {}
         if path in self.mounts:
             raise RefusalError(400, f"path is already in use at {path}/")
@@ -223,56 +225,56 @@ class FakeAccess:
         """A write replaces all of it."""
         kind, path = self.mounts[mount]["type"], f"auth/{mount}/config"
         if method == "GET":
-            if path not in self.held:
+            if path not in self.objects:
                 raise RefusalError(404)
-            return 200, {"data": copy.deepcopy(self.held[path])}
+            return 200, {"data": copy.deepcopy(self.objects[path])}
         known = CONFIGURATIONS[kind]
         if kind == "kubernetes" and not body.get("kubernetes_host"):
             raise RefusalError(400, "no host provided")
         if kind == "jwt" and sum(bool(body.get(source)) for source in SOURCES) != 1:
             raise RefusalError(400, f"exactly one of {SOURCES} must be set")
-        self.held[path] = {**known, **{key: value for key, value in body.items() if key in known}}
+        self.objects[path] = {**known, **{key: value for key, value in body.items() if key in known}}
         if kind == "kubernetes" and self.shows_reviewer:
-            self.held[path]["token_reviewer_jwt_set"] = bool(body.get("token_reviewer_jwt"))
+            self.objects[path]["token_reviewer_jwt_set"] = bool(body.get("token_reviewer_jwt"))
         return 204, {}
 
     def _role(self, method: str, mount: str, name: str, body: Body) -> Answer:
         kind, path = self.mounts[mount]["type"], f"auth/{mount}/role/{name}"
         if method == "LIST":
-            keys = sorted(key.rsplit("/", 1)[1] for key in self.held if key.startswith(path))
+            keys = sorted(key.rsplit("/", 1)[1] for key in self.objects if key.startswith(path))
             if not keys:
                 raise RefusalError(404)
             return 200, {"data": {"keys": keys}}
         if method == "DELETE":
-            self.held.pop(path, None)
+            self.objects.pop(path, None)
             return 204, {}
         if method == "GET":
-            if path not in self.held:
+            if path not in self.objects:
                 raise RefusalError(404)
             return 200, {
-                "data": copy.deepcopy({key: value for key, value in self.held[path].items() if key != "role_id"})
+                "data": copy.deepcopy({key: value for key, value in self.objects[path].items() if key != "role_id"})
             }
         known = {**ROLES[kind], **TOKEN, **({"audience": ""} if kind == "kubernetes" else {})}
-        if path not in self.held:
-            self.held[path] = {**ROLES[kind], **TOKEN, "role_id": f"role-id-{next(self._serial)}"}
+        if path not in self.objects:
+            self.objects[path] = {**ROLES[kind], **TOKEN, "role_id": f"role-id-{next(self._serial)}"}
         forgotten = {
             "kubernetes": ("bound_service_account_namespace_selector",),
             "jwt": ("role_type", "bound_claims_type"),
         }.get(kind, ())
-        self.held[path].update({key: ROLES[kind][key] for key in forgotten})
-        self.held[path].update({key: value for key, value in body.items() if key in known})
+        self.objects[path].update({key: ROLES[kind][key] for key in forgotten})
+        self.objects[path].update({key: value for key, value in body.items() if key in known})
         return 204, {}
 
     def _secret_id(self, method: str, role: str, what: str, body: Body, headers: t.Mapping[str, str]) -> Answer:
-        if role not in self.held:
+        if role not in self.objects:
             raise RefusalError(
                 404 if what == "role-id" else 500, *([] if what == "role-id" else ["role does not exist"])
             )
         if what == "role-id":
-            return 200, {"data": {"role_id": self.held[role]["role_id"]}}
+            return 200, {"data": {"role_id": self.objects[role]["role_id"]}}
         if what == "secret-id":
             serial = next(self._serial)
-            ttl, uses = (body.get(key, self.held[role][f"secret_id_{key}"]) for key in ("ttl", "num_uses"))
+            ttl, uses = (body.get(key, self.objects[role][f"secret_id_{key}"]) for key in ("ttl", "num_uses"))
             issued = {
                 "secret_id": f"secret-id-{serial}", "secret_id_accessor": f"accessor-{serial}",
                 "secret_id_ttl": ttl, "secret_id_num_uses": uses,

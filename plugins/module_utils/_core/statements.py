@@ -105,9 +105,9 @@ def groups_in(creation: t.Sequence[str]) -> list[str]:
     )
 
 
-def shorthands(held: Values) -> t.Iterator[Values]:
+def shorthands(current: Values) -> t.Iterator[Values]:
     """``in_role`` and its companions, where these statements are the ones they write."""
-    groups, heirs = groups_in(held["creation_statements"]), heirs_in(held["revocation_statements"])
+    groups, heirs = groups_in(current["creation_statements"]), heirs_in(current["revocation_statements"])
     for group, heir in zip(groups, heirs):
         for reconcile_options in ({}, {"revocation": "strict"}):
             for how in ({}, {"set_role": True}, {"functions": "leasehold"}):
@@ -118,7 +118,7 @@ def shorthands(held: Values) -> t.Iterator[Values]:
                     **how,
                 }
                 written = expand(shorthand)
-                if all(written[option] == held[option] for option in OWNED):
+                if all(written[option] == current[option] for option in OWNED):
                     yield shorthand
 
 

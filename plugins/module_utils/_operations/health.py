@@ -99,7 +99,7 @@ def read_health(session: Session, desired: Values, check_mode: bool) -> Values:
     return {**answer, "differences": [dataclasses.asdict(each) for each in differences], "warnings": []}
 
 
-def _look_inside(client: Client, desired: Values, held: Values, answer: Values) -> tuple[Causes, list[Difference]]:
+def _look_inside(client: Client, desired: Values, current: Values, answer: Values) -> tuple[Causes, list[Difference]]:
     name, inside = str(desired["name"]), [aspect for aspect in ("admin", "users") if aspect in desired["look"]]
     unseen = f"its {' and '.join(inside)} could not be looked at"
     if not inside:
@@ -108,12 +108,12 @@ def _look_inside(client: Client, desired: Values, held: Values, answer: Values) 
         return Causes([], [], looked=False), [Difference("connections", name, UNKNOWN, unseen, "give the DBA's login")]
     causes, differences = Causes([], [], looked="admin" in inside), []
     try:
-        with log_in(held, desired) as (ask, where):
+        with log_in(current, desired) as (ask, where):
             answer["looked_at"] = where
             if "admin" in inside:
-                causes = _admin(client, desired, held, ask)
+                causes = _admin(client, desired, current, ask)
             if "users" in inside:
-                differences = list(_users(client, desired, held, ask, where, answer))
+                differences = list(_users(client, desired, current, ask, where, answer))
     except Problem as problem:
         if re.search(r'database "[^"]*" does not exist', str(problem)):
             return Causes([f"the database does not exist on this server: {_ANOTHER_TIME}"], []), []
@@ -124,9 +124,9 @@ def _look_inside(client: Client, desired: Values, held: Values, answer: Values) 
 # -- Vault's login --------------------------------------------------------------------------------------------------------
 
 
-def _ask_for_login(client: Client, desired: Values, held: Values) -> tuple[str, str]:
+def _ask_for_login(client: Client, desired: Values, current: Values) -> tuple[str, str]:
     """``ok``, ``refused`` or ``unknown``, and what the server said."""
-    if held.get("verify_connection") is False and client.identity.product != "openbao":
+    if current.get("verify_connection") is False and client.identity.product != "openbao":
         return (
             UNKNOWN,
             "it was written with verify_connection: false, and this server does not log in then; write it with true",
@@ -160,9 +160,9 @@ def _of_login(name: str, login: str, trouble: str, causes: Causes) -> Iterator[D
 # -- the admin role -------------------------------------------------------------------------------------------------------
 
 
-def _admin(client: Client, desired: Values, held: Values, ask: Ask) -> Causes:
+def _admin(client: Client, desired: Values, current: Values, ask: Ask) -> Causes:
     """Compare the admin role with what issuing and revoking takes."""
-    user = str(held.get("connection_details", {}).get("username") or "")
+    user = str(current.get("connection_details", {}).get("username") or "")
     rows = ask(_ADMIN, user)
     creation = [
         statement
@@ -201,10 +201,10 @@ def _lacking(user: str, row: Values, creation: list[str], groups: list[str]) -> 
 
 
 def _users(
-    client: Client, desired: Values, held: Values, ask: Ask, where: Values, answer: Values
+    client: Client, desired: Values, current: Values, ask: Ask, where: Values, answer: Values
 ) -> Iterator[Difference]:
     name, youngest = desired["name"], seconds_of("min_age", desired["min_age"])
-    found = survey(client, desired, held, ask, where, every_lease=True)
+    found = survey(client, desired, current, ask, where, every_lease=True)
     answer |= told_orphans(found, youngest)
     if found.view.doubt:
         yield Difference(

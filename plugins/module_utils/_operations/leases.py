@@ -202,28 +202,28 @@ def _irrevocable(client: Client) -> dict[str, str]:
     return {lease["lease_id"]: lease.get("error", "") for lease in (answer.get("data") or {}).get("leases") or []}
 
 
-def _row(now: datetime.datetime, lease_id: str, held: Values, error: str) -> Values:
-    issued = time_of(held["issue_time"])
+def _row(now: datetime.datetime, lease_id: str, current: Values, error: str) -> Values:
+    issued = time_of(current["issue_time"])
     age = int((now - issued).total_seconds())
     return {
         "lease_id": lease_id,
         "role": lease_id.rpartition("/")[0].rpartition("/")[2],
-        "ttl": held["ttl"],
+        "ttl": current["ttl"],
         "issued_at": timestamp(issued),
-        "expires_at": timestamp(time_of(held["expire_time"])) if held.get("expire_time") else "",
+        "expires_at": timestamp(time_of(current["expire_time"])) if current.get("expire_time") else "",
         "age": max(age, 0),
-        "renewable": bool(held.get("renewable")),
-        "overdue": held["ttl"] < 0,
+        "renewable": bool(current.get("renewable")),
+        "overdue": current["ttl"] < 0,
         "irrevocable": bool(error),
         "error": error,
     }
 
 
-def _described(client: Client, lease_id: str, lease_duration: int, life: int, held: Values) -> Values:
+def _described(client: Client, lease_id: str, lease_duration: int, life: int, current: Values) -> Values:
     return {
         "lease_id": lease_id,
         "lease_duration": lease_duration,
-        "renewable": bool(held.get("renewable")),
+        "renewable": bool(current.get("renewable")),
         **expiry(life, client.now()),
     }
 

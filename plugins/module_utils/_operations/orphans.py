@@ -171,9 +171,11 @@ def connection_of(client: Client, desired: Values) -> Values:
     return current
 
 
-def survey(client: Client, desired: Values, held: Values, ask: Ask, where: Values, every_lease: bool = False) -> Survey:
+def survey(
+    client: Client, desired: Values, current: Values, ask: Ask, where: Values, every_lease: bool = False
+) -> Survey:
     """Read users and leases, and pair them.  ``every_lease``: also of roles that no user in the database is like."""
-    details, roles = held.get("connection_details", {}), read_roles(client, desired)
+    details, roles = current.get("connection_details", {}), read_roles(client, desired)
     view = View(desired, details, roles, *ask(_NOW)[0], owner=ask(_OWNER)[0][0], database=where["dbname"])
     rows = ask(_USERS)
     users = view.recognised(rows)
@@ -224,7 +226,7 @@ def read_roles(client: Client, desired: Values) -> dict[str, Values]:
 
 
 @contextlib.contextmanager
-def log_in(held: Values, desired: Values) -> Iterator[tuple[Ask, Values]]:
+def log_in(current: Values, desired: Values) -> Iterator[tuple[Ask, Values]]:
     """A function that answers a query with its rows, in a session that can write nothing; and where it is, in libpq's words."""
     try:
         import psycopg2
@@ -232,7 +234,7 @@ def log_in(held: Values, desired: Values) -> Iterator[tuple[Ask, Values]]:
     except ImportError:
         raise Problem("psycopg2 (Python library) is needed where the task runs, to look into the database.") from None
     user = desired["login_user"]
-    where = where_to_log_in(held.get("connection_details", {}).get("connection_url", ""), desired)
+    where = where_to_log_in(current.get("connection_details", {}).get("connection_url", ""), desired)
     try:
         session = psycopg2.connect(user=user, password=desired.get("login_password"), connect_timeout=10, **where)
         session.set_session(readonly=True, autocommit=True)
@@ -379,7 +381,7 @@ class View:
         for user in users:
             if user.lease is None:
                 certainty, why = self._certainty(user, near, chains, youngest)
-                orphans.append(self._told(user, certainty, why))
+                orphans.append(self._row(user, certainty, why))
                 if certainty != UNKNOWN:
                     result = {"username": user.name, "certainty": certainty, "parked": user.parked}
                     removal += [{**result, **step} for step in self._removal(user)]
@@ -413,7 +415,7 @@ class View:
             return CERTAIN, "Its time is over and no lease holds it."
         return LEASELESS, f"Its time is over and no lease holds it.{who}"
 
-    def _told(self, user: User, certainty: str, why: str) -> Values:
+    def _row(self, user: User, certainty: str, why: str) -> Values:
         return {
             "username": user.name,
             "certainty": certainty,

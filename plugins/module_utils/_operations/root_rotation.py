@@ -81,16 +81,16 @@ def rotate_root(session: Session, desired: Values, check_mode: bool) -> Values:
     return carry_out(change, foreseen, check_mode)
 
 
-def _rotate_once(client: Client, desired: Values, held: Values) -> Values:
-    if not _accepts_bootstrap_password(client, desired, held):
-        return _found_rotated(client, desired, _noted(held))
+def _rotate_once(client: Client, desired: Values, current: Values) -> Values:
+    if not _accepts_bootstrap_password(client, desired, current):
+        return _found_rotated(client, desired, _noted(current))
     # Vault may hold another password than the one that was just accepted: it gets this one, and can rotate it.
     known = {} if desired.get("username") else {"password": desired["password"]}
     try:
-        result = _rotate(client, desired, _noted(held), known)
+        result = _rotate(client, desired, _noted(current), known)
     except VaultError as error:
         # No answer is no news, nor is an error: only the database knows whether the password was changed.
-        if _accepts_bootstrap_password(client, desired, held, AGAIN):
+        if _accepts_bootstrap_password(client, desired, current, AGAIN):
             raise Problem(f"Nothing was rotated, and the bootstrap password still works. {error}") from None
         warnings = _note(client, desired, begun=_begun(client))
         if warnings and _rolls_back(client):
@@ -102,7 +102,7 @@ def _rotate_once(client: Client, desired: Values, held: Values) -> Values:
         result = {"changed": True, "rotated": True, "warnings": warnings}
         if not error.unanswered:
             result["warnings"].append(f"The root password is rotated, although Vault said: {error}")
-    if _accepts_bootstrap_password(client, desired, held, AGAIN):
+    if _accepts_bootstrap_password(client, desired, current, AGAIN):
         raise Problem(
             f"The root password of {CONNECTION.at(desired)} was rotated, and the database still lets the bootstrap password in: it does "
             "not check passwords for Vault's address. Look for trust in pg_hba.conf."
@@ -157,14 +157,14 @@ def _rotate(client: Client, desired: Values, noted: str, known: Values | None = 
 
 
 def _accepts_bootstrap_password(
-    client: Client, desired: Values, held: Values, therefore: str = "nothing was rotated"
+    client: Client, desired: Values, current: Values, therefore: str = "nothing was rotated"
 ) -> bool:
     """Let Vault try the password in a connection of its own.  Anything but a clear yes or no is an error."""
-    details = {key: value for key, value in held.get("connection_details", {}).items() if key != ROTATED_AT}
+    details = {key: value for key, value in current.get("connection_details", {}).items() if key != ROTATED_AT}
     probe = f"{MOUNT.desired_value(desired)}/config/{PROBE}{desired['name']}"
     body = {
         **details,
-        "plugin_name": held.get("plugin_name"),
+        "plugin_name": current.get("plugin_name"),
         "username": desired.get("username") or details.get("username"),
         "password": desired["password"],
         "allowed_roles": [],
@@ -184,8 +184,8 @@ def _accepts_bootstrap_password(
     return True
 
 
-def _noted(held: Values | None) -> str:
-    return str((held or {}).get("connection_details", {}).get(ROTATED_AT) or "")
+def _noted(current: Values | None) -> str:
+    return str((current or {}).get("connection_details", {}).get(ROTATED_AT) or "")
 
 
 def _begun(client: Client) -> str:

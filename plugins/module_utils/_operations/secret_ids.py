@@ -73,9 +73,9 @@ def _look_up(client: Client, path: str, accessor: str) -> Values:
     return (answer or {}).get("data") or {}
 
 
-def _good_for(now: datetime.datetime, held: Values) -> float:
+def _good_for(now: datetime.datetime, current: Values) -> float:
     """Seconds until it ends by itself."""
-    until = str(held.get("expiration_time") or "")
+    until = str(current.get("expiration_time") or "")
     if not until or until.startswith("0001"):
         return float("inf")
     return (time_of(until) - now).total_seconds()
@@ -93,11 +93,11 @@ def _issue(client: Client, path: str, body: Values, wrap_ttl: int) -> Values:
     return {"secret_id": answer.get("data") or {}, "warnings": warnings}
 
 
-def _shown(held: Values) -> Values:
+def _shown(current: Values) -> Values:
     return {
-        key: held[key]
+        key: current[key]
         for key in ("secret_id_accessor", "secret_id_ttl", "secret_id_num_uses", "expiration_time")
-        if key in held
+        if key in current
     }
 
 

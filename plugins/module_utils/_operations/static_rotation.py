@@ -60,6 +60,6 @@ def rotate_static_role(session: Session, desired: Values, check_mode: bool) -> V
     return carry_out(change, foreseen, check_mode)
 
 
-def _age(now: datetime.datetime, held: Values) -> float:
+def _age(now: datetime.datetime, current: Values) -> float:
     """Seconds, by the server's clock, whose answers are dated to the second."""
-    return max((now - time_of(held["last_vault_rotation"])).total_seconds(), 0)
+    return max((now - time_of(current["last_vault_rotation"])).total_seconds(), 0)

@@ -129,34 +129,34 @@ class View:
         return seen
 
 
-def _part(held: Values | None, key: str) -> Values:
-    value = (held or {}).get(key)
+def _part(current: Values | None, key: str) -> Values:
+    value = (current or {}).get(key)
     return value if isinstance(value, dict) else {}
 
 
 def synchronise(session: Session, desired: Values, check_mode: bool) -> Values:
     """The module ``database_sync``."""
     client, mount = session.client, MOUNT.desired_value(desired)
-    keep = ReconcileOptions(
+    options = ReconcileOptions(
         validate=desired["validate"],
         revoke_leases=desired["revoke_leases"],
         keep_leases=desired["keep_leases"],
         dry_run=check_mode,
     )
-    go = dataclasses.replace(keep, state="absent", keep_leases=False)  # pruning never leaves users behind
+    removal = dataclasses.replace(options, state="absent", keep_leases=False)  # pruning never leaves users behind
 
     def declared(kind: str) -> list[Object]:
         entries = desired.get(kind) or []
-        return [Object(kind, KINDS[kind], {**entry, "mount": mount}, _manner(entry, keep)) for entry in entries]
+        return [Object(kind, KINDS[kind], {**entry, "mount": mount}, _options_for(entry, options)) for entry in entries]
 
-    engine = Object("engine", ENGINE, {**(desired.get("engine") or {}), "mount": mount}, keep)
+    engine = Object("engine", ENGINE, {**(desired.get("engine") or {}), "mount": mount}, options)
     connections, roles = declared("connections"), declared("roles") + declared("static_roles")
-    _refuse_doubles(connections, roles)
-    surplus = {kind: _undeclared(client, mount, kind, desired, go) for kind in desired.get("prune") or []}
-    going = [each for objects in surplus.values() for each in objects]
+    _refuse_duplicates(connections, roles)
+    surplus = {kind: _undeclared(client, mount, kind, desired, removal) for kind in desired.get("prune") or []}
+    to_remove = [each for objects in surplus.values() for each in objects]
 
-    several = Several(desired["concurrency"])
-    results = several.reconciled([engine], client)
+    workers = Workers(desired["concurrency"])
+    results = workers.reconciled([engine], client)
     if results[0].error:
         results += [Result(each, error="not tried, because the engine failed") for each in connections + roles]
     else:
@@ -166,7 +166,7 @@ def synchronise(session: Session, desired: Values, check_mode: bool) -> Values:
         def reconciled(objects: Sequence[Object], plans: t.Mapping[str, Values | None]) -> list[Result]:
             """``plans``: what the document says of objects of the same kind that are not reconciled yet."""
             view = t.cast("Server", View(client, mount, is_mounted, {**overlay, **plans}))
-            done = several.reconciled(objects, client if is_mounted else _unmounted(client), view)
+            done = workers.reconciled(objects, client if is_mounted else _unmounted(client), view)
             for result in done:
                 if result.outcome:
                     overlay[result.object.path] = (
@@ -180,7 +180,7 @@ def synchronise(session: Session, desired: Values, check_mode: bool) -> Values:
                 for each in connections
             },
             **{each.path: _shown(each.desired) for each in roles if each.kind == "static_roles"},
-            **dict.fromkeys(each.path for each in going),
+            **dict.fromkeys(each.path for each in to_remove),
         }
         results += reconciled(connections, plans)
         failed = {result.object.desired["name"] for result in results[1:] if result.outcome is None}
@@ -193,7 +193,7 @@ def synchronise(session: Session, desired: Values, check_mode: bool) -> Values:
         left = [each for each in roles if each.desired.get("db_name") not in failed]
         results += reconciled(left, {each.path: _shown(each.desired) for each in left if each.kind == "static_roles"})
         results += reconciled(surplus.get("connections", []), {})
-    return _told(results)
+    return _result_of(results)
 
 
 def _unmounted(client: Client) -> Server:
@@ -201,12 +201,12 @@ def _unmounted(client: Client) -> Server:
     return reading(client, lambda path: None)
 
 
-_COUNTING = ("plugin_name", "allowed_roles", "password_policy", "db_name", "username", "connection_url")
+_CHECKED_KEYS = ("plugin_name", "allowed_roles", "password_policy", "db_name", "username", "connection_url")
 
 
 def _shown(values: Values) -> Values:
     """Options of a module as the server shows them, as far as checks read them; what is not given stays as it is."""
-    given = {key: values[key] for key in _COUNTING if values.get(key) is not None}
+    given = {key: values[key] for key in _CHECKED_KEYS if values.get(key) is not None}
     details = {key: given[key] for key in ("connection_url", "username") if key in given}
     return {**given, "connection_details": details}
 
@@ -220,17 +220,17 @@ def _limits_of(engine: Result) -> dict[str, Values | None]:
     return {f"sys/mounts/{engine.object.desired['mount']}/tune": {"max_lease_ttl": limit or None}}
 
 
-def _manner(entry: Values, reconcile_options: ReconcileOptions) -> ReconcileOptions:
+def _options_for(entry: Values, reconcile_options: ReconcileOptions) -> ReconcileOptions:
     return dataclasses.replace(reconcile_options, secrets=entry.get("update_password") or "on_create")
 
 
-def _refuse_doubles(connections: Sequence[Object], roles: Sequence[Object]) -> None:
+def _refuse_duplicates(connections: Sequence[Object], roles: Sequence[Object]) -> None:
     """Dynamic and static roles share one space of names."""
     for objects, word in ((connections, "connections"), (roles, "roles and static_roles")):
         names = [each.desired["name"] for each in objects]
-        double = sorted({name for name in names if names.count(name) > 1})
-        if double:
-            raise Problem(f"{word}: {', '.join(double)} is declared more than once.")
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            raise Problem(f"{word}: {', '.join(duplicates)} is declared more than once.")
 
 
 def _undeclared(
@@ -249,7 +249,7 @@ def _undeclared(
 NOT_TRIED = "not tried, because Vault was away; run it again"
 
 
-class Several:
+class Workers:
     """Some at a time; when Vault is away for one of them, the rest does not wait for it in turn."""
 
     def __init__(self, concurrency: int) -> None:
@@ -278,7 +278,7 @@ class Several:
             return Result(each, error=str(problem))
 
 
-def _told(results: Sequence[Result]) -> Values:
+def _result_of(results: Sequence[Result]) -> Values:
     differing = [result for result in results if result.outcome and result.outcome.changed]
     answer = {
         "changed": bool(differing),

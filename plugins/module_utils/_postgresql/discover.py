@@ -101,7 +101,7 @@ _SUPERUSERS = "SELECT rolname::text FROM pg_roles WHERE rolsuper"
 class Rights:
     """What one login may do beyond ``PUBLIC``: by schema, kind and privilege, the objects; and all objects there are."""
 
-    held: t.Mapping[tuple[str, str, str], frozenset[str]]
+    granted: t.Mapping[tuple[str, str, str], frozenset[str]]
     usable: t.Mapping[tuple[str, str, str], frozenset[str]]
     """The same with what ``PUBLIC`` has."""
     objects: t.Mapping[tuple[str, str], frozenset[str]]
@@ -110,7 +110,7 @@ class Rights:
         """Kinds and privileges that it has on all objects of the kind in this schema."""
         return frozenset(
             (kind, privilege)
-            for (where, kind, privilege), names in self.held.items()
+            for (where, kind, privilege), names in self.granted.items()
             if where == schema and names and self.usable[where, kind, privilege] == self.objects[where, kind]
         )
 
@@ -122,7 +122,9 @@ class Group(t.NamedTuple):
 
 def group_of(rights: Rights) -> Group | None:
     """The group that gives the most of these rights and nothing else."""
-    whole = {schema: rights.whole(schema) for schema in sorted({schema for schema, _kind, _privilege in rights.held})}
+    whole = {
+        schema: rights.whole(schema) for schema in sorted({schema for schema, _kind, _privilege in rights.granted})
+    }
     useful = {
         schema: found
         for schema, found in whole.items()
@@ -145,7 +147,7 @@ def group_of(rights: Rights) -> Group | None:
 def beyond(rights: Rights, group: Group | None) -> list[str]:
     """What a login may do and a user of its group may not, a sentence each."""
     given = []
-    for (schema, kind, privilege), names in sorted(rights.held.items()):
+    for (schema, kind, privilege), names in sorted(rights.granted.items()):
         if names and not (group and schema in group.schemas and (kind, privilege) in group.privileges):
             if kind == "schemas":
                 given.append(f"{privilege} on schema {schema}")

@@ -478,9 +478,9 @@ class DatabasePlan(Plan):
             return ()
         return _in_order(privileges)
 
-    def _others_granted(self, group: Group, kind: str, schema: str, alike: Objects, held: Sequence[t.Any]) -> None:
-        for grantor in sorted({each.grantor for each in held}):
-            privileges = _in_order({each.privilege for each in held if each.grantor == grantor})
+    def _others_granted(self, group: Group, kind: str, schema: str, alike: Objects, grants: Sequence[t.Any]) -> None:
+        for grantor in sorted({each.grantor for each in grants}):
+            privileges = _in_order({each.privilege for each in grants if each.grantor == grantor})
             meaning = f"- {listed(privileges)} on {kind} in schema {schema}{_some(alike.names)}"
             self.cannot(group.name, meaning, f"{grantor} granted it, and has to revoke it", fatal=False)
 

@@ -59,7 +59,7 @@ def adopted_databases(
                 if role.get("db_name") == connection["name"] and f"{mount}/roles/{role['name']}" not in left
             },
             "static_roles": {
-                role["name"]: _told(STATIC_ROLE, role, "db_name", "last_vault_rotation")
+                role["name"]: _entry(STATIC_ROLE, role, "db_name", "last_vault_rotation")
                 for role in static_roles
                 if role.get("db_name") == connection["name"] and f"{mount}/static-roles/{role['name']}" not in left
             },
@@ -166,13 +166,13 @@ def _unusable_name(path: str, what: str) -> NotAdopted:
     )
 
 
-def _refusal(resource: Resource, held: Values) -> str:
+def _refusal(resource: Resource, current: Values) -> str:
     """Why our module would refuse the object as it is; empty if it would not."""
     kept = {field.option for field in (*resource.identity, *resource.fields) if field.storage == "readable"}
     try:
-        desired = resource.derive({option: value for option, value in held.items() if option in kept})
+        desired = resource.derive({option: value for option, value in current.items() if option in kept})
         for rule in resource.validators:
-            list(rule(desired, Plan("none", held, held, {})))
+            list(rule(desired, Plan("none", current, current, {})))
     except Refused as refusal:
         return str(refusal)
     return ""
@@ -212,7 +212,7 @@ def _as_comments(problems: list[NotAdopted]) -> str:
 
 
 def _connection(connection: Values) -> Values:
-    result = _told(CONNECTION, connection, "username", "connection_url", "root_rotated_at")
+    result = _entry(CONNECTION, connection, "username", "connection_url", "root_rotated_at")
     allowed = result.pop("allowed_roles", [])
     return {
         "connection_url": connection.get("connection_url", ""),
@@ -223,7 +223,7 @@ def _connection(connection: Values) -> Values:
 
 def _role(role: Values) -> Values:
     """With ``in_role`` where the statements are the ones it writes."""
-    result = _told(ROLE, role, "db_name")
+    result = _entry(ROLE, role, "db_name")
     current = {option: role.get(option) or [] for option in _statements.OWNED}
     for shorthand in _statements.shorthands(current):
         rest = {key: value for key, value in result.items() if key not in _statements.OWNED}
@@ -231,15 +231,15 @@ def _role(role: Values) -> Values:
     return result
 
 
-def _told(resource: Resource, held: Values, *but: str) -> Values:
+def _entry(resource: Resource, current: Values, *but: str) -> Values:
     """What the server would not do by itself."""
     return {
-        field.option: held[field.option]
+        field.option: current[field.option]
         for field in resource.fields
         if field.storage == "readable"
         and field.option not in but
-        and held.get(field.option) is not None
-        and (held[field.option] != field.default or field.option in SAID)
+        and current.get(field.option) is not None
+        and (current[field.option] != field.default or field.option in SAID)
     }
 
 

@@ -128,15 +128,15 @@ def _declared(databases: t.Iterable[Values]) -> dict[str, set[str]]:
     }
 
 
-def _undeclared_access(gathered: Values, held: Values) -> t.Iterator[Difference]:
+def _undeclared_access(gathered: Values, current: Values) -> t.Iterator[Difference]:
     """Policies that the role app_access wrote for this mount, and auth roles that give one of them."""
     for kind in ("policies", "auth_mounts"):
-        if kind not in (held.get(kind) or {}) and (held.get(kind) or {}).get("msg"):
-            yield Difference(kind, "all", UNKNOWN, f"could not be listed: {held[kind]['msg']}")
+        if kind not in (current.get(kind) or {}) and (current.get(kind) or {}).get("msg"):
+            yield Difference(kind, "all", UNKNOWN, f"could not be listed: {current[kind]['msg']}")
     applications = {str(entry.get("name")).lower() for entry in gathered.get("applications") or []}
     ours = {
         policy["name"]: match[1]
-        for policy in (held.get("policies") or {}).get("policies") or []
+        for policy in (current.get("policies") or {}).get("policies") or []
         for match in [_WRITTEN_FOR.search(policy.get("policy") or "")]
         if match and f'"{gathered["mount"]}/' in policy["policy"]
     }
@@ -148,7 +148,7 @@ def _undeclared_access(gathered: Values, held: Values) -> t.Iterator[Difference]
     if any(failure["part"] == "applications" for failure in gathered.get("failed") or []):
         return  # which auth roles the document has is not known
     declared = {(role["mount"].strip("/"), role["name"].lower()) for role in gathered.get("auth_roles") or []}
-    for answer in held.get("auth_roles") or []:
+    for answer in current.get("auth_roles") or []:
         if "auth_roles" not in answer and answer.get("msg"):
             yield Difference("auth_roles", _mount_of(answer), UNKNOWN, f"could not be listed: {answer['msg']}")
         for role in answer.get("auth_roles") or []:

@@ -81,14 +81,14 @@ def exchange(link: Link) -> list[Message]:
     return given
 
 
-def places(said: list[Message]) -> dict[Place, Message]:
+def places(messages: list[Message]) -> dict[Place, Message]:
     """After and in the middle of each message that is about the password; of the others, after some."""
-    about = [number for number, message in enumerate(said) if message.kind == "Q"]
-    (commit,) = [number for number in about if said[number].content == COMMIT]
+    about = [number for number, message in enumerate(messages) if message.kind == "Q"]
+    (commit,) = [number for number in about if messages[number].content == COMMIT]
     first, last = max(about[0], commit - 8), commit + 2  # begin, ALTER ROLE, commit, and the answers
-    step = max(6, len(said) // (LINKS - 1 - 2 * (last - first + 1)) + 1)
+    step = max(6, len(messages) // (LINKS - 1 - 2 * (last - first + 1)) + 1)
     chosen = {}
-    for number, message in enumerate(said):
+    for number, message in enumerate(messages):
         if first <= number <= last or number % step == 0:
             chosen[Place(message.connection, message.number, -1)] = message
         if first <= number <= last:
@@ -96,8 +96,8 @@ def places(said: list[Message]) -> dict[Place, Message]:
     return chosen
 
 
-def is_between_commit_and_answer(place: Place, said: list[Message]) -> bool:
-    (commit,) = [message for message in said if message.content == COMMIT]
+def is_between_commit_and_answer(place: Place, messages: list[Message]) -> bool:
+    (commit,) = [message for message in messages if message.content == COMMIT]
     before = Place(commit.connection, commit.number, len(commit.content) // 2)
     after = Place(commit.connection, commit.number + 2, -1)
     return place[:2] in {(commit.connection, commit.number + step) for step in range(3)} and place not in (
@@ -111,7 +111,7 @@ class Rotations(t.NamedTuple):
     undisturbed: list[Message]
     cut: dict[str, Place]
     """Which connection was cut where."""
-    told: dict[str, Values]
+    results: dict[str, Values]
     """What the task said of each."""
 
 
@@ -175,7 +175,7 @@ def test_a_cut_rotation_is_told_in_one_sentence(roots: Rotations) -> None:
         "The database refuses the password that Vault holds for ",
     )
     for name in roots.cut:
-        result = roots.told[name]
+        result = roots.results[name]
         assert result.get("rotated") or result["msg"].startswith(beginnings)
         assert "\n" not in result.get("msg", "")
 
@@ -186,9 +186,11 @@ def test_site_waits_until_cut_rotation_is_rolled_back_and_rotates_then(roots: Ro
     """On a server that writes the new password down before it sets it: no DBA is needed, whatever was cut."""
     between = {name for name, place in roots.cut.items() if is_between_commit_and_answer(place, roots.undisturbed)}
     assert between
-    assert {name for name in between if not roots.told[name].get("rotated")} == set()
-    assert max(roots.told[name].get("attempts", 1) for name in between) > 1, "it was rolled back while the role waited"
-    assert [name for name in roots.cut if roots.told[name].get("lost")] == []
+    assert {name for name in between if not roots.results[name].get("rotated")} == set()
+    assert max(roots.results[name].get("attempts", 1) for name in between) > 1, (
+        "it was rolled back while the role waited"
+    )
+    assert [name for name in roots.cut if roots.results[name].get("lost")] == []
     assert [name for name in roots.cut if not roots.row.logs_in(name)] == []
     assert [name for name in between if roots.row.opens(name, FIRST_PASSWORD)] == []
 
@@ -197,7 +199,7 @@ def test_site_waits_until_cut_rotation_is_rolled_back_and_rotates_then(roots: Ro
 @pytest.mark.lacks("root_rollback")
 def test_openbao_loses_the_password_between_the_commit_and_its_answer_and_nowhere_else(roots: Rotations) -> None:
     """What it wrote down about the rotation goes with the request that failed: neither it nor anybody else knows the password."""
-    lost = {name for name in roots.cut if roots.told[name].get("lost")}
+    lost = {name for name in roots.cut if roots.results[name].get("lost")}
     assert lost == {name for name, place in roots.cut.items() if is_between_commit_and_answer(place, roots.undisturbed)}
     assert lost == {name for name in roots.cut if not roots.row.logs_in(name)}
 
@@ -211,7 +213,7 @@ def next_run(roots: Rotations) -> Run:
 def test_the_next_run_rotates_what_was_not_and_replaces_what_was_lost(roots: Rotations, next_run: Run) -> None:
     row = roots.row
     replaced = [task for task in next_run.changed if task.startswith("Give it to the admin role")]
-    assert len(replaced) == sum(bool(result.get("lost")) for result in roots.told.values())
+    assert len(replaced) == sum(bool(result.get("lost")) for result in roots.results.values())
     assert [name for name in row.links if row.opens(name, FIRST_PASSWORD)] == []
     assert [name for name in row.links if not row.logs_in(name)] == []
     assert sorted(row.bao.request("LIST", f"{row.mount}/config")["data"]["keys"]) == sorted(row.links)
@@ -240,11 +242,11 @@ def rotate_static(row: Row, *names: str) -> str:
 @pytest.mark.full
 def test_a_static_role_cut_off_anywhere_is_told_and_rotates_again(statics: Rotations) -> None:
     row = statics.row
-    failed = [name for name in statics.cut if "static_role" not in statics.told[name]]
+    failed = [name for name in statics.cut if "static_role" not in statics.results[name]]
     assert failed
     for name in failed:
-        assert statics.told[name]["msg"].startswith(f"Could not write {row.mount}/rotate-role/{name}: Vault at ")
-        assert "it is also safe to retry manually" in statics.told[name]["msg"]
+        assert statics.results[name]["msg"].startswith(f"Could not write {row.mount}/rotate-role/{name}: Vault at ")
+        assert "it is also safe to retry manually" in statics.results[name]["msg"]
     row.play(rotate_static(row, *row.links))
 
     def opens(name: str) -> bool:

@@ -137,8 +137,8 @@ def test_many_hosts_each_have_one_user_that_goes_with_the_run(place: Ground, pla
         ),
         "--forks", str(FORKS), env={**login, "ANSIBLE_CALLBACKS_ENABLED": CALLBACK},
     )  # fmt: skip
-    assert len(set(run.said("first"))) == HOSTS
-    assert sorted(run.said("again")) == sorted(run.said("first"))
+    assert len(set(run.messages("first"))) == HOSTS
+    assert sorted(run.messages("again")) == sorted(run.messages("first"))
     counts = place.asked(mark)
     assert counts[f"read {place.mount}/creds/{wide}"] == HOSTS
     assert sum(count for what, count in counts.items() if what.endswith("/login")) == 1

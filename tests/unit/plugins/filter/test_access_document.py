@@ -91,10 +91,10 @@ def test_the_margin_can_be_chosen():
     assert documented({}, margin="10m")["auth_roles"][0]["token_period"] == 24 * 3600 + 600
 
 
-@pytest.mark.parametrize("said", [{"token_period": "2h"}, {"token_ttl": "1h"}, {"token_type": "batch"}])
-def test_who_says_how_long_the_token_lives_is_believed(said):
-    (role,) = documented({"auth": {"approle": said}})["auth_roles"]
-    assert {key: value for key, value in role.items() if key in ("token_period", "token_ttl", "token_type")} == said
+@pytest.mark.parametrize("given", [{"token_period": "2h"}, {"token_ttl": "1h"}, {"token_type": "batch"}])
+def test_who_says_how_long_the_token_lives_is_believed(given):
+    (role,) = documented({"auth": {"approle": given}})["auth_roles"]
+    assert {key: value for key, value in role.items() if key in ("token_period", "token_ttl", "token_type")} == given
 
 
 def test_each_method_gets_a_role_with_the_policy_and_without_the_default_one():

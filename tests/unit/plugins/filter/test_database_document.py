@@ -203,7 +203,7 @@ def test_what_is_adopted_in_part_or_not_at_all_is_named():
 
 
 @pytest.mark.parametrize(
-    ("said", "in_url", "here"),
+    ("given", "in_url", "here"),
     [
         ({"ca_cert": "/ca.pem"}, "?sslmode=verify-full&sslrootcert=/ca.pem", "/ca.pem"),
         ({"ca_cert": "/ca.pem", "ca_cert_on_vault": "/v.pem"}, "?sslmode=verify-full&sslrootcert=/v.pem", "/ca.pem"),
@@ -215,8 +215,8 @@ def test_what_is_adopted_in_part_or_not_at_all_is_named():
          "?sslmode=verify-full&sslrootcert=/v.pem", "/l.pem"),
     ],
 )  # fmt: skip
-def test_one_ca_cert_serves_the_url_and_the_logins(said, in_url, here):
-    document = database_document([{**DATABASE, **said}])
+def test_one_ca_cert_serves_the_url_and_the_logins(given, in_url, here):
+    document = database_document([{**DATABASE, **given}])
     assert document["connections"][0]["connection_url"].endswith(in_url)
     assert all(role.get("login_ca_cert") == here for role in document["roles"])
 

@@ -50,7 +50,7 @@ def client(stub, no_waiting):
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "repeated"),
+    ("status", "message", "repeated"),
     [
         (503, "Vault is sealed", KINDS),
         (429, "", KINDS),
@@ -79,8 +79,8 @@ def client(stub, no_waiting):
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_worth_repeating(kind, status, said, repeated):
-    assert worth_repeating(kind, status, said) is (kind in repeated)
+def test_what_is_worth_repeating(kind, status, message, repeated):
+    assert worth_repeating(kind, status, message) is (kind in repeated)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -123,9 +123,9 @@ def test_what_issues_or_rotates_is_not_repeated_without_an_answer_and_the_doubt_
     assert len(stub.asked) == 1
 
 
-@pytest.mark.parametrize("said", ["leadership lost while committing log", "context canceled", "internal error"])
-def test_answer_to_what_was_issued_again_without_knowing_says_so(client, stub, said):
-    stub.answers = [(500, errors(said)), (200, {}), (200, {})]
+@pytest.mark.parametrize("message", ["leadership lost while committing log", "context canceled", "internal error"])
+def test_answer_to_what_was_issued_again_without_knowing_says_so(client, stub, message):
+    stub.answers = [(500, errors(message)), (200, {}), (200, {})]
     assert duplicate_warning(client.ask("get", "database/creds/app", kind="issue"), "user")
     assert duplicate_warning(client.ask("get", "database/creds/app", kind="issue"), "user") == []
 
@@ -450,7 +450,7 @@ def test_what_is_not_there_is_none_and_an_empty_list(client, stub):
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "kind", "words"),
+    ("status", "message", "kind", "words"),
     [
         (404, 'no handler for route "x/y". route entry not found.', MountMissing, "nothing is mounted there"),
         (404, "namespace not found", VaultError, "has no namespace"),
@@ -462,8 +462,8 @@ def test_what_is_not_there_is_none_and_an_empty_list(client, stub):
         (500, "", VaultError, "nothing more"),
     ],
 )
-def test_an_error_is_a_sentence_of_its_own(client, stub, status, said, kind, words):
-    stub.answers = [(status, errors(said) if said else errors())] * 3
+def test_an_error_is_a_sentence_of_its_own(client, stub, status, message, kind, words):
+    stub.answers = [(status, errors(message) if message else errors())] * 3
     with pytest.raises(Problem) as caught:
         client.read("x/y")
     assert caught.type is kind
@@ -487,7 +487,7 @@ def test_a_missing_right_is_named_with_its_path_and_what_is_held(client, stub):
 
 
 @pytest.mark.parametrize(
-    ("path", "held", "needed"),
+    ("path", "granted", "needed"),
     [
         ("x/y", ["update"], "create on x/y and has update"),
         ("x/y", ["create"], "update on x/y and has create"),
@@ -497,8 +497,8 @@ def test_a_missing_right_is_named_with_its_path_and_what_is_held(client, stub):
         ("sys/auth/x", ["sudo"], "update on sys/auth/x and has sudo"),
     ],
 )
-def test_of_a_missing_right_only_what_is_missing_is_named(client, stub, path, held, needed):
-    stub.answers = [(403, errors("1 error occurred:\n\t* permission denied\n\n")), (200, {"data": {path: held}})]
+def test_of_a_missing_right_only_what_is_missing_is_named(client, stub, path, granted, needed):
+    stub.answers = [(403, errors("1 error occurred:\n\t* permission denied\n\n")), (200, {"data": {path: granted}})]
     with pytest.raises(Forbidden, match=f"needs the capability {needed} there"):
         client.write(path, {})
 
@@ -516,7 +516,7 @@ def test_no_token_at_all_is_said(stub):
 
 
 @pytest.mark.parametrize(
-    ("said", "sqlstate", "wrong"),
+    ("message", "sqlstate", "wrong"),
     [
         ("FATAL: no (SQLSTATE 28P01)", "28P01", True),
         ('pq: password authentication failed for user "x"', "", True),
@@ -529,8 +529,8 @@ def test_no_token_at_all_is_said(stub):
         ('FATAL: no pg_hba.conf entry for host "::1" (SQLSTATE 28000)', "28000", False),
     ],
 )
-def test_the_sqlstate_is_found(said, sqlstate, wrong):
-    error = VaultError("sentence", 400, said)
+def test_the_sqlstate_is_found(message, sqlstate, wrong):
+    error = VaultError("sentence", 400, message)
     assert (error.sqlstate, error.wrong_password) == (sqlstate, wrong)
 
 

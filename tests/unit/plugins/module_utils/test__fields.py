@@ -10,64 +10,64 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.errors impor
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("value", "expected"),
     [
         (0, 0), ("0", 0), (5400, 5400), ("5400", 5400), (" 5400 ", 5400), ("90m", 5400), ("1h30m", 5400),
         ("1.5h", 5400), ("5400s", 5400), ("2d", 172800), ("0s", 0), ("0.5m", 30),
     ],
 )  # fmt: skip
-def test_durations_that_mean_the_same_are_the_same(said, meant):
-    assert fields.seconds(said) == meant
+def test_durations_that_mean_the_same_are_the_same(value, expected):
+    assert fields.seconds(value) == expected
 
 
 @pytest.mark.parametrize(
-    "said",
+    "value",
     ["", "abc", "-1", -1, "-1h", "1w", "1y", "1.0001s", 1.5, "1h 30m", "h", "1H", "system", "１h", "²", None, True],
 )
-def test_what_is_no_duration_is_refused_by_name(said):
+def test_what_is_no_duration_is_refused_by_name(value):
     with pytest.raises(ValueError, match=r"duration|whole number"):
-        fields.seconds(said)
+        fields.seconds(value)
 
 
-@pytest.mark.parametrize("said", ["a", "A1", "_", "app-role", "app.role", "a--b", "a_", 7, "x" * 200])
-def test_what_can_be_a_name(said):
-    assert names.name(said) == str(said)
+@pytest.mark.parametrize("value", ["a", "A1", "_", "app-role", "app.role", "a--b", "a_", 7, "x" * 200])
+def test_what_can_be_a_name(value):
+    assert names.name(value) == str(value)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "value",
     ["", "-a", "a-", ".a", "a.", "..", "a/b", "a b", "a\n", "\na", "é", "а", "a?b", "a#b", "a%2fb", "{{a}}", "a\x00"],
 )
-def test_what_cannot_be_a_name(said):
+def test_what_cannot_be_a_name(value):
     with pytest.raises(ValueError, match="cannot be a name in Vault"):
-        names.name(said)
+        names.name(value)
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"), [("database", "database"), ("/team-a/db/", "team-a/db"), ("a/b/c", "a/b/c")]
+    ("value", "expected"), [("database", "database"), ("/team-a/db/", "team-a/db"), ("a/b/c", "a/b/c")]
 )
-def test_what_can_be_a_mount(said, meant):
-    assert fields.mount_path(said) == meant
+def test_what_can_be_a_mount(value, expected):
+    assert fields.mount_path(value) == expected
 
 
 @pytest.mark.parametrize(
-    "said", ["", "/", "a//b", "../a", "a/..", "a b", ".a", "é", "sys", "auth/x", "identity", "cubbyhole"]
+    "value", ["", "/", "a//b", "../a", "a/..", "a b", ".a", "é", "sys", "auth/x", "identity", "cubbyhole"]
 )
-def test_what_cannot_be_a_mount(said):
+def test_what_cannot_be_a_mount(value):
     with pytest.raises(ValueError, match="cannot be a mount"):
-        fields.mount_path(said)
+        fields.mount_path(value)
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("value", "expected"),
     [("a,b", ["a", "b"]), ([" b ", "a", "b"], ["a", "b"]), ("", []), ([], []), ([""], []), ("*", ["*"])],
 )
-def test_names_are_a_set(said, meant):
-    assert fields.names("friends").desired_value({"friends": said}) == meant
+def test_names_are_a_set(value, expected):
+    assert fields.names("friends").desired_value({"friends": value}) == expected
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("value", "expected"),
     [
         (True, True),
         ("true", True),
@@ -79,8 +79,8 @@ def test_names_are_a_set(said, meant):
         ("", False),
     ],
 )
-def test_flags_are_what_they_mean(said, meant):
-    assert fields.flag("on").desired_value({"on": said}) is meant
+def test_flags_are_what_they_mean(value, expected):
+    assert fields.flag("on").desired_value({"on": value}) is expected
 
 
 def test_a_flag_that_is_neither_is_refused():
@@ -101,7 +101,7 @@ def test_the_mount_has_the_names_other_collections_give_it():
 
 
 @pytest.mark.parametrize(
-    "said",
+    "value",
     [
         "plain ASCII, \x07 too",
         "gr\u00fc\u00dfe",
@@ -111,12 +111,12 @@ def test_the_mount_has_the_names_other_collections_give_it():
         "\U0001f511",
     ],
 )
-def test_password_of_one_normal_form_is_taken_as_it_is(said):
-    assert fields.postgresql_password(said) == said
+def test_password_of_one_normal_form_is_taken_as_it_is(value):
+    assert fields.postgresql_password(value) == value
 
 
 @pytest.mark.parametrize(
-    "said",
+    "password",
     [
         "\u00bd-price",
         "o\ufb03ce",
@@ -128,7 +128,7 @@ def test_password_of_one_normal_form_is_taken_as_it_is(said):
         "bell\x07-gru\u0308n",
     ],
 )
-def test_password_that_two_normal_forms_treat_differently_is_refused_without_it(said):
+def test_password_that_two_normal_forms_treat_differently_is_refused_without_it(password):
     with pytest.raises(ValueError, match="PostgreSQL and Vault would not agree") as caught:
-        fields.postgresql_password(said)
-    assert said not in str(caught.value)
+        fields.postgresql_password(password)
+    assert password not in str(caught.value)

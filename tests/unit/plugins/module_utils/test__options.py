@@ -170,32 +170,32 @@ def test_no_tls_beyond_this_machine_is_a_warning(url, warned):
     assert bool(client_arguments({"url": url})[1]) is warned
 
 
-@pytest.mark.parametrize(("said", "meant"), [(None, ""), ("root", ""), ("team-a/", "team-a"), ("/a/b/", "a/b")])
-def test_namespaces(said, meant):
-    assert arguments(namespace=said)[0]["namespace"] == meant
+@pytest.mark.parametrize(("value", "expected"), [(None, ""), ("root", ""), ("team-a/", "team-a"), ("/a/b/", "a/b")])
+def test_namespaces(value, expected):
+    assert arguments(namespace=value)[0]["namespace"] == expected
 
 
 @pytest.mark.parametrize(
-    "said",
+    "value",
     ["https://vault", "https://vault/", "https://VAULT:443/", "HTTPS://vault ", "https://vault:443"],
 )
-def test_addresses_of_one_server_are_one_text(said):
-    assert client_arguments({"url": said})[0]["url"] == "https://vault"
+def test_addresses_of_one_server_are_one_text(value):
+    assert client_arguments({"url": value})[0]["url"] == "https://vault"
 
 
-@pytest.mark.parametrize("said", ["https://h:8200/v1", "https://h:8200/v1/"])
-def test_address_with_path_of_api_is_refused_with_the_right_one(said):
+@pytest.mark.parametrize("value", ["https://h:8200/v1", "https://h:8200/v1/"])
+def test_address_with_path_of_api_is_refused_with_the_right_one(value):
     with pytest.raises(Refused, match=r"ends in /v1.*Give https://h:8200 instead"):
-        client_arguments({"url": said})
+        client_arguments({"url": value})
 
 
 def test_address_below_a_path_is_kept():
     assert client_arguments({"url": "https://h/secrets/"})[0]["url"] == "https://h/secrets"
 
 
-@pytest.mark.parametrize(("said", "meant"), [(None, 60), ("2m", 120), ("60s", 60), (5, 5)])
-def test_timeouts(said, meant):
-    assert arguments(timeout=said)[0]["timeout"] == meant
+@pytest.mark.parametrize(("value", "expected"), [(None, 60), ("2m", 120), ("60s", 60), (5, 5)])
+def test_timeouts(value, expected):
+    assert arguments(timeout=value)[0]["timeout"] == expected
 
 
 def test_a_timeout_that_is_none_is_refused():
@@ -214,15 +214,15 @@ def test_a_client_certificate_may_hold_its_key():
 
 
 @pytest.mark.parametrize(
-    "said",
+    "value",
     [
         "http://proxy:3128",
         {"http": "http://proxy:3128", "https": "http://proxy:3128"},
         '{"http": "http://proxy:3128", "https": "http://proxy:3128"}',
     ],
 )
-def test_proxies_are_one_address_or_one_for_each_scheme(said):
-    assert arguments(proxies=said)[0]["proxies"] == {"http": "http://proxy:3128", "https": "http://proxy:3128"}
+def test_proxies_are_one_address_or_one_for_each_scheme(value):
+    assert arguments(proxies=value)[0]["proxies"] == {"http": "http://proxy:3128", "https": "http://proxy:3128"}
 
 
 def test_without_an_address_the_ways_to_give_one_are_named():

@@ -51,10 +51,10 @@ def certainties(users, leases):
 
 
 class History:
-    """Users that are issued, renewed and forgotten, as Vault does it; the truth is in `held`."""
+    """Users that are issued, renewed and forgotten, as Vault does it; the users with a lease are in `leased`."""
 
     def __init__(self, seed, slow=0.0, timed=True, own_renewal=False):
-        self.users, self.leases, self.held = [], [], set()
+        self.users, self.leases, self.leased = [], [], set()
         dice = random.Random(seed)  # noqa: S311 (no secret)
         at = NOW - 40_000
         for number in range(dice.randint(1, 60)):
@@ -70,12 +70,12 @@ class History:
                 ends = ends if own_renewal else expires + dice.uniform(4, 5)
             self.users.append(user(at, round(ends), name, timed))
             if dice.random() < 0.8:
-                self.held.add(name)
+                self.leased.add(name)
                 self.leases.append(lease(issued, expires))
 
     def wrongly_called_leaseless(self):
         given = certainties(self.users, self.leases)
-        return {name for name, certainty in given.items() if certainty != UNKNOWN and name in self.held}
+        return {name for name, certainty in given.items() if certainty != UNKNOWN and name in self.leased}
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_what_a_standby_or_another_server_shows_is_in_doubt(standby, admins, wor
         }
         return next((rows for words, rows in answers.items() if words in query), [])
 
-    held = {"connection_details": {"username": "vault_admin"}}
-    doubt = survey(NoLeases(), WANTED, held, ask, {"dbname": "appdb"}).view.doubt
+    leased = {"connection_details": {"username": "vault_admin"}}
+    doubt = survey(NoLeases(), WANTED, leased, ask, {"dbname": "appdb"}).view.doubt
     assert words in doubt
     assert bool(doubt) == bool(words)
 
@@ -134,7 +134,7 @@ def test_pair_is_certain_only_within_the_same_second(took, certain):
 
 def test_most_orphans_are_found():
     histories = [History(seed) for seed in range(100)]
-    truth = sum(len(history.users) - len(history.held) for history in histories)
+    truth = sum(len(history.users) - len(history.leased) for history in histories)
     given = [word for history in histories for word in certainties(history.users, history.leases).values()]
     assert truth <= len(given)
     assert sum(word != UNKNOWN for word in given) > truth * 0.4

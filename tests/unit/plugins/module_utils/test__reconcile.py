@@ -54,22 +54,22 @@ WANTED = {"name": "one", "colour": "red", "password": "secret", "verify": True, 
 class Toy:
     """A server that keeps what it is given, as Vault does: writes merge, secrets are not shown."""
 
-    def __init__(self, held=None, deaf=False):
-        self.held, self.deaf, self.calls, self.live = held, deaf, [], {}
+    def __init__(self, current=None, deaf=False):
+        self.current, self.deaf, self.calls, self.live = current, deaf, [], {}
 
     def read(self, path):
-        return self.held
+        return self.current
 
     def write(self, path, body):
         self.calls.append(("write", path, body))
         if not self.deaf:
             shown = {k: v for k, v in body.items() if k not in ("password", "verify", "nested")}
             details = {"details": {"nested": body["nested"]}} if "nested" in body else {}
-            self.held = {**(self.held or {}), **shown, **details}
+            self.current = {**(self.current or {}), **shown, **details}
 
     def delete(self, path):
         self.calls.append(("delete", path))
-        self.held = None
+        self.current = None
 
     def leases(self, prefix):
         return self.live.get(prefix, [])

@@ -23,8 +23,8 @@ PROBE = "database/config/leasehold-probe-db"
 VAULT = Identity("vault", (1, 20, 0))
 
 
-def noted(held, when):
-    return {**held, "connection_details": {**held["connection_details"], root_rotation.ROTATED_AT: when}}
+def noted(current, when):
+    return {**current, "connection_details": {**current["connection_details"], root_rotation.ROTATED_AT: when}}
 
 
 class Client:
@@ -36,12 +36,12 @@ class Client:
     def now(self):
         return datetime.datetime.now(datetime.timezone.utc)
 
-    def __init__(self, *probes, held=None, rotation=None, locked_out=False):
-        self.probes, self.held, self.rotation, self.calls = list(probes), held or HELD, rotation, []
+    def __init__(self, *probes, current=None, rotation=None, locked_out=False):
+        self.probes, self.current, self.rotation, self.calls = list(probes), current or HELD, rotation, []
         self.locked_out = locked_out  # Vault, until it is given a password
 
     def read(self, path):
-        return self.held
+        return self.current
 
     def write(self, path, body):
         self.calls.append(("write", path, body))
@@ -99,14 +99,14 @@ def test_the_probe_is_the_connection_with_the_bootstrap_password_for_nobody():
 
 
 def test_refused_is_already_rotated():
-    client = Client(False, held=noted(HELD, "2026-01-31T12:00:00Z"))
+    client = Client(False, current=noted(HELD, "2026-01-31T12:00:00Z"))
     assert rotate(client)["rotated"] is False
     assert client.rotations == []
     assert client.probe_is_gone()
 
 
 def test_noted_as_rotated_and_refused_to_vault_is_lost():
-    client = Client(False, held=noted(HELD, "2026-01-31T12:00:00Z"), locked_out=True)
+    client = Client(False, current=noted(HELD, "2026-01-31T12:00:00Z"), locked_out=True)
     with pytest.raises(Problem, match="one of the two servers was restored") as caught:
         rotate(client)
     assert caught.value.result == {"lost": True}
@@ -181,7 +181,7 @@ def test_a_run_that_was_killed_when_the_password_got_lost_is_told_by_the_next():
         "connection_details": {**HELD["connection_details"], root_rotation.ROTATED_AT: "begun 2026-01-01T00:00:00Z"},
     }
     with pytest.raises(Problem, match=r"^The database refuses the password that Vault holds") as caught:
-        rotate(Client(False, held=current, locked_out=True))
+        rotate(Client(False, current=current, locked_out=True))
     assert caught.value.result == {"lost": True}
 
 
@@ -225,7 +225,7 @@ def test_next_run_waits_for_rollback_only_shortly_after_rotation_began(how, age,
     begun = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=age)
     noted = f"begun {begun.isoformat(timespec='seconds')}"
     current = {**HELD, "connection_details": {**HELD["connection_details"], root_rotation.ROTATED_AT: noted}}
-    client = Client(False, held=current, locked_out=True)
+    client = Client(False, current=current, locked_out=True)
     client.identity = VAULT
     with pytest.raises(Problem) as caught:
         rotate(client, rotate=how)
@@ -253,7 +253,7 @@ def test_what_lets_everybody_in_is_a_failure_although_it_was_rotated():
 @pytest.mark.parametrize("how", ["once", "always"])
 def test_a_check_run_reads_and_does_nothing_else(noted, how):
     details = {root_rotation.ROTATED_AT: "2026-01-31T12:00:00Z"} if noted else {}
-    client = Client(held={**HELD, "connection_details": {**HELD["connection_details"], **details}})
+    client = Client(current={**HELD, "connection_details": {**HELD["connection_details"], **details}})
     result = rotate(client, check_mode=True, rotate=how)
     assert result["changed"] is not (noted and how == "once")
     assert client.calls == []
@@ -321,7 +321,7 @@ def test_end_of_a_rotation_is_noted_although_its_begin_was_not():
 
 def test_the_note_is_not_part_of_the_probe():
     client = Client(
-        False, held={**HELD, "connection_details": {**HELD["connection_details"], root_rotation.ROTATED_AT: "x"}}
+        False, current={**HELD, "connection_details": {**HELD["connection_details"], root_rotation.ROTATED_AT: "x"}}
     )
     assert rotate(client) == {"changed": False, "rotated": False}
     assert root_rotation.ROTATED_AT not in str(client.calls)

@@ -48,7 +48,7 @@ def test_a_statement_that_is_cut_rightly_is_sent_as_it_is(statement):
 
 
 @pytest.mark.parametrize(
-    ("held", "read"),
+    ("current", "read"),
     [
         ("SELECT 1", ["SELECT 1"]),
         ([" SELECT 1 ", "", "SELECT 2"], ["SELECT 1", "SELECT 2"]),
@@ -61,8 +61,8 @@ def test_a_statement_that_is_cut_rightly_is_sent_as_it_is(statement):
         ("", []),
     ],
 )
-def test_statements_are_read_as_people_write_them(held, read):
-    assert statements.readable(held) == read
+def test_statements_are_read_as_people_write_them(current, read):
+    assert statements.readable(current) == read
 
 
 @pytest.mark.parametrize("nonsense", [7, {"a": 1}, [1], None, [["a"]]])

@@ -149,7 +149,7 @@ def test_two_sources_of_keys_are_refused(vault, run):
 
 def test_a_mount_that_also_logs_people_in_is_left_alone(fake_vault, run):
     run("auth_mount", type="jwt", oidc_discovery_url="https://issuer")
-    fake_vault.server.access.held[f"auth/{fake_vault.mount}/config"]["oidc_client_id"] = "web"
+    fake_vault.server.access.objects[f"auth/{fake_vault.mount}/config"]["oidc_client_id"] = "web"
     assert "also logs people in" in run.refused("auth_mount", type="jwt", bound_issuer="x")
 
 

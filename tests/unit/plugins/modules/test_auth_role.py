@@ -32,7 +32,7 @@ def mounted(vault, run):
     return mount
 
 
-def held(vault, name="app"):
+def read_role(vault, name="app"):
     return vault.client.read(f"auth/{vault.mount}/role/{name}")
 
 
@@ -106,15 +106,15 @@ def test_what_the_server_forgets_is_repeated(vault, run, mounted):
     selector = '{"matchLabels":{"team":"app"}}'
     run.changes("auth_role", **desired, bound_service_account_namespace_selector=selector)
     run.changes("auth_role", type="kubernetes", name="app", token_ttl="5m")
-    assert held(vault)["bound_service_account_namespace_selector"] == selector
+    assert read_role(vault)["bound_service_account_namespace_selector"] == selector
 
 
 def test_a_claim_with_stars_does_not_become_a_literal_one(vault, run, mounted):
     desired = {**mounted("jwt"), "bound_claims": {"ref": "refs/heads/*"}, "bound_claims_type": "glob"}
     run.changes("auth_role", **desired)
     run.changes("auth_role", type="jwt", name="app", token_ttl="5m")
-    assert held(vault)["bound_claims_type"] == "glob"
-    assert held(vault)["role_type"] == "jwt"
+    assert read_role(vault)["bound_claims_type"] == "glob"
+    assert read_role(vault)["role_type"] == "jwt"
 
 
 def test_a_claim_is_a_set_of_values(vault, run, mounted):

@@ -29,7 +29,7 @@ def look(run, vault, **more):
     return run("database_health_info", **{"name": "db", "min_age": "0", **dba, **more})
 
 
-def said(found):
+def causes(found):
     return [(each["kind"], each["state"], each["detail"]) for each in found["differences"]]
 
 
@@ -50,7 +50,7 @@ def test_login_alone_needs_no_login_of_ours(vault, run):
 def test_refused_password_differs_and_a_server_that_is_away_is_unknown(fake_vault, run):
     fake_vault.add_mount().add_connection()
     fake_vault.database.passwords[fake_vault.database.admin] = "another"
-    ((_kind, state, detail),) = said(run("database_health_info", name="db", look=["login"]))
+    ((_kind, state, detail),) = causes(run("database_health_info", name="db", look=["login"]))
     assert state == "differs"
     assert "28P01" in detail
 
@@ -64,8 +64,8 @@ def test_nothing_differs_where_all_is_well(made, run, app):
 
 def test_without_dba_what_was_not_looked_at_is_said(made, run, app):
     found = run("database_health_info", name="db")
-    assert said(found) == [("connections", "unknown", "its admin and users could not be looked at")]
-    (_kind, state, detail), *_more = said(look(run, made, login_password="wrong"))
+    assert causes(found) == [("connections", "unknown", "its admin and users could not be looked at")]
+    (_kind, state, detail), *_more = causes(look(run, made, login_password="wrong"))
     assert state == "unknown"
     assert "password authentication failed" in detail
 
@@ -84,7 +84,7 @@ def test_admin_role_that_cannot_do_its_work_is_named_in_one_line(made, run, app,
     admin = made.database.admin
     made.database.sql(change.format(admin, admin))
     found = look(run, made, look=["login", "admin"])
-    ((kind, state, detail),) = said(found)
+    ((kind, state, detail),) = causes(found)
     assert (found["login"], kind, state) == (login, "connections", "differs")
     assert words in detail
 
@@ -135,7 +135,7 @@ def test_lease_whose_user_may_be_anothers_is_named_and_not_called_certain(made, 
     made.database.sql(f'DROP ROLE "{gone["username"]}"')
     found = look(run, made)
     assert found["userless_leases"] == []
-    ((kind, state, detail),) = said(found)
+    ((kind, state, detail),) = causes(found)
     assert (kind, state) == ("leases", "differs")
     assert "either its user or that of" in detail
     assert made.database.has(well["username"])

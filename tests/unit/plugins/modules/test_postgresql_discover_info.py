@@ -23,9 +23,9 @@ from ...conftest import validated
 ALL = {("a", "schemas"): {"a"}, ("a", "tables"): {"t", "u"}, ("b", "schemas"): {"b"}, ("b", "tables"): {"v"}}
 
 
-def rights(*held):
+def rights(*granted):
     """Of ``schema kind privilege objects``."""
-    found = {tuple(words[:3]): frozenset(words[3:]) for words in map(str.split, held)}
+    found = {tuple(words[:3]): frozenset(words[3:]) for words in map(str.split, granted)}
     return Rights(found, found, {place: frozenset(names) for place, names in ALL.items()})
 
 

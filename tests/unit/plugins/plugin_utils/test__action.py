@@ -24,16 +24,23 @@ def act(monkeypatch):
     """Run the action with the task, the connection and the variables as given."""
 
     def run(variables=(), become=None, transport="local", **task):
-        told = {"args": {}, "async_val": 0, "environment": [], "delegate_to": None, "check_mode": False, "diff": False}
-        told |= {"action": "leasehold.vault.database_role_info", **task}
+        arguments = {
+            "args": {},
+            "async_val": 0,
+            "environment": [],
+            "delegate_to": None,
+            "check_mode": False,
+            "diff": False,
+        }
+        arguments |= {"action": "leasehold.vault.database_role_info", **task}
         connection = types.SimpleNamespace(
             transport=transport, become=become, _shell=types.SimpleNamespace(tmpdir=None)
         )
         action = ActionModule(
-            types.SimpleNamespace(**told), connection, None, DataLoader(), Templar(DataLoader(), {}), None
+            types.SimpleNamespace(**arguments), connection, None, DataLoader(), Templar(DataLoader(), {}), None
         )
         sent = []
-        monkeypatch.setattr(action, "_execute_module", lambda **told: sent.append(told) or dict(AS_MODULE))
+        monkeypatch.setattr(action, "_execute_module", lambda **arguments: sent.append(arguments) or dict(AS_MODULE))
         return action.run(task_vars=dict(variables)), sent
 
     return run

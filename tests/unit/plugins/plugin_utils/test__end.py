@@ -24,7 +24,7 @@ def ledger(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def said(monkeypatch):
+def printed(monkeypatch):
     result = []
     monkeypatch.setattr(_end.display, "display", result.append)
     monkeypatch.setattr(_end.display, "warning", result.append)
@@ -32,7 +32,7 @@ def said(monkeypatch):
 
 
 @pytest.fixture
-def end(monkeypatch, said):
+def end(monkeypatch, printed):
     """The end of this run, which comes only when it is called."""
     monkeypatch.setattr(atexit, "register", lambda function: function)
     before = signal.getsignal(signal.SIGTERM)
@@ -76,21 +76,21 @@ def lives(issuing, accessor):
         return False
 
 
-def test_users_for_the_run_only_are_revoked_with_those_they_replaced_and_the_others_stay(end, ledger, issuing, said):
+def test_users_for_the_run_only_are_revoked_with_those_they_replaced_and_the_others_stay(end, ledger, issuing, printed):
     replaced = issuing.issue("app")
     gone, stays = write_lease(ledger, issuing, True, [replaced["lease_id"]]), write_lease(ledger, issuing, False)
     end.revoke_leases(30)
     end.give_back()
     assert [issuing.database.has(user["username"]) for user in (gone, replaced, stays)] == [False, False, True]
-    assert said == [f"leasehold: revoked 2 lease(s) of {issuing.mount}/creds/app"]
+    assert printed == [f"leasehold: revoked 2 lease(s) of {issuing.mount}/creds/app"]
     assert ledger.records() == []
 
 
-def test_without_the_callback_all_users_stay(end, ledger, issuing, said):
+def test_without_the_callback_all_users_stay(end, ledger, issuing, printed):
     user = write_lease(ledger, issuing, True)
     end.give_back()
     assert issuing.database.has(user["username"])
-    assert said == []
+    assert printed == []
 
 
 def test_the_logins_of_a_run_end_with_it_but_for_those_on_which_a_user_depends(end, ledger, issuing):
@@ -111,7 +111,7 @@ def test_login_ends_when_its_user_was_revoked_in_the_meantime(end, ledger, issui
 
 @pytest.mark.parametrize("own_login", [True, False])
 def test_user_that_a_killed_worker_may_have_issued_ends_with_the_login_or_is_told(
-    end, ledger, issuing, said, own_login
+    end, ledger, issuing, printed, own_login
 ):
     if own_login:
         write_login(ledger, issuing, "killed")
@@ -119,32 +119,32 @@ def test_user_that_a_killed_worker_may_have_issued_ends_with_the_login_or_is_tol
     with ledger.entry(LeaseRecord, user["lease_id"]) as entry:
         entry.record.credentials, entry.record.issuing = None, True
     end.give_back()
-    assert len(said) == (0 if own_login else 1)
-    assert own_login or "ended while it issued a user of" in said[0]
+    assert len(printed) == (0 if own_login else 1)
+    assert own_login or "ended while it issued a user of" in printed[0]
 
 
-def test_earlier_logins_end_too_and_one_that_has_ended_is_said(end, ledger, issuing, said):
+def test_earlier_logins_end_too_and_one_that_has_ended_is_said(end, ledger, issuing, printed):
     write_login(ledger, issuing, "app", earlier=["s.unknown"])
     end.give_back()
-    (warning,) = said
+    (warning,) = printed
     assert "the run's own login could not be revoked and lives until it expires" in warning
 
 
-def test_a_lease_that_cannot_be_revoked_is_named_and_the_next_one_is_tried(end, ledger, issuing, said):
+def test_a_lease_that_cannot_be_revoked_is_named_and_the_next_one_is_tried(end, ledger, issuing, printed):
     issuing.add_role("bad", revocation_statements=["SELECT no_such_function()"])
     stuck = write_lease(ledger, issuing, True, role="bad")
     gone = write_lease(ledger, issuing, True)
     end.revoke_leases(30)
     end.give_back()
     assert not issuing.database.has(gone["username"])
-    assert f"not revoked, and their users live to the end of their leases: {stuck['lease_id']}" in said[-1]
+    assert f"not revoked, and their users live to the end of their leases: {stuck['lease_id']}" in printed[-1]
 
 
-def test_there_is_no_more_time_than_was_allowed(end, ledger, issuing, said):
+def test_there_is_no_more_time_than_was_allowed(end, ledger, issuing, printed):
     user = write_lease(ledger, issuing, True)
     end.revoke_leases(0)
     end.give_back()
-    assert "there was no time left" in said[-1]
+    assert "there was no time left" in printed[-1]
     assert issuing.database.has(user["username"])
 
 
@@ -186,10 +186,10 @@ def test_a_worker_that_is_terminated_just_ends(end, ledger, issuing):
     assert issuing.database.has(user["username"])
 
 
-def test_a_run_that_wrote_nothing_down_has_nothing_to_do(end, tmp_path, monkeypatch, said):
+def test_a_run_that_wrote_nothing_down_has_nothing_to_do(end, tmp_path, monkeypatch, printed):
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     end.give_back()
-    assert said == []
+    assert printed == []
     assert list(tmp_path.iterdir()) == []
 
 
