@@ -72,7 +72,7 @@ orphans:
   sample:
     - username: v-approle-app-role-9l9F9EmTO74d0uUKHUhJ-1795304493
       certainty: expired_and_leaseless
-      why: Its time is over and no lease holds it.
+      why: It has expired and has no lease.
       made_at: "2026-11-21T22:21:33Z"
       valid_until: "2026-11-21T23:21:38Z"
       expired: true

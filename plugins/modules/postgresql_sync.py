@@ -233,7 +233,7 @@ obstacles:
   elements: dict
   sample:
     - name: postgres.production.svc
-      detail: "template1: - CONNECT of PUBLIC is not done: the database belongs to postgres, who, or a superuser, has to do it"
+      detail: "template1: - CONNECT of PUBLIC is not done: the database belongs to postgres, who or a superuser has to do it"
 functions:
   description: By entry, whether users are made by the functions in the schema C(leasehold).
   returned: always

@@ -43,7 +43,9 @@ def test_site_again_verify_and_drift_without_superuser(site: Site) -> None:
     predicted, first, again = site.run("site", "--check"), site.run("site"), site.run("site")
     assert predicted.result(ACCESS)["changes"] == first.result(ACCESS)["changes"]
     assert again.changed == []
-    closing = "template1: - CONNECT of PUBLIC is not done: the database belongs to postgres, who, or a superuser, has to do it."
+    closing = (
+        "template1: - CONNECT of PUBLIC is not done: the database belongs to postgres, who or a superuser has to do it."
+    )
     assert [warning.partition(": ")[2] for warning in again.result(ACCESS)["warnings"] if "template1" in warning] == [
         closing
     ]

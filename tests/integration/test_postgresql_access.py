@@ -366,7 +366,7 @@ def test_admin_role_of_same_server_under_another_name_is_refused(access: Access)
     run = access.run()
     access.document = documented
     assert not run.ok
-    assert "second: its server is that of plain, whatever host says" in run.output
+    assert "second: it is on the same server as plain, whatever host says" in run.output
     assert run.changed == []
 
 

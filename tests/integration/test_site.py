@@ -250,7 +250,7 @@ def test_the_vault_side_alone_does_not_give_up_the_functions(site: Site, runs: F
     """Only in a run of both sides it knows what the other has chosen."""
     if site.functions:
         refused = site.run("vault", ok=False)
-        assert "Say functions: leasehold" in refused.result(SYNC)["msg"]
+        assert "Set functions: leasehold" in refused.result(SYNC)["msg"]
         assert site.works()
         site.entry["functions"] = "leasehold"
     assert site.run("vault").changed == []

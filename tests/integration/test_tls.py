@@ -28,9 +28,9 @@ REFUSALS = {
     "another name": "its certificate is for another name",
     "expired": "its certificate has expired",
     "not yet valid": "its certificate is not valid yet",
-    "another authority": "its certificate does not verify. Name the authority that signed it in ca_cert",
-    "old TLS": "it offers nothing newer than TLS 1.1",
-    "plain HTTP": "it does not speak TLS there",
+    "another authority": "its certificate does not verify. Set ca_cert to the certificate of the authority that signed it",
+    "old TLS": "it offers only TLS 1.1 or older",
+    "plain HTTP": "it does not use TLS on this port",
 }
 WAYS = ("module in the controller", "module", "lookup")
 
@@ -123,7 +123,7 @@ def test_without_a_word_about_authorities_those_of_the_system_count(play: Play) 
     document = tasks(*(asking(way, "nobody named") for way in WAYS))
     run = play(document, env={"VAULT_CACERT": ""})
     for way in WAYS:
-        assert "Name the authority that signed it in ca_cert" in message(run, f"{way}: nobody named")
+        assert "Set ca_cert to the certificate of the authority that signed it" in message(run, f"{way}: nobody named")
 
 
 @pytest.mark.full
@@ -132,7 +132,7 @@ def test_who_turns_the_verification_off_is_warned(play: Play, bao: Listening, wa
     url = bao.address("expired")
     run = play(tasks(asking(way, "unverified", url=url, validate_certs=False)))
     assert "trust" not in message(run, f"{way}: unverified")
-    assert run.warned(url, "is not verified", "anyone on the way can read the credentials")
+    assert run.warned(url, "is not verified", "anyone on the network path can read the credentials")
 
 
 # ---------------------------------------------------------------------------------------------------------- the agent

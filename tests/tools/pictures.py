@@ -141,7 +141,7 @@ def gathered() -> dict[str, t.Any]:
         "orphans": [
             {
                 "username": "v-approle-worker-5qg0Zt8kq2mWc1Xb9LrT-1769774400", "certainty": "expired_and_leaseless", "sessions": 0,
-                "valid_until": "2026-01-30T13:00:00Z", "why": "Its time is over and no lease holds it.", "role": "worker", "database": "appdb",
+                "valid_until": "2026-01-30T13:00:00Z", "why": "It has expired and has no lease.", "role": "worker", "database": "appdb",
             }
         ],
         "auth_roles": [{"type": "approle", "mount": "approle", "name": "worker", "token_policies": ["worker"], "token_ttl": 1200, "token_max_ttl": 3600}],

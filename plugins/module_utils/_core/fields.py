@@ -52,7 +52,7 @@ def secret(option: str, **more: t.Any) -> Field:
 
 
 def password(option: str, **more: t.Any) -> Field:
-    """A secret with which PostgreSQL shall let somebody in."""
+    """A secret that is a password in PostgreSQL."""
     return secret(option, normalize=postgresql_password, **more)
 
 

@@ -218,7 +218,7 @@ def _users(
         if orphan["why"].startswith("It was made less than"):
             continue  # no time has passed in which its lease could have been seen
         yield Difference(
-            "users", orphan["username"], UNKNOWN if orphan["certainty"] == UNKNOWN else DIFFERS, f"no lease holds it. {orphan['why']}",
+            "users", orphan["username"], UNKNOWN if orphan["certainty"] == UNKNOWN else DIFFERS, f"it has no lease. {orphan['why']}",
             "the playbook leasehold.vault.clean_orphans removes it",
         )  # fmt: skip
     yield from _unrevocable(found, answer)

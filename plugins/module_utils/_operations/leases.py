@@ -176,7 +176,7 @@ def read_leases(session: Session, desired: Values, check_mode: bool) -> Values:
         errors = _irrevocable(client)
     except Forbidden as forbidden:
         errors = {}
-        warnings.append(f"Irrevocable leases are not told apart. {forbidden}")
+        warnings.append(f"Irrevocable leases are not marked as such. {forbidden}")
     leases = []
     for lease_id in client.leases(prefix):
         current = look_up(client, lease_id)

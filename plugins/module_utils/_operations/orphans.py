@@ -291,7 +291,7 @@ class View:
             return [usernames.pattern(template, role) for template in self._templates]
         except ValueError as error:
             raise Refused(
-                f"username_template of {self.desired['name']}: {error} here, so its users cannot be told from others. What is understood is "
+                f"username_template of {self.desired['name']}: {error} here, so its users cannot be distinguished from others. What is understood is "
                 "printf and the template functions of Vault, without conditions and variables."
             ) from None
 
@@ -375,7 +375,7 @@ class View:
     def judged(
         self, users: Sequence[User], leases: Sequence[Lease], youngest: int
     ) -> tuple[list[Values], list[Values]]:
-        """The orphans, and the SQL that removes those that are no riddle."""
+        """The orphans, and the SQL that removes the unambiguous ones."""
         near, chains = _Near(leases), _Chains(leases)
         orphans, removal = [], []
         for user in users:
@@ -410,10 +410,10 @@ class View:
             else " Who made it cannot be seen here; another server whose roles have the same names might have."
         )
         if over < 0:
-            return LEASELESS, f"No lease holds it, and it can log in until its time is over.{who}"
+            return LEASELESS, f"It has no lease, and can log in until it expires.{who}"
         if user.sure or over > SETTLED:
-            return CERTAIN, "Its time is over and no lease holds it."
-        return LEASELESS, f"Its time is over and no lease holds it.{who}"
+            return CERTAIN, "It has expired and has no lease."
+        return LEASELESS, f"It has expired and has no lease.{who}"
 
     def _row(self, user: User, certainty: str, why: str) -> Values:
         return {

@@ -119,7 +119,7 @@ def _found_rotated(client: Client, desired: Values, noted: str) -> Values:
         return {"changed": False, "rotated": False}
     raise Problem(
         f"The database refuses the bootstrap password of {CONNECTION.at(desired)}, and it is not noted there that this collection rotated it. If "
-        "nobody else did, the password in the task is mistyped, and the real one still works. If somebody did, say assume_rotated: true, or leave "
+        "nobody else did, the password in the task is mistyped, and the real one still works. If somebody did, set assume_rotated: true, or leave "
         "the password out of the document."
     )
 

@@ -43,7 +43,7 @@ def renew_or_revoke(session: Session, desired: Values, check_mode: bool) -> Valu
     current = _look_up(client, path, accessor) if accessor else {}
     if desired["state"] == "absent":
         if not accessor:
-            raise Refused("state: absent needs secret_id_accessor: which secret id shall end.")
+            raise Refused("state: absent needs secret_id_accessor, the secret id to destroy.")
 
         def end() -> Values:
             if current:

@@ -246,7 +246,7 @@ def _undeclared(
     ]
 
 
-NOT_TRIED = "not tried, because Vault was away; run it again"
+NOT_TRIED = "not tried, because Vault was unavailable; run it again"
 
 
 class Workers:

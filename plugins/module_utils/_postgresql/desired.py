@@ -226,8 +226,8 @@ def _strange_heirs(given: Values) -> t.Iterator[str]:
     ]
     if strangers:
         yield (
-            f"reassign_owned_to names {', '.join(map(str, strangers))}, and every revocation would fail, because nobody lets the admin role hand "
-            f"that out. What users leave can go to the owner ({given['owner']}) or to one of the groups ({', '.join(given['groups'])})."
+            f"reassign_owned_to names {', '.join(map(str, strangers))}, and every revocation would fail, because the admin role cannot be given ADMIN"
+            f"OPTION on it. What users leave can go to the owner ({given['owner']}) or to one of the groups ({', '.join(given['groups'])})."
         )
 
 
@@ -250,7 +250,7 @@ def _odd_groups(given: Values) -> t.Iterator[str]:
             if key == "shared":
                 continue
             if key not in (*PRIVILEGES, "schemas"):
-                wrong[f"the unknown word {key}"] = None
+                wrong[f"the unknown keyword {key}"] = None
             elif not isinstance(value, (list, tuple)) or not value:
                 wrong[f"{key} without a list"] = None
             elif key != "schemas":

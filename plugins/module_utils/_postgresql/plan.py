@@ -186,7 +186,7 @@ class ServerPlan(Plan):
             self.cannot(
                 name,
                 meaning,
-                f"somebody with ADMIN OPTION on {name}, or a superuser, has to GRANT {_quoted(name)} TO {_quoted(self.server.me)}{how}",
+                f"a role with ADMIN OPTION on {name}, or a superuser, has to GRANT {_quoted(name)} TO {_quoted(self.server.me)}{how}",
                 fatal=False,
             )
             return
@@ -255,7 +255,7 @@ class ServerPlan(Plan):
         if self.server.superuser or name in self.made or self._may_grant(name, role):
             self.add(name, meaning, Statement(f"GRANT {{0}} TO {{1}} {how}", (name, receiver)))
         else:
-            reason = f"somebody with ADMIN OPTION on {name}, or a superuser, has to GRANT {_quoted(name)} TO {_quoted(receiver)} {how}"
+            reason = f"a role with ADMIN OPTION on {name}, or a superuser, has to GRANT {_quoted(name)} TO {_quoted(receiver)} {how}"
             self.cannot(name, meaning, reason)
 
     def _user(self, entry: Entry, user: User) -> None:
@@ -482,7 +482,7 @@ class DatabasePlan(Plan):
         for grantor in sorted({each.grantor for each in grants}):
             privileges = _in_order({each.privilege for each in grants if each.grantor == grantor})
             meaning = f"- {listed(privileges)} on {kind} in schema {schema}{_some(alike.names)}"
-            self.cannot(group.name, meaning, f"{grantor} granted it, and has to revoke it", fatal=False)
+            self.cannot(group.name, meaning, f"{grantor} granted it and has to revoke it", fatal=False)
 
     def _cannot_grant(self, group: Group, kind: str, schema: str, alike: Objects, privileges: tuple[str, ...]) -> None:
         if alike.extension:
@@ -580,11 +580,11 @@ def _take_back(plan: Plan, name: str, kind: str, owner: str, found: Sequence[t.A
         plan.cannot(subject, meaning, _whose(what, owner), fatal=False)
     for grantor in sorted({each.grantor for each in found if each.grantor not in (owner, "")}):
         rest = _in_order({each.privilege for each in found if each.grantor == grantor})
-        plan.cannot(subject, f"- {listed(rest)} of {who}", f"{grantor} granted it, and has to revoke it", fatal=False)
+        plan.cannot(subject, f"- {listed(rest)} of {who}", f"{grantor} granted it and has to revoke it", fatal=False)
 
 
 def _whose(what: str, owner: str) -> str:
-    return f"{what} belongs to {owner}, who, or a superuser, has to do it"
+    return f"{what} belongs to {owner}, who or a superuser has to do it"
 
 
 def _count(kind: str, names: Sequence[str]) -> str:

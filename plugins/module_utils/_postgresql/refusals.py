@@ -36,7 +36,7 @@ def _shared(one: Entry, other: Entry) -> Iterator[str]:
     """Roles of two entries that have the same part in both."""
     if one.admin == other.admin:
         yield (
-            f"{other.name}: its server is that of {one.name}, whatever host says, and both have the admin role {one.admin}. "
+            f"{other.name}: it is on the same server as {one.name}, whatever host says, and both have the admin role {one.admin}. "
             "Rotating its password through one of them would lock the other out; give each its own."
         )
     for group, twin in itertools.product(one.groups, other.groups):
@@ -46,12 +46,12 @@ def _shared(one: Entry, other: Entry) -> Iterator[str]:
             if (set(group.schemas), group.privileges) != (set(twin.schemas), twin.privileges):
                 yield (
                     f"{other.name}: {one.name} is about the same database, and the two say different things of the group {group.name}. "
-                    "Say the same in both, or use another name."
+                    "Declare the same in both, or use another name."
                 )
         elif not (group.shared and twin.shared):
             yield (
-                f"{other.name}: its server is that of {one.name}, and both have the group {group.name}. Roles belong to the server: users of "
-                f"{one.database} would have the rights of the group in {other.database}, too. Use another name, or say shared: true in "
+                f"{other.name}: it is on the same server as {one.name}, and both have the group {group.name}. Roles belong to the server: users of "
+                f"{one.database} would have the rights of the group in {other.database}, too. Use another name, or set shared: true in "
                 "both groups."
             )
 
@@ -69,15 +69,15 @@ def _two_things(entry: Entry, other: Entry) -> Iterator[str]:
     for part, names in parts.items():
         for name in entry.group_names:
             if name in names and not (part == "in connect" and name in shared):
-                more = ", or say shared: true in the group" if part == "in connect" else ""
+                more = ", or set shared: true in the group" if part == "in connect" else ""
                 yield (
-                    f"{entry.name}: its server is that of {other.name}, and the group {name} is {part} of {other.name}. Roles belong to the "
+                    f"{entry.name}: it is on the same server as {other.name}, and the group {name} is {part} of {other.name}. Roles belong to the "
                     f"server: users of {entry.database} would have the rights of {name} in {other.database}, and nobody can log in as a group. "
                     f"Use another name{more}."
                 )
         if entry.admin in names and part != "the admin role":
             yield (
-                f"{entry.name}: its server is that of {other.name}, and the admin role {entry.admin} is {part} of {other.name}. Roles belong to "
+                f"{entry.name}: it is on the same server as {other.name}, and the admin role {entry.admin} is {part} of {other.name}. Roles belong to "
                 f"the server: Vault would have its rights in {other.database}, and rotates its password. Use another name."
             )
 

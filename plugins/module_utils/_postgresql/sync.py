@@ -279,8 +279,8 @@ def _apply(result: Result, session: Session, look: Callable[[], Plan], plan: Pla
     elif missing:
         given = "; ".join(dict.fromkeys(session.take_warnings()))
         result.error = (
-            f"PostgreSQL accepted the statements, and this is not done: {'; '.join(missing)}."
-            f"{f' It warned: {given}.' if given else ''} Whoever owns it, or a superuser, has to do it."
+            f"PostgreSQL accepted the statements, but these did not take effect: {'; '.join(missing)}."
+            f"{f' PostgreSQL warned: {given}.' if given else ''} The owner or a superuser has to do it."
         )
     return [change for change in foreseen if change not in missing]
 

@@ -75,7 +75,7 @@ AUTH_MOUNT = Resource(
     ),
     validators=(_is_this_method, ordered_ttls("default_lease_ttl", "max_lease_ttl")),
     leases=lambda server, desired: [f"auth/{PATH.desired_value(desired)}"],
-    stranded="whoever logged in there would lose the token, and every database user issued under it, at once",
+    stranded="every token of a login there, and every lease issued under it, would be revoked at once",
 )
 
 

@@ -148,7 +148,9 @@ def _somebody_in_particular(desired: Values, plan: Plan) -> Diagnostics:
         bound = [after.get(f"bound_service_account_{of}") or [] for of in ("names", "namespaces")]
         for values in bound:
             if "*" in values and len(values) > 1:
-                raise Refused(f"* beside {', '.join(values[1:])}: everybody is everybody; Vault refuses the mixture.")
+                raise Refused(
+                    f"* beside {', '.join(values[1:])}: * already includes every name, and Vault refuses it beside others."
+                )
         if bound == [["*"], ["*"]]:
             yield Diagnostic(
                 "Every pod of the cluster may log in: bound_service_account_names and _namespaces are both *."

@@ -74,7 +74,9 @@ def _unfold(desired: Values) -> Values:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", str(key)):
             raise Refused(f"plugin_options: {str(key)!r} cannot be the name of an option of a connection.")
         if key in SECRETS:
-            raise Refused(f"plugin_options: {key} belongs beside it, where Ansible keeps it out of logs.")
+            raise Refused(
+                f"plugin_options: {key} must be given beside it, as an option that Ansible keeps out of logs."
+            )
         if unfolded.get(key) is not None and unfolded[key] != value:
             raise Refused(f"{key} is given twice, beside plugin_options and in it; give it once.")
         unfolded[key] = value

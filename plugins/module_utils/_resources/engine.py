@@ -35,7 +35,7 @@ def _is_database_engine(desired: Values, plan: Plan) -> Diagnostics:
 
 
 def _not_tainted(server: Server, desired: Values, plan: Plan) -> Diagnostics:
-    """A half-deleted mount is listed like any other; only its routes say so, with an error that explains itself."""
+    """A tainted mount is listed like any other; only requests below it fail, with an error that explains it."""
     try:
         server.list(f"{MOUNT.desired_value(desired)}/config")
     except Forbidden:

@@ -30,7 +30,7 @@ def _as_meant(desired: Values, plan: Plan) -> Diagnostics:
         raise Refused("policy is needed: the text of the password policy, HCL.")
     unknown, quoting = policy_language.of_passwords(plan.after["policy"])
     if unknown:
-        yield Diagnostic(f"policy: {', '.join(unknown)} is no word of a password policy, and the server ignores it.")
+        yield Diagnostic(f"policy: {', '.join(unknown)} is not a password policy keyword; the server ignores it.")
     if quoting:
         yield Diagnostic(
             "policy: a password with ' in it breaks the SQL of every connection whose password_authentication is password, and the "

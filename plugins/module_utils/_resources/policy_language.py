@@ -257,13 +257,13 @@ def _read_hcl(text: str) -> list[Path]:
 
 
 def _nested(items: list[tuple[list[str], t.Any]]) -> Values:
-    """A map of what stands between braces; what is said twice is refused, since only the server knows what it makes of that."""
+    """A map of what stands between braces; what is given twice is refused, since only the server knows what it makes of that."""
     found: Values = {}
     for keys, value in items:
         place = found
         for key in keys[:-1]:
             place = place.setdefault(key, {})
         if not isinstance(place, dict) or keys[-1] in place:
-            raise ValueError(f"{' '.join(keys)} is said twice")
+            raise ValueError(f"{' '.join(keys)} is given twice")
         place[keys[-1]] = value
     return found

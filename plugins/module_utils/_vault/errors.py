@@ -34,7 +34,7 @@ _UNDECIDED = (
 )
 REISSUED = "reissued"
 """The key of an answer to what issues, if that was asked again although it is unknown whether it had been done; the server has none."""
-DOUBT = " It is unknown whether it did what was asked."
+DOUBT = " It is unknown whether the request was carried out."
 # There is nothing: by these words where it is not a bare 404.
 _NO_SUCH_MOUNT = ("No secret engine mount at", "No auth engine at", "cannot fetch sysview for path")
 _NO_SUCH_POLICY = "policy does not exist"
@@ -236,18 +236,21 @@ def means_absent(status: int, errors: t.Sequence[str]) -> bool:
 
 
 _TLS_FAILURES = (
-    ("mismatch", "its certificate is for another name. Use a name in url that the certificate holds"),
+    ("mismatch", "its certificate is for another name. Use a name in url that the certificate contains"),
     ("expired", "its certificate has expired. Renew it on the server"),
-    ("not yet valid", "its certificate is not valid yet. Look at the clocks"),
-    ("certificate verify failed", "its certificate does not verify. Name the authority that signed it in ca_cert"),
-    ("PROTOCOL", "it offers nothing newer than TLS 1.1, which does not protect. Let the server offer TLS 1.2 or newer"),
-    ("WRONG_VERSION_NUMBER", "it does not speak TLS there. Correct the port in url, or turn TLS on at the server"),
-    ("RECORD_LAYER_FAILURE", "it does not speak TLS there. Correct the port in url, or turn TLS on at the server"),
+    ("not yet valid", "its certificate is not valid yet. Check the clocks"),
+    (
+        "certificate verify failed",
+        "its certificate does not verify. Set ca_cert to the certificate of the authority that signed it",
+    ),
+    ("PROTOCOL", "it offers only TLS 1.1 or older, which is insecure. Enable TLS 1.2 or newer on the server"),
+    ("WRONG_VERSION_NUMBER", "it does not use TLS on this port. Correct the port in url, or enable TLS on the server"),
+    ("RECORD_LAYER_FAILURE", "it does not use TLS on this port. Correct the port in url, or enable TLS on the server"),
 )
 
 
 def tls_failure(error: BaseException) -> str:
-    """Why TLS did not come about, and what to do; what is not known here is quoted."""
+    """Why the TLS handshake failed, and what to do; an unknown reason is quoted."""
     return next((why for words, why in _TLS_FAILURES if words in str(error)), network_failure(error))
 
 

@@ -157,10 +157,10 @@ def client_arguments(options: Values) -> tuple[Values, list[str]]:
         verify = False
         if str(url).startswith("https"):
             warnings.append(
-                f"The certificate of {url} is not verified: anyone on the way can read the credentials. Set ca_cert instead."
+                f"The certificate of {url} is not verified: anyone on the network path can read the credentials. Set ca_cert instead."
             )
     if str(url).startswith("http://") and not _loopback(str(url)):
-        warnings.append(f"{url} is not protected by TLS: tokens and passwords travel in clear.")
+        warnings.append(f"{url} is not protected by TLS: tokens and passwords are sent in clear text.")
     certificate, key = options.get("client_cert"), options.get("client_key")
     namespace = str(options.get("namespace") or "").strip("/")
     arguments = {

@@ -126,7 +126,7 @@ class Sender:
         """One request, repeated while that is safe, worth it, and within ``retries``; hvac's logins come this way, too."""
         if _UNCLEAN.search(path):
             raise Refused(
-                f"Not sent: {path!r} is not a path in Vault, which takes no //, /./, /../ or control characters in one."
+                f"Not sent: {path!r} is not a path in Vault, which must not contain //, /./, /../ or control characters."
             )
         reissued = False
         for attempt in range(self._retries + 1):
@@ -138,7 +138,7 @@ class Sender:
             except transport.LeaderlessError:
                 if last:
                     raise VaultError(
-                        f"{self.url} redirects in a circle: the cluster has no leader at the moment. Try again when it has one."
+                        f"{self.url} redirects in a loop: the cluster has no leader at the moment. Try again when it has one."
                         + (DOUBT if is_in_doubt(kind, in_doubt, reissued) else "")
                     ) from None
             except transport.UnacceptableError as error:

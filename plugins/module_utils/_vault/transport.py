@@ -173,7 +173,7 @@ class Wire:
         """What is sent, a token or a login, goes to the same host, or to one that TLS verifies by the same authorities, and to no other."""
         if url.startswith("https:") and not target.startswith("https:"):
             raise UnacceptableError(
-                f"redirects to {target} without TLS; not followed, the token would travel in clear."
+                f"redirects to {target} without TLS; not followed, the token would be sent in clear text."
             )
         same = urlsplit(url).hostname == urlsplit(target).hostname
         if not same and not (self._verifies and url.startswith("https:")):
@@ -202,7 +202,7 @@ def _read(got: t.Any) -> bytes:
     if len(content) > LIMIT:
         got.close()
         raise UnacceptableError(
-            f"answers with more than {LIMIT >> 20} MiB, which was not read to its end. Vault does not; look what is on the way."
+            f"answers with more than {LIMIT >> 20} MiB, which was not read to its end. Vault never does; check for a proxy or a login page on the way."
         )
     return bytes(content)
 

@@ -63,7 +63,7 @@ def ask(order, path, body, names, token=""):
     except OSError as error:
         sys.exit(f"Vault could not be asked from this host ({url}): {error}.")
     except (ValueError, KeyError, TypeError):
-        sys.exit(f"What answers at {url} is no Vault.")
+        sys.exit(f"The server at {url} is no Vault.")
     finally:
         signal.alarm(0)
 

@@ -369,7 +369,7 @@ def test_a_line_that_is_silent_is_told_after_the_timeout_and_leaves_no_user(trou
     finally:
         trouble.link.open()
     assert "did not answer: timed out" in result.lower()
-    assert result.endswith("It is unknown whether it did what was asked.")
+    assert result.endswith("It is unknown whether the request was carried out.")
     assert play(text).ok
     wait_for("each user has a lease", lambda: len(trouble.users("app")) == len(trouble.leases("app")))
 

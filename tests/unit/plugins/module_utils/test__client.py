@@ -117,7 +117,7 @@ def test_a_request_without_an_answer_is_repeated_only_when_that_costs_nothing(cl
 @pytest.mark.parametrize("kind", ["issue", "rotate"])
 def test_what_issues_or_rotates_is_not_repeated_without_an_answer_and_the_doubt_is_said(client, stub, kind):
     stub.answers = [None, (200, {})]
-    with pytest.raises(VaultError, match="unknown whether it did what was asked") as caught:
+    with pytest.raises(VaultError, match="unknown whether the request was carried out") as caught:
         client.ask("post", "database/rotate-root/db", kind=kind)
     assert caught.value.unanswered
     assert len(stub.asked) == 1
@@ -144,7 +144,9 @@ DEAD = (307, {}, {"Location": "http://127.0.0.1:9/v1/x"})
 def test_a_standby_that_redirects_to_a_dead_leader_may_have_asked_it_before(client, stub):
     stub.answers = [DEAD, (200, {}), DEAD, DEAD, DEAD]
     assert duplicate_warning(client.ask("get", "database/creds/app", kind="issue"), "user")
-    with pytest.raises(VaultError, match=r"Connection refused\. .* It is unknown whether it did what was asked\.$"):
+    with pytest.raises(
+        VaultError, match=r"Connection refused\. .* It is unknown whether the request was carried out\.$"
+    ):
         client.ask("get", "database/creds/app", kind="issue")
 
 
@@ -158,7 +160,7 @@ def test_a_standby_that_redirects_may_have_asked_a_leader_before_and_a_balancer_
 @pytest.mark.parametrize("last", [(500, errors("internal error")), (503, errors("Vault is sealed")), None])
 def test_a_doubt_is_said_however_it_ends(client, stub, last):
     stub.answers = [(500, errors("internal error")), last, last, last]
-    with pytest.raises(VaultError, match=r"It is unknown whether it did what was asked\.$"):
+    with pytest.raises(VaultError, match=r"It is unknown whether the request was carried out\.$"):
         client.ask("get", "database/creds/app", kind="issue")
 
 

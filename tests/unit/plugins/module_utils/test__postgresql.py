@@ -79,7 +79,7 @@ def database_plan(contents, there=None, usable=("owner",), **more):
         ({"groups": {"g": {"schemas": ["a"], "sequences": []}}}, "sequences without a list"),
         ({"groups": {"g": {"schemas": ["a"], "tables": ["selekt"]}}}, "the table privilege selekt."),
         ({"groups": {"g": {"schemas": ["a"], "schema_privileges": ["drop"]}}}, "the schema privilege drop."),
-        ({"groups": {"g": {"schemas": ["a"], "table": ["select"]}}}, "the unknown word table."),
+        ({"groups": {"g": {"schemas": ["a"], "table": ["select"]}}}, "the unknown keyword table."),
         ({"admin": {"username": "admin", "password": "½"}}, "db: admin.password: PostgreSQL and Vault would not agree"),
     ],
 )  # fmt: skip
@@ -183,7 +183,7 @@ def test_what_belongs_to_somebody_else_is_an_obstacle_and_no_change():
     plan = ServerPlan([entry()], there, ServerOptions({}, ("template1",)))
     assert plan.changes == []
     assert [str(each) for each in plan.obstacles] == [
-        "template1: - CONNECT of PUBLIC is not done: the database belongs to provider, who, or a superuser, has to do it"
+        "template1: - CONNECT of PUBLIC is not done: the database belongs to provider, who or a superuser has to do it"
     ]
 
 
@@ -239,14 +239,14 @@ def another(**more):
     ("one", "other", "sentence"),
     [
         ({}, {"admin": {"username": "admin", "password": "x"}}, "both have the admin role admin."),
-        ({}, {"groups": {"owner": SHARED}}, "b: its server is that of db, and the group owner is the owner of db."),
+        ({}, {"groups": {"owner": SHARED}}, "b: it is on the same server as db, and the group owner is the owner of db."),
         ({}, {"groups": {"admin": SHARED}}, "the group admin is the admin role of db."),
         ({"creators": ["team"]}, {"groups": {"team": SHARED}}, "the group team is one of the creators of db."),
         ({"users": {"u": {}}, "functions": "none"}, {"groups": {"u": SHARED}}, "the group u is one of the users of db."),
         ({"connect": ["other_rw"]}, {}, "the group other_rw is in connect of db."),
         ({"connect": ["other_rw"]}, {"groups": {"other_rw": SHARED}}, ""),
-        ({}, {"admin": {"username": "owner", "password": "x"}}, "b: its server is that of db, and the admin role owner is the owner of db."),
-        ({}, {"admin": {"username": "rw", "password": "x"}}, "db: its server is that of b, and the group rw is the admin role of b."),
+        ({}, {"admin": {"username": "owner", "password": "x"}}, "b: it is on the same server as db, and the admin role owner is the owner of db."),
+        ({}, {"admin": {"username": "rw", "password": "x"}}, "db: it is on the same server as b, and the group rw is the admin role of b."),
         ({}, {"owner": "owner"}, ""),
         ({}, {"groups": {"rw": {"schemas": ["public"]}}}, "both have the group rw."),
         ({}, {"database": "app", "groups": {"ro": {"schemas": ["public"]}}}, ""),
@@ -346,8 +346,8 @@ def test_objects_of_extensions_are_named_once():
     plan = database_plan(contents, server(superuser=False))
     assert plan.changes == []
     assert [str(each) for each in plan.obstacles if not each.fatal] == [
-        "schema public: privileges of groups on tables of extensions is not done: what an extension made belongs to root, who, or a "
-        "superuser, has to do it"
+        "schema public: privileges of groups on tables of extensions is not done: what an extension made belongs to root, who or a superuser"
+        "has to do it"
     ]
     assert len(plan.obstacles) == 1
 
@@ -357,7 +357,7 @@ def test_what_another_grantor_gave_is_named_with_it():
     contents = Contents("owner", {"public": OWNED}, (tables("public.a")._replace(acl=acl),), COMING)
     plan = database_plan(contents)
     assert plan.changes == []
-    assert [each.reason for each in plan.obstacles] == ["somebody granted it, and has to revoke it"]
+    assert [each.reason for each in plan.obstacles] == ["somebody granted it and has to revoke it"]
 
 
 def test_many_tables_are_granted_in_several_statements():

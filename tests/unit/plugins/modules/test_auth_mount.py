@@ -208,7 +208,7 @@ def test_disabling_a_method_that_gave_tokens_refuses_with_their_number_or_ends_t
     for check in (True, False):
         sentence = run.refused("auth_mount", type="approle", state="absent", check=check)
         assert "1 live lease(s)" in sentence
-        assert "would lose the token" in sentence
+        assert "would be revoked at once" in sentence
     assert run.changes("auth_mount", type="approle", state="absent", revoke_leases=True)["revoked_leases"] == 1
     accessors = real_vault.client.list("auth/token/accessors")
     assert login["accessor"] not in accessors

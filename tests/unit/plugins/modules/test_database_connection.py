@@ -254,7 +254,7 @@ def test_unknown_options_are_passed_on_when_asked(mounted, run):
     )
     assert yaml.safe_load(changed["diff"]["after"])["new_option"] == "4"
     assert run("database_connection_info", name="db")["connections"][0]["unknown_options_set"] == ["new_option"]
-    for key, words in (("New Option", "cannot be the name"), ("service_account_json", "belongs beside it")):
+    for key, words in (("New Option", "cannot be the name"), ("service_account_json", "must be given beside it")):
         assert words in run.refused("database_connection", **desired, plugin_options={key: "x"})
 
 

@@ -273,7 +273,7 @@ def test_a_template_that_is_not_understood_is_an_error_that_names_it(made, run, 
     made.add_connection(username_template="{{ if .RoleName }}v-{{ .RoleName }}-{{ random 8 }}{{ end }}")
     sentence = run.refused("database_orphans_info", name="db", **dba(made))
     assert "username_template of db" in sentence
-    assert "its users cannot be told from others" in sentence
+    assert "its users cannot be distinguished from others" in sentence
 
 
 def test_the_removal_ends_sessions_keeps_objects_and_reaches_other_databases(safe, run, app):

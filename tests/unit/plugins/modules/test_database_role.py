@@ -104,7 +104,7 @@ def test_the_life_of_a_role_in_a_group(connected, run):
 def test_a_role_does_not_give_up_the_functions_unless_it_is_said(connected, run):
     desired = {"name": "app", "db_name": "db", "in_role": connected.database.group}
     run.changes("database_role", **desired, functions="leasehold")
-    assert "Say functions: leasehold" in run.refused("database_role", **desired)
+    assert "Set functions: leasehold" in run.refused("database_role", **desired)
     run.nothing("database_role", **desired, functions="leasehold")
     run.changes("database_role", **desired, functions="none")
     run.changes("database_role", **desired, functions="leasehold")

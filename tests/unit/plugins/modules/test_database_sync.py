@@ -121,7 +121,7 @@ def test_a_server_that_goes_away_is_said_once_and_nothing_more_is_tried(fake_vau
         run("database_sync", **document, concurrency=concurrency)
     sentence = str(caught.value)
     assert sentence.startswith("90 object(s) failed; 12 of 102 objects are as declared. ")
-    assert sentence.endswith(" more: not tried, because Vault was away; run it again")
+    assert sentence.endswith(" more: not tried, because Vault was unavailable; run it again")
     assert 1 <= sentence.count("503: Vault is sealed. Unseal it first.") <= concurrency
     assert len(sentence) < 300 * (concurrency + 1)
     assert len([each for each in asked if "/roles/" in each]) <= 10 + concurrency

@@ -171,7 +171,7 @@ def test_dba_without_superuser_makes_everything_but_what_belongs_to_others(site)
     site.sql("CREATE TABLE foreign_one ()")
     refused = site.refused()
     assert f"{site.rw}: + SELECT, INSERT on tables in schema public (public.foreign_one) is not done" in refused
-    assert "what is named belongs to postgres, who, or a superuser, has to do it" in refused
+    assert "what is named belongs to postgres, who or a superuser has to do it" in refused
     site.sql(f"GRANT SELECT, INSERT ON foreign_one TO {site.rw}; GRANT SELECT ON foreign_one TO {site.ro}")
     site.sql("CREATE EXTENSION pg_stat_statements")
     again = site(close_databases=["template1"])
@@ -190,7 +190,7 @@ def test_grant_that_was_only_warned_about_is_an_error_and_no_change(site, monkey
     site.sql(f"CREATE SCHEMA sold; GRANT USAGE ON SCHEMA sold TO {dba}")
     site.entry["groups"][site.ro]["schemas"].append("sold")
     monkeypatch.setattr(DatabasePlan, "_can", lambda *_arguments: True)
-    with pytest.raises(Problem, match="PostgreSQL accepted the statements, and this is not done") as caught:
+    with pytest.raises(Problem, match="PostgreSQL accepted the statements, but these did not take effect") as caught:
         site()
     assert "no privileges were granted for" in str(caught.value)
     assert f"{site.ro}: + USAGE on schema sold" in str(caught.value)
