@@ -18,12 +18,12 @@ import typing as t
 Body = dict[str, t.Any]
 Answer = tuple[int, Body]
 
-TOKEN = {
+TOKEN: Body = {
     "token_bound_cidrs": [], "token_explicit_max_ttl": 0, "token_max_ttl": 0, "token_no_default_policy": False, "token_num_uses": 0,
     "token_period": 0, "token_policies": [], "token_strictly_bind_ip": False, "token_ttl": 0,
     "token_type": "default",
 }  # fmt: skip
-ROLES = {
+ROLES: dict[str, Body] = {
     "approle": {
         "bind_secret_id": True, "local_secret_ids": False, "secret_id_bound_cidrs": None, "secret_id_num_uses": 0, "secret_id_ttl": 0,
     },
@@ -37,7 +37,7 @@ ROLES = {
         "user_claim": "", "user_claim_json_pointer": False,
     },
 }  # fmt: skip
-CONFIGURATIONS = {
+CONFIGURATIONS: dict[str, Body] = {
     "kubernetes": {
         "disable_iss_validation": True, "disable_local_ca_jwt": False, "issuer": "", "kubernetes_ca_cert": "", "kubernetes_host": "",
         "pem_keys": [],

@@ -169,7 +169,8 @@ class FakeVault:
         kind, _slash, name = path[len(mount) + 1 :].strip("/").partition("/")
         if self.mounts[mount]["type"] != "database" or (name and not re.fullmatch(r"\w(([\w.-]+)?\w)?", name)):
             raise RefusalError(404, "1 error occurred:\n\t* unsupported path\n\n")
-        return getattr(self, "_" + kind.replace("-", "_"))(method, mount, name, body)
+        answer: Answer = getattr(self, "_" + kind.replace("-", "_"))(method, mount, name, body)
+        return answer
 
     def _mounts(self, method: str, path: str, body: dict[str, t.Any]) -> Answer:
         if method == "GET" and not path:

@@ -78,7 +78,6 @@ class Gone:
     why: str
 
 
-Options = dict[str, Option]
 Target = t.Union[Module, Choice, Gone]
 Values = dict[str, t.Any]
 

@@ -226,7 +226,7 @@ def _strange_heirs(given: Values) -> t.Iterator[str]:
     ]
     if strangers:
         yield (
-            f"reassign_owned_to names {', '.join(map(str, strangers))}, and every revocation would fail, because the admin role cannot be given ADMIN"
+            f"reassign_owned_to names {', '.join(map(str, strangers))}, and every revocation would fail, because the admin role cannot be given ADMIN "
             f"OPTION on it. What users leave can go to the owner ({given['owner']}) or to one of the groups ({', '.join(given['groups'])})."
         )
 

@@ -196,7 +196,7 @@ def roles_keep_connection(
         return
     if not reconcile_options.revoke_leases:
         raise Refused(
-            f"Not deleted: connection {MOUNT.desired_value(desired)}/config/{desired['name']} is named by {_counted('role', roles)}, which could "
+            f"Not deleted: connection {MOUNT.desired_value(desired)}/config/{desired['name']} is used by {_counted('role', roles)}, which could "
             "issue no user without it. Delete them first (in database_sync: prune roles, too), or give them another db_name."
         )
     yield Diagnostic(
@@ -220,11 +220,11 @@ def static_roles_keep_connection(
     path = f"{MOUNT.desired_value(desired)}/config/{desired['name']}"
     if plan.action == "delete":
         raise Refused(
-            f"Not deleted: connection {path} is named by {_counted('static role', roles)}, whose password nobody could read without "
+            f"Not deleted: connection {path} is used by {_counted('static role', roles)}, whose password nobody could read without "
             "it. Delete them first (in database_sync: prune static_roles, too), or give them another db_name."
         )
     raise Refused(
-        f"Not changed: connection {path} is named by {_counted('static role', roles)}, and {moved}: Vault would go on handing out "
+        f"Not changed: connection {path} is used by {_counted('static role', roles)}, and {moved}: Vault would go on handing out "
         "passwords that it set where the connection leads now. Set keep_leases: true if it leads to the same server afterwards (a "
         "fail-over, another name of it), or delete the static roles first and create them again after it, which rotates their passwords."
     )

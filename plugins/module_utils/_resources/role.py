@@ -94,7 +94,7 @@ def _keeps_the_functions(desired: Values, plan: Plan) -> Diagnostics:
     before, after = ("leasehold.issue(" in str(side.get("creation_statements")) for side in (plan.before, plan.after))
     if before and not after and desired.get("in_role") and desired.get("functions") is None:
         raise Refused(
-            f"The users of the role {desired['name']} are made by the functions that postgresql_access installs. Set functions: leasehold to keep"
+            f"The users of the role {desired['name']} are made by the functions that postgresql_access installs. Set functions: leasehold to keep "
             "it so (in a document: in the entry of its connection), or functions: none if the admin role may now make them itself."
         )
     return ()

@@ -146,7 +146,7 @@ class Client(Sender):
             lacking = [key for key in needs if answer.get(key) is None and (answer.get("data") or {}).get(key) is None]
             if lacking:
                 raise VaultError(
-                    f"The server at {self.url} is not Vault: {path} is answered without {' and '.join(lacking)}. Correct url, or check for a proxy"
+                    f"The server at {self.url} is not Vault: {path} is answered without {' and '.join(lacking)}. Correct url, or check for a proxy "
                     "on the way."
                 )
             if reissued:
@@ -188,7 +188,7 @@ class Client(Sender):
             or not _is_vaults(answer.get("data") or {}, _DATA)
         ):
             raise VaultError(
-                f"The server at {self.url} is not Vault: {path} was answered with something other than Vault's JSON. Correct url, or check for a"
+                f"The server at {self.url} is not Vault: {path} was answered with something other than Vault's JSON. Correct url, or check for a "
                 "proxy or a login page on the way.",
                 response.status_code,
             )

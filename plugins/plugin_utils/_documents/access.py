@@ -127,10 +127,10 @@ class _Application:
         self.roles = [self._named(role, "roles") for role in entry.get("roles") or []]
         self.static_roles = [self._named(role, "static_roles") for role in entry.get("static_roles") or []]
         if self.state == "present" and not (self.roles or self.static_roles):
-            self._refuse("say which roles (or static_roles) it may read credentials of.")
+            self._refuse("set roles (or static_roles), whose credentials it may read.")
         self.auth: Values = entry.get("auth") or {}
         if not self.auth:
-            self._refuse(f"say in auth how it logs in: {', '.join(METHODS)}.")
+            self._refuse(f"set auth, how it logs in: {', '.join(METHODS)}.")
         for method, settings in self.auth.items():
             if method not in METHODS:
                 self._refuse(f"auth: {method} is not known; known are {', '.join(METHODS)}.")
@@ -252,7 +252,7 @@ class _Application:
         settings = self.auth["approle"] or {}
         hosts = [one for host in deliver.get("hosts") or [] for one in self.groups.get(host, [host])]
         if not hosts:
-            self._refuse("deliver: say to which hosts.")
+            self._refuse("deliver: hosts is needed.")
         home = f"/etc/vault-agent/{self.name}"
         files = {word: str(settings.get(f"{word}_file") or f"{home}/{word}") for word in ("role_id", "secret_id")}
         role = self._auth_role("approle", settings)
@@ -284,7 +284,7 @@ class _Application:
         if "kubernetes" not in self.auth:
             self._refuse("manifests are for a cluster, so auth must have kubernetes.")
         if not desired.get("directory"):
-            self._refuse("manifests: say into which directory.")
+            self._refuse("manifests: directory is needed.")
         made = {
             "agent_injector": self._agent_injector,
             "external_secrets": self._external_secrets,

@@ -131,11 +131,11 @@ def _application(
 
 
 def _check_reload(words: list[str], user: str, where: str) -> None:
-    """systemd takes a reload of a system service from root alone; the agent would find out at its first new credentials."""
+    """systemd takes a reload of a system service from root alone; the agent would fail at its first new credentials."""
     if user != "root" and words and words[0].rpartition("/")[2] == "systemctl" and "--user" not in words:
         raise AnsibleFilterError(
-            f"{where}: reload calls systemctl, which systemd does not allow {user}. Leave user out, so that the agent runs as root, or tell the "
-            f"application by a signal, as in [pkill, -HUP, -x, {words[-1].removesuffix('.service')}]. Where a policy of your own (polkit) allows it, call "
+            f"{where}: reload calls systemctl, which systemd does not allow {user}. Leave user out, so that the agent runs as root, or notify the application "
+            f"by a signal, as in [pkill, -HUP, -x, {words[-1].removesuffix('.service')}]. Where a policy of your own (polkit) allows it, call "
             "a script of your own."
         )
 
@@ -149,7 +149,7 @@ def _login(application: Values, agent: Values, home: str) -> Values:
         if method in LOGIN
     }
     if len(given) != 1:
-        raise AnsibleFilterError(f"{name}: say in agent.login by which one of {', '.join(LOGIN)} the agent logs in.")
+        raise AnsibleFilterError(f"{name}: agent.login must have one of {', '.join(LOGIN)}.")
     ((method, settings),) = given.items()
     if method not in LOGIN:
         raise AnsibleFilterError(f"{name}: the agent logs in by {', '.join(LOGIN)}, not by {method}.")
@@ -312,7 +312,7 @@ def _secret(entry: Values, application: Values, mount: str, where: str) -> Value
         raise AnsibleFilterError(f"{where}: give role or static_role, not both.")
     if not given and len(current) != 1:
         names = ", ".join(name for _kind, name in current)
-        raise AnsibleFilterError(f"{where}: say which role; the application has {names or 'none'}.")
+        raise AnsibleFilterError(f"{where}: role is needed; the application has {names or 'none'}.")
     kind, name = (given or current)[0]
     if current and (kind, name) not in current:
         raise AnsibleFilterError(f"{where}: {name} is not among the application's {kind}.")

@@ -95,7 +95,7 @@ def jwt_role(settings: Values) -> Values:
             raise ValueError(f"say {' or '.join(group)}, or the jobs of others log in as well")
     if not settings.get("audience"):
         raise ValueError(
-            "say audience, as the platform puts it into its tokens (aud); a token that was issued for another server must not log in"
+            "set audience to what the platform puts into its tokens (aud); a token that was issued for another server must not log in"
         )
     claims = {claim: settings[word] for word, claim in platform.claims.items() if settings.get(word)}
     if settings.get("branch"):

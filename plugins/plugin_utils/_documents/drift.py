@@ -34,9 +34,9 @@ _ACTIONS = {
     "failed": "could not be compared",
 }
 _SITE = "the playbook leasehold.vault.site makes it so"
-_BY_HAND = "the playbook leasehold.vault.site does not change it: whoever owns it, or a superuser, has to, or the document says otherwise"
+_BY_HAND = "the playbook leasehold.vault.site does not change it: the owner or a superuser has to, or the document has to be changed"
 _PRUNE = (
-    "take it into the document (the playbook leasehold.vault.adopt writes it), or remove it with database_secrets_prune"
+    "add it to the document (the playbook leasehold.vault.adopt writes it), or remove it with database_secrets_prune"
 )
 _ABSENT = "keep the application in the document with state: absent and run the playbook leasehold.vault.app, or remove it by hand"
 
@@ -65,7 +65,7 @@ def report(gathered: Values) -> dict[str, t.Any]:
 def message(result: Values) -> str:
     """Why a task failed: its own sentence, or those of the items of its loop."""
     items = [message(item) for item in result.get("results") or [] if item.get("failed")]
-    return "; ".join(dict.fromkeys(items)) or str(result.get("msg") or "it is not known why")
+    return "; ".join(dict.fromkeys(items)) or str(result.get("msg") or "no reason was given")
 
 
 def _failed(failures: t.Iterable[Values]) -> t.Iterator[Difference]:

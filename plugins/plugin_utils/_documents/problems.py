@@ -308,7 +308,7 @@ def _pooler(path: str, entry: Values) -> Problems:
 
 
 def _admins(entries: t.Sequence[tuple[str, Values]]) -> Problems:
-    """One password, one keeper: no admin role in two entries of one server."""
+    """No admin role in two entries of one server: rotating its password in one would lock the other out."""
     keepers: list[tuple[str, Place]] = []
     for path, entry in entries:
         user, hosts = _within(entry, "admin").get("username"), entry.get("host")

@@ -24,7 +24,7 @@ BARS = 48
 _STEPS = [60, 300, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800, 2592000]
 _NAMES = re.compile(r'"[^"]*"|[\w.-]*\d{10}[\w.-]*|/[A-Za-z0-9]{20,}\b')
 
-# What Vault says of a revocation that failed, and what to do.
+# Errors of failed revocations, and what to do about each.
 _CURES = [
     ("2BP01|depend on it",
      "The revocation statements do not undo what the creation statements grant. Let the role use in_role, or revoke with REASSIGN OWNED, DROP "
@@ -34,10 +34,10 @@ _CURES = [
      "on tables."),
     ("28P01|password authentication failed",
      "Vault's password for the admin is wrong. Let the DBA set one, and write it to the connection with force: true."),
-    ("failed to find entry for connection", "The connection of the role is gone. Make it again under its name."),
+    ("failed to find entry for connection", "The connection of the role does not exist. Create it again under its name."),
     ("57014|55P03|lock timeout|statement timeout|deadline exceeded",
-     "The revocation waited for a lock too long. Find the transaction that holds it."),
-    (r"dial|refused|no such host|57P0\d|53300|08\d{3}|connect", "The database could not be reached. See that it can be reached from Vault."),
+     "The revocation waited too long for a lock. Find the transaction that holds it."),
+    (r"dial|refused|no such host|57P0\d|53300|08\d{3}|connect", "The database could not be reached. Make it reachable from Vault."),
     ("42601|42883|42704|syntax", "The revocation statements are not correct SQL for this database. Correct the role."),
 ]  # fmt: skip
 _AFTERWARDS = (

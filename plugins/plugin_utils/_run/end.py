@@ -111,8 +111,8 @@ def _tell_of_unconfirmed(leases: Sequence[LeaseRecord], ended: Sequence[str]) ->
     for lease in leases:
         if (lease.issuing or lease.unconfirmed) and lease.login not in ended:
             display.warning(
-                f"leasehold: a worker of this run ended while it issued a user of {lease.path}. It is unknown whether there is one that nobody "
-                "has; it lives to the end of its lease. The module database_orphans_info tells."
+                f"leasehold: a worker of this run ended while it issued a user of {lease.path}. It is unknown whether it had created "
+                "one; such a user stays until its lease ends. Look for it with the module database_orphans_info."
             )
 
 

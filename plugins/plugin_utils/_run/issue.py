@@ -133,6 +133,6 @@ def _taken_back(session: Session, record: LeaseRecord, error: CannotNote) -> Pro
     try:
         revoke(session.client, record.lease_id)
     except Problem as problem:
-        return Problem(f"{given}, and could not be revoked either: it lives to the end of its lease. {problem}")
+        return Problem(f"{given}, and could not be revoked either: the user lives to the end of its lease. {problem}")
     record.credentials = None
     return Problem(f"{given}, and was revoked at once. Make ANSIBLE_LOCAL_TEMP (local_tmp) a directory that has room.")

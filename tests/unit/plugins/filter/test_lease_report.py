@@ -87,7 +87,7 @@ def test_the_leases_by_role_tell_cause_and_user_once():
     [
         ("ERROR: permission denied for table items (SQLSTATE 42501)", "lacks a right"),
         ("failed SASL auth: FATAL: password authentication failed (SQLSTATE 28P01)", "Vault's password"),
-        ('failed to find entry for connection with name: "db"', "connection of the role is gone"),
+        ('failed to find entry for connection with name: "db"', "connection of the role does not exist"),
         ("dial tcp 10.0.0.1:5432: connect: connection refused", "could not be reached"),
         ("ERROR: function no_such_function() does not exist (SQLSTATE 42883)", "not correct SQL"),
         ("ERROR: canceling statement due to lock timeout (SQLSTATE 55P03)", "lock"),

@@ -346,7 +346,7 @@ def test_objects_of_extensions_are_named_once():
     plan = database_plan(contents, server(superuser=False))
     assert plan.changes == []
     assert [str(each) for each in plan.obstacles if not each.fatal] == [
-        "schema public: privileges of groups on tables of extensions is not done: what an extension made belongs to root, who or a superuser"
+        "schema public: privileges of groups on tables of extensions is not done: what an extension made belongs to root, who or a superuser "
         "has to do it"
     ]
     assert len(plan.obstacles) == 1

@@ -135,7 +135,7 @@ def test_plugin_options_hold_the_same_options(mounted, run):
 def test_a_secret_in_plugin_options_is_sent_beside_it(mounted, run):
     """Ansible knows at the top level only what it must not log."""
     sentence = run.refused("database_connection", name="db", plugin_options={"password": "secret-word"})
-    assert "password belongs beside it" in sentence
+    assert "password must be given beside it" in sentence
 
 
 # -- bad input -------------------------------------------------------------------------------------------------------------
