@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 SETTINGS = {"max_prepared_transactions": 10}  # so that a user can leave one
-REAL_SERVERS = {"bao", "postgres", "postgres15", "postgres_tls"}
+REAL_SERVERS = {"bao", "postgres", "postgres15", "postgres16", "postgres_tls"}
 DECIDED = pytest.StashKey[tuple[str, bool]]()
 """The capability for which a test is skipped, because the server lacks it, or has it."""
 
@@ -188,6 +188,14 @@ def postgres() -> Iterator[servers.PostgreSQL]:
 def postgres15() -> Iterator[servers.PostgreSQL]:
     """PostgreSQL 15: the last major in which CREATEROLE alone may change any user."""
     with servers.PostgreSQL(major=15, settings=SETTINGS) as server:
+        server.waits_for_removal = False
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres16() -> Iterator[servers.PostgreSQL]:
+    """PostgreSQL 16: the first major in which CREATEROLE needs ADMIN OPTION."""
+    with servers.PostgreSQL(major=16, settings=SETTINGS) as server:
         server.waits_for_removal = False
         yield server
 

@@ -82,13 +82,15 @@ options:
         groups:
           description:
             - By name, the C(schemas) of the group and its lists of privileges under C(tables), C(sequences), C(functions) and C(schema_privileges) (default
-              V([usage])). A list is complete; what the group holds beyond it in these schemas is revoked, also default privileges that hold in all
-              schemas. A kind that is left out is not managed. C(shared=true) allows the same group in another database of the server. Required.
+              V([usage])). A list is complete; what the group holds beyond it in these schemas is revoked, also on columns, as the right to grant it to
+              others, and as default privileges that hold in all schemas. Procedures count as functions. A kind that is left out is not managed.
+              C(shared=true) allows the same group in another database of the server. Required.
           type: dict
         users:
           description:
             - By name, users whose passwords Vault's static roles are to set, each with C(in_role), a list of the groups. Created without a
-              password if they are missing; the admin role gets what it needs to set it. Not together with O(databases[].functions=leasehold).
+              password if they are missing; the admin role gets what it needs to set it. Not together with O(databases[].functions=leasehold), because
+              an admin role without C(CREATEROLE) sets nobody's password.
           type: dict
         creators:
           description: Other existing roles that create tables.
@@ -162,9 +164,9 @@ options:
   prune:
     description:
       - Whether the groups also lose, in the databases of O(databases), what they hold in schemas and on kinds of objects that their entry does not
-        name, and in databases whose entries do not name them; and groups that no entry names any more lose everything there. These are the roles
-        without C(LOGIN) that the admin role may still hand out and that may connect to the database; while users of Vault, or others who can log in
-        and are not in O(databases), are members of one, it is left alone with a warning.
+        name, on the database itself beside C(CONNECT), and in databases whose entries do not name them; and groups that no entry names any more
+        lose everything there. These are the roles without C(LOGIN) that the admin role may still hand out and that may connect to the database;
+        while users of Vault, or others who can log in and are not in O(databases), are members of one, it is left alone with a warning.
       - No role and no object is dropped.
     type: bool
     default: false

@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 PASSWORD = "of-the-dba-without-superuser"
 
 
-@pytest.fixture(params=["postgres", "postgres15"])
+@pytest.fixture(params=["postgres", "postgres15", "postgres16"])
 def site(request: pytest.FixtureRequest, bao: servers.OpenBao, play: Play) -> Iterator[Site]:
     site = Site(bao, request.getfixturevalue(request.param), play)
     site.sql(f"CREATE ROLE site_dba LOGIN CREATEROLE CREATEDB PASSWORD '{PASSWORD}'", "postgres")

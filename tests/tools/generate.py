@@ -5,14 +5,18 @@
 
     python tests/tools/generate.py
 
-It writes the action plugins, the action group in meta/runtime.yml, the table of modules in docs/contents.md and the suboptions of
-database_sync. tests/unit/test_generated.py compares them.
+It writes the action plugins, the action group in meta/runtime.yml, the table of modules in docs/contents.md, the suboptions of
+database_sync and the JSON schema of the document. tests/unit/test_generated.py compares them.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib.util
+import json
 import re
+import sys
+import types
 import typing as t
 from pathlib import Path
 
@@ -54,7 +58,7 @@ def generated() -> dict[Path, str]:
     """Each file that is written, with what it has to hold."""
     return {
         **{ROOT / "plugins" / "action" / f"{name}.py": ACTION.format(name=name) for name in tasks()},
-        **dict([_action_group(), _contents(), _database_sync()]),
+        **dict([_action_group(), _contents(), _database_sync(), _schema()]),
     }
 
 
@@ -143,6 +147,64 @@ def _within(says: dict[str, t.Any], prefix: str, siblings: t.Iterable[str]) -> d
     changed = {"description": referring(result) if isinstance(result, str) else [referring(each) for each in result]}
     changed |= {key: _Inline(value) for key, value in says.items() if isinstance(value, list) and key != "description"}
     return {**says, **changed}
+
+
+# -- the JSON schema of the document ---------------------------------------------------------------------------------------
+
+DESCRIBED = {
+    "vault_databases": ("postgresql_sync", "databases"),
+    "vault_databases.admin": ("postgresql_sync", "databases", "admin"),
+    "vault_databases.options": ("database_connection",),
+    "vault_databases.roles.*": ("database_role",),
+    "vault_databases.static_roles.*": ("database_static_role",),
+    **{
+        f"vault_applications.auth.{method}": ("auth_role",) for method in ("approle", "kubernetes", "jwt", "automation")
+    },
+}
+"""By the path of a dictionary in the document: the module, and the options of it, that describe its keys."""
+
+
+def _schema() -> tuple[Path, str]:
+    _make_importable()
+    from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.problems import schema
+
+    document = schema()
+    for path, (module, *options) in DESCRIBED.items():
+        described = documentation(module)["options"]
+        for option in options:
+            described = described[option]["suboptions"]
+        place = _at(document, path)
+        for key, says in described.items():
+            if key in place:
+                text = says["description"]
+                words = _plain(text if isinstance(text, str) else " ".join(text))
+                place[key] = {"description": words, **place[key]}
+    return ROOT / "docs" / "document.schema.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _make_importable() -> None:
+    """The collection is imported by its name wherever it lies."""
+    if "ansible_collections" in sys.modules or importlib.util.find_spec("ansible_collections"):
+        return
+    for name, place in (("", []), (".leasehold", []), (".leasehold.vault", [str(ROOT)])):
+        package = types.ModuleType(f"ansible_collections{name}")
+        package.__path__ = place
+        sys.modules[package.__name__] = package
+
+
+def _at(document: dict[str, t.Any], path: str) -> dict[str, t.Any]:
+    """The properties at a path; lists are stepped into."""
+    place = document
+    for step in path.split("."):
+        place = place["additionalProperties"] if step == "*" else place["properties"][step]
+        place = place.get("items", place)
+    return t.cast("dict[str, t.Any]", place["properties"])
+
+
+def _plain(text: str) -> str:
+    """Without the markup of Ansible's documentation."""
+    without = re.sub(r"\b[A-Z]\(([^()]*)\)", lambda found: re.sub(r"^(databases\[\]\.|.*#\w+:)", "", found[1]), text)
+    return " ".join(without.split())
 
 
 def main() -> None:

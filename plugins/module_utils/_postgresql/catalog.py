@@ -24,6 +24,8 @@ class Acl(t.NamedTuple):
     grantee: str
     privilege: str
     grantor: str
+    grantable: bool = False
+    """Whether the grantee may pass it on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +113,7 @@ class DefaultAcl(t.NamedTuple):
     kind: str
     grantee: str
     privilege: str
+    grantable: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +131,8 @@ class Contents:
     """By function: the roles that may call it."""
     acl: tuple[Acl, ...] = ()
     """The privileges on the database itself."""
+    columns: tuple[Objects, ...] = ()
+    """Tables with privileges on some of their columns, which are then ``acl``."""
 
 
 def new_database(server: Server, owner: str) -> Contents:
@@ -158,9 +163,9 @@ SELECT g.rolname, m.rolname, coalesce(b.rolname, ''), a.admin_option, {options},
  ORDER BY 1, 2, 3
 """
 _ACL = """
-(SELECT json_agg(json_build_array(coalesce(e.rolname, ''), a.privilege_type, coalesce(b.rolname, '')))
+(SELECT json_agg(json_build_array(coalesce(e.rolname, ''), a.privilege_type, coalesce(b.rolname, ''), a.is_grantable))
    FROM aclexplode({acl}) AS a LEFT JOIN pg_roles AS e ON e.oid = a.grantee LEFT JOIN pg_roles AS b ON b.oid = a.grantor
-  WHERE a.grantee = 0 OR e.rolname = ANY (%(roles)s))
+  WHERE a.grantee = 0 OR e.rolname = ANY (%(roles)s) OR b.rolname = ANY (%(roles)s))
 """
 _DATABASES = f"""
 SELECT d.datname, o.rolname, d.datallowconn, {_ACL.format(acl="coalesce(d.datacl, acldefault('d', d.datdba))")}
@@ -247,8 +252,7 @@ WITH object AS (
   UNION ALL
   SELECT pronamespace, 'functions', 'f', proowner, proacl, oid::regprocedure::text,
          EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')
-    FROM pg_proc AS p WHERE prokind <> 'p'
-     AND pronamespace = ANY (ARRAY(SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s)))
+    FROM pg_proc AS p WHERE pronamespace = ANY (ARRAY(SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s)))
 ), alike AS (
   SELECT namespace, kind, type, owner, acl, extension, array_agg(name) AS names
     FROM object GROUP BY namespace, kind, type, owner, acl, extension
@@ -258,9 +262,20 @@ SELECT n.nspname, x.kind, o.rolname, pg_has_role(x.owner, 'USAGE'),
   FROM alike AS x JOIN pg_namespace AS n ON n.oid = x.namespace JOIN pg_roles AS o ON o.oid = x.owner
  ORDER BY 1, 2, 3
 """
+_COLUMNS = """
+SELECT n.nspname, 'tables', o.rolname, pg_has_role(c.relowner, 'USAGE'),
+       jsonb_agg(DISTINCT jsonb_build_array(coalesce(e.rolname, ''), x.privilege_type, coalesce(b.rolname, ''), x.is_grantable)),
+       ARRAY[c.oid::regclass::text], false
+  FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS x
+  JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_roles AS o ON o.oid = c.relowner
+  LEFT JOIN pg_roles AS e ON e.oid = x.grantee LEFT JOIN pg_roles AS b ON b.oid = x.grantor
+ WHERE a.attacl IS NOT NULL AND NOT a.attisdropped AND n.nspname = ANY (%(schemas)s)
+   AND (x.grantee = 0 OR e.rolname = ANY (%(roles)s) OR b.rolname = ANY (%(roles)s))
+ GROUP BY n.nspname, o.rolname, c.relowner, c.oid ORDER BY 1, 6
+"""
 _DEFAULTS = """
 SELECT c.rolname, coalesce(n.nspname, ''), CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' ELSE 'functions' END,
-       e.rolname, a.privilege_type
+       e.rolname, a.privilege_type, a.is_grantable
   FROM pg_default_acl AS d CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a
   JOIN pg_roles AS c ON c.oid = d.defaclrole LEFT JOIN pg_namespace AS n ON n.oid = d.defaclnamespace
   JOIN pg_roles AS e ON e.oid = a.grantee
@@ -294,15 +309,20 @@ def read_contents(query: Query, roles: t.Iterable[str], schemas: t.Iterable[str]
     return Contents(
         owner=owner,
         schemas=found,
-        objects=tuple(
-            Objects(schema, kind, owner, usable, _acl(acl), tuple(sorted(names)), extension)
-            for schema, kind, owner, usable, acl, names, extension in query(_OBJECTS, values)
-        ),
+        objects=_objects(query(_OBJECTS, values)),
+        columns=_objects(query(_COLUMNS, values)),
         defaults=frozenset(DefaultAcl(*row) for row in query(_DEFAULTS, values)),
         functions_comment=comment or "",
         functions_now=now or "",
         callers={name: frozenset(roles) for name, roles in query(_CALLERS)},
         acl=_acl(acl_of_database),
+    )
+
+
+def _objects(rows: t.Iterable[tuple[t.Any, ...]]) -> tuple[Objects, ...]:
+    return tuple(
+        Objects(schema, kind, owner, usable, _acl(acl), tuple(sorted(names)), extension)
+        for schema, kind, owner, usable, acl, names, extension in rows
     )
 
 

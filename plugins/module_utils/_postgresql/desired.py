@@ -29,6 +29,10 @@ PRIVILEGES = {
 """By the key of a group: the privileges on schemas and on the objects in them."""
 _PLAIN = re.compile(r"[A-Za-z_]([A-Za-z0-9_ $@-]{0,61}[A-Za-z0-9_$@-])?", re.ASCII)
 _RESERVED = re.compile(r"(?i:public|none|current_role|current_user|session_user|pg_.*|v-.*)")
+NAMES = (
+    "Names are 1 to 63 ASCII letters, digits, spaces and the signs _ - $ @, they begin with a letter or _ and do not end with a space; roles are not "
+    "called public, current_user or the like, and do not begin with pg_ or v-."
+)
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?", re.ASCII)
 
 
@@ -150,6 +154,16 @@ def _entry(given: Values) -> Entry:
     )
 
 
+def is_name(value: str) -> bool:
+    """Whether it can name a database or schema here."""
+    return bool(_PLAIN.fullmatch(value))
+
+
+def is_role_name(value: str) -> bool:
+    """Whether it can name a role here."""
+    return is_name(value) and not _RESERVED.fullmatch(value)
+
+
 # -- what is wrong ---------------------------------------------------------------------------------------------------------
 
 
@@ -188,14 +202,10 @@ def _odd_names(given: Values) -> t.Iterator[str]:
         str(given["database"]),
         *(str(schema) for group in given["groups"].values() for schema in _list(group["schemas"])),
     ]
-    refused = [name for name in dict.fromkeys([*roles, *others]) if not _PLAIN.fullmatch(name)]
-    refused += [name for name in dict.fromkeys(roles) if _RESERVED.fullmatch(name) and name not in refused]
+    refused = [name for name in dict.fromkeys([*roles, *others]) if not is_name(name)]
+    refused += [name for name in dict.fromkeys(roles) if not is_role_name(name) and name not in refused]
     if refused:
-        yield (
-            f"{', '.join(map(json.dumps, refused))} cannot be used as a name here. Names are 1 to 63 ASCII letters, digits, spaces and the signs "
-            "_ - $ @, they begin with a letter or _ and do not end with a space; roles are not called public, current_user or the like, and do "
-            "not begin with pg_ or v-."
-        )
+        yield (f"{', '.join(map(json.dumps, refused))} cannot be used as a name here. {NAMES}")
 
 
 def _odd_password(given: Values) -> t.Iterator[str]:

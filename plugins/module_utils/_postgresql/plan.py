@@ -38,6 +38,8 @@ NOT_OURS = ("leasehold", "pg_catalog", "information_schema")
 """Schemas in which nothing is pruned."""
 CHUNK = 1000
 """Objects in one statement."""
+OBJECTS = {"tables": "TABLE", "sequences": "SEQUENCE", "functions": "ROUTINE"}
+"""Procedures are among the functions, as in default privileges."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +94,27 @@ class Plan:
         obstacle = Obstacle(subject, meaning, reason, fatal)
         if obstacle not in self.obstacles:
             self.obstacles.append(obstacle)
+
+
+class Action(t.NamedTuple):
+    """One way to change privileges on objects."""
+
+    text: str
+    """With the privileges and where."""
+    verb: str
+    way: str
+
+    def meaning(self, privileges: Collection[str], kind: str, schema: str) -> str:
+        return self.text.format(listed(privileges), f"{kind} in schema {schema}")
+
+
+GRANT = Action("+ {} on {}", "GRANT {}", "TO")
+REVOKE = Action("- {} on {}", "REVOKE {}", "FROM")
+REVOKE_OPTION = Action("- GRANT OPTION for {} on {}", "REVOKE GRANT OPTION FOR {}", "FROM")
+# What is revoked on a table is revoked on its columns.
+OF_COLUMNS = REVOKE._replace(text="- {} on columns of {}")
+OPTION_OF_COLUMNS = REVOKE_OPTION._replace(text="- GRANT OPTION for {} on columns of {}")
+ACTIONS = (GRANT, REVOKE, OF_COLUMNS, REVOKE_OPTION, OPTION_OF_COLUMNS)
 
 
 def listed(words: Collection[str]) -> str:
@@ -336,11 +359,18 @@ class DatabasePlan(Plan):
                         self._objects(group, kind, schema, desired)
                 if kind != "schema_privileges":
                     self._everywhere_to_come(group, kind)
-        for group in former:
-            current = [each for each in contents.acl if each.grantee == group.name]
-            _take_back(
-                self, entry.database, "DATABASE", contents.owner, current, self._can(contents.owner), "the database"
-            )
+        for group in (*entry.groups, *former):
+            self._database_privileges(group.name, frozenset() if group in former else frozenset({"CONNECT"}))
+
+    def _database_privileges(self, role: str, desired: frozenset[str]) -> None:
+        """A group of the entry may connect and nothing else, which is pruned, and lets nobody else in."""
+        owner, acl = self.contents.owner, self.contents.acl
+        held = [each for each in acl if each.grantee == role and owner != role]
+        surplus = [each for each in held if self.prune and each.privilege not in desired]
+        options = [each for each in held if each.privilege in desired and each.grantable]
+        for found, option in ((surplus, False), (options, True)):
+            can = self._can(owner)
+            _take_back(self, self.entry.database, "DATABASE", owner, found, can, "the database", acl, option)
 
     def _can(self, owner: str, usable: bool = False) -> bool:
         return self.server.superuser or usable or owner in self.may_use
@@ -401,9 +431,12 @@ class DatabasePlan(Plan):
                 self.add(subject, meaning, Statement(f"GRANT {listed(missing)} ON SCHEMA {{0}} TO {{1}}", (name, role)))
             elif not set(missing) <= {each.privilege for each in acl if each.grantee == PUBLIC}:
                 self.cannot(subject, meaning, _whose("the schema", owner))
-        surplus = [each for each in acl if each.grantee == role and each.privilege not in desired]
         if complete and owner != role:
-            _take_back(self, name, "SCHEMA", owner, surplus, can, "the schema")
+            held = [each for each in acl if each.grantee == role]
+            surplus = [each for each in held if each.privilege not in desired]
+            _take_back(self, name, "SCHEMA", owner, surplus, can, "the schema", acl)
+            options = [each for each in held if each.privilege in desired and each.grantable]
+            _take_back(self, name, "SCHEMA", owner, options, can, "the schema", acl, option=True)
 
     # -- the functions
 
@@ -443,46 +476,55 @@ class DatabasePlan(Plan):
     # -- tables, sequences, functions
 
     def _objects(self, group: Group, kind: str, schema: str, desired: frozenset[str]) -> None:
-        missing: dict[tuple[str, ...], list[str]] = {}
-        surplus: dict[tuple[str, ...], list[str]] = {}
+        found: dict[Action, dict[tuple[str, ...], list[str]]] = {action: {} for action in ACTIONS}
         for alike in self.contents.objects:
             if (alike.schema, alike.kind) != (schema, kind):
                 continue
             lacks = _in_order(desired - {each.privilege for each in alike.acl if each.grantee == group.name})
             if lacks and self._can(alike.owner, alike.usable):
-                missing.setdefault(lacks, []).extend(alike.names)
+                found[GRANT].setdefault(lacks, []).extend(alike.names)
             elif lacks:
                 self._cannot_grant(group, kind, schema, alike, lacks)
-            current = [each for each in alike.acl if each.grantee == group.name and each.privilege not in desired]
-            if current and alike.owner != group.name:
-                taken = self._takes(
-                    group, kind, schema, alike, {each.privilege for each in current if each.grantor == alike.owner}
-                )
-                if taken:
-                    surplus.setdefault(taken, []).extend(alike.names)
-                self._others_granted(
-                    group, kind, schema, alike, [each for each in current if each.grantor != alike.owner]
-                )
+            for action, privileges in self._beyond(group, alike, desired, REVOKE, REVOKE_OPTION):
+                found[action].setdefault(privileges, []).extend(alike.names)
+        for alike in self.contents.columns:
+            if (alike.schema, alike.kind) == (schema, kind):
+                for action, privileges in self._beyond(group, alike, desired, OF_COLUMNS, OPTION_OF_COLUMNS):
+                    found[action].setdefault(privileges, []).extend(alike.names)
         to_come = self._to_come(group, kind, schema, desired)
-        for privileges in dict.fromkeys([*missing, *(lacks for lacks, _extra in to_come.values() if lacks)]):
-            creators = [creator for creator, (lacks, _extra) in to_come.items() if lacks == privileges]
-            self._change(group, kind, schema, "+", privileges, missing.get(privileges, []), creators)
-        for privileges in dict.fromkeys([*surplus, *(extra for _lacks, extra in to_come.values() if extra)]):
-            creators = [creator for creator, (_lacks, extra) in to_come.items() if extra == privileges]
-            self._change(group, kind, schema, "-", privileges, surplus.get(privileges, []), creators)
+        for action, there in found.items():
+            future = {creator: each[action] for creator, each in to_come.items() if each.get(action)}
+            for privileges in dict.fromkeys([*there, *future.values()]):
+                creators = [creator for creator, each in future.items() if each == privileges]
+                self._change(group, kind, schema, action, privileges, there.get(privileges, []), creators)
 
-    def _takes(self, group: Group, kind: str, schema: str, alike: Objects, privileges: set[str]) -> tuple[str, ...]:
-        if privileges and not self._can(alike.owner, alike.usable):
-            meaning = f"- {listed(_in_order(privileges))} on {kind} in schema {schema}{_some(alike.names)}"
-            self.cannot(group.name, meaning, _whose("what is named", alike.owner), fatal=False)
-            return ()
-        return _in_order(privileges)
+    def _beyond(
+        self, group: Group, alike: Objects, desired: frozenset[str], take: Action, take_option: Action
+    ) -> Iterator[tuple[Action, tuple[str, ...]]]:
+        """What the group holds there beyond what it is to have, also the right to pass on what it is to have."""
+        if alike.owner == group.name:
+            return
+        held = [each for each in alike.acl if each.grantee == group.name]
+        for action, current in (
+            (take, [each for each in held if each.privilege not in desired]),
+            (take_option, [each for each in held if each.privilege in desired and each.grantable]),
+        ):
+            for grantor in sorted({each.grantor for each in current} - {alike.owner}):
+                privileges = _in_order({each.privilege for each in current if each.grantor == grantor})
+                self._stays(group, alike, action, privileges, f"{grantor} granted it and has to revoke it")
+            ours = {each.privilege for each in current if each.grantor == alike.owner}
+            if ours and not self._can(alike.owner, alike.usable):
+                self._stays(group, alike, action, _in_order(ours), _whose("what is named", alike.owner))
+                continue
+            passed_on = ours & _passed_on(alike.acl, group.name)
+            if passed_on:
+                self._stays(group, alike, action, _in_order(passed_on), _first_revoke(alike.acl, group.name, passed_on))
+            if ours - passed_on:
+                yield action, _in_order(ours - passed_on)
 
-    def _others_granted(self, group: Group, kind: str, schema: str, alike: Objects, grants: Sequence[t.Any]) -> None:
-        for grantor in sorted({each.grantor for each in grants}):
-            privileges = _in_order({each.privilege for each in grants if each.grantor == grantor})
-            meaning = f"- {listed(privileges)} on {kind} in schema {schema}{_some(alike.names)}"
-            self.cannot(group.name, meaning, f"{grantor} granted it and has to revoke it", fatal=False)
+    def _stays(self, group: Group, alike: Objects, action: Action, privileges: tuple[str, ...], reason: str) -> None:
+        meaning = f"{action.meaning(privileges, alike.kind, alike.schema)}{_some(alike.names)}"
+        self.cannot(group.name, meaning, reason, fatal=False)
 
     def _cannot_grant(self, group: Group, kind: str, schema: str, alike: Objects, privileges: tuple[str, ...]) -> None:
         if alike.extension:
@@ -492,26 +534,35 @@ class DatabasePlan(Plan):
         for_all = {each.privilege for each in alike.acl if each.grantee == PUBLIC}
         # What a user of Vault owns goes to its group when it is revoked.
         fatal = not set(privileges) <= for_all and not alike.owner.startswith("v-")
-        meaning = f"+ {listed(privileges)} on {kind} in schema {schema}{_some(alike.names)}"
+        meaning = f"{GRANT.meaning(privileges, kind, schema)}{_some(alike.names)}"
         self.cannot(group.name, meaning, _whose("what is named", alike.owner), fatal=fatal)
+
+    def _default(self, group: Group, kind: str, schema: str, creator: str, option: bool = False) -> set[str]:
+        """What the group will have on what this creator creates, or may pass on of it."""
+        return {
+            each.privilege
+            for each in self.contents.defaults
+            if (each.creator, each.schema, each.kind, each.grantee) == (creator, schema, kind, group.name)
+            and (each.grantable or not option)
+        }
 
     def _to_come(
         self, group: Group, kind: str, schema: str, desired: frozenset[str]
-    ) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    ) -> dict[str, dict[Action, tuple[str, ...]]]:
         """By creator, the default privileges that are missing and those that are too much."""
         found = {}
         for creator in self.entry.makers:
-            current = {
-                each.privilege
-                for each in self.contents.defaults
-                if (each.creator, each.schema, each.kind, each.grantee) == (creator, schema, kind, group.name)
+            current = self._default(group, kind, schema, creator)
+            differing = {
+                GRANT: _in_order(desired - current),
+                REVOKE: _in_order(current - desired),
+                REVOKE_OPTION: _in_order(self._default(group, kind, schema, creator, option=True) & desired),
             }
-            lacks, extra = _in_order(desired - current), _in_order(current - desired)
-            if (lacks or extra) and not self._can(creator):
+            if any(differing.values()) and not self._can(creator):
                 meaning = f"privileges on {kind} in schema {schema} that {creator} will create"
                 self.cannot(group.name, meaning, f"{creator} or a superuser has to change its default privileges")
-            elif lacks or extra:
-                found[creator] = (lacks, extra)
+            elif any(differing.values()):
+                found[creator] = differing
         return found
 
     def _everywhere_to_come(self, group: Group, kind: str) -> None:
@@ -520,36 +571,34 @@ class DatabasePlan(Plan):
             return
         allowed: frozenset[str] = frozenset() if self.prune else group.privileges[kind]
         for creator in self.entry.makers:
-            current = {
-                each.privilege
-                for each in self.contents.defaults
-                if (each.creator, each.schema, each.kind, each.grantee) == (creator, "", kind, group.name)
-            }
-            surplus = _in_order(current - allowed)
-            meaning = f"- {listed(surplus)} on {kind} in all schemas (those to come from {creator})"
-            if surplus and self._can(creator):
-                text = f"ALTER DEFAULT PRIVILEGES FOR ROLE {{0}} REVOKE {listed(surplus)} ON {kind.upper()} FROM {{1}}"
-                self.add(group.name, meaning, Statement(text, (creator, group.name)))
-            elif surplus:
-                self.cannot(
-                    group.name, meaning, f"{creator} or a superuser has to change its default privileges", fatal=False
+            surplus = self._default(group, kind, "", creator) - allowed
+            options = self._default(group, kind, "", creator, option=True) & allowed
+            for action, privileges in ((REVOKE, _in_order(surplus)), (REVOKE_OPTION, _in_order(options))):
+                meaning = (
+                    f"{action.text.format(listed(privileges), f'{kind} in all schemas')} (those to come from {creator})"
                 )
+                if privileges and self._can(creator):
+                    verb = action.verb.format(listed(privileges))
+                    text = f"ALTER DEFAULT PRIVILEGES FOR ROLE {{0}} {verb} ON {kind.upper()} FROM {{1}}"
+                    self.add(group.name, meaning, Statement(text, (creator, group.name)))
+                elif privileges:
+                    reason = f"{creator} or a superuser has to change its default privileges"
+                    self.cannot(group.name, meaning, reason, fatal=False)
 
-    def _change(self, group: Group, kind: str, schema: str, sign: str, privileges: tuple[str, ...],
+    def _change(self, group: Group, kind: str, schema: str, action: Action, privileges: tuple[str, ...],
                 names: Sequence[str], creators: Sequence[str]) -> None:  # fmt: skip
-        verb, way = ("GRANT", "TO") if sign == "+" else ("REVOKE", "FROM")
-        words = listed(privileges)
+        verb = action.verb.format(listed(privileges))
         statements = [
             # The names are quoted by the server.
             Statement(
-                f"{verb} {words} ON {kind.upper()[:-1]} {_escaped(listed(names[start : start + CHUNK]))} {way} {{0}}",
+                f"{verb} ON {OBJECTS[kind]} {_escaped(listed(names[start : start + CHUNK]))} {action.way} {{0}}",
                 (group.name,),
             )
             for start in range(0, len(names), CHUNK)
         ]
         statements += [
             Statement(
-                f"ALTER DEFAULT PRIVILEGES FOR ROLE {{0}} IN SCHEMA {{1}} {verb} {words} ON {kind.upper()} {way} {{2}}",
+                f"ALTER DEFAULT PRIVILEGES FOR ROLE {{0}} IN SCHEMA {{1}} {verb} ON {kind.upper()} {action.way} {{2}}",
                 (creator, schema, group.name),
             )
             for creator in creators
@@ -557,30 +606,52 @@ class DatabasePlan(Plan):
         there = _count(kind, names)
         future = f"those to come from {listed(creators)}" if creators else ""
         extent = f"{there}, and {future}" if there and future else there or future
-        self.add(group.name, f"{sign} {words} on {kind} in schema {schema} ({extent})", *statements)
+        self.add(group.name, f"{action.meaning(privileges, kind, schema)} ({extent})", *statements)
 
 
 # -- words -----------------------------------------------------------------------------------------------------------------
 
 
-def _take_back(plan: Plan, name: str, kind: str, owner: str, found: Sequence[t.Any], can: bool, what: str) -> None:
-    """Revoke privileges of one grantee on a database or schema."""
+def _take_back(
+    plan: Plan, name: str, kind: str, owner: str, found: Sequence[Acl], can: bool, what: str, acl: Sequence[Acl] = (), option: bool = False,
+) -> None:  # fmt: skip
+    """Revoke privileges of one grantee on a database or schema, or the right to pass them on."""
     if not found:
         return
     grantee = found[0].grantee
     who = grantee or "PUBLIC"
     subject = name if kind == "DATABASE" else f"schema {name}"
-    ours = _in_order({each.privilege for each in found if each.grantor in (owner, "")})
-    meaning = f"- {listed(ours)} of {who}"
-    if ours and can:
-        receiver = "{1}" if grantee else "PUBLIC"
-        names = (name, grantee) if grantee else (name,)
-        plan.add(subject, meaning, Statement(f"REVOKE {listed(ours)} ON {kind} {{0}} FROM {receiver}", names))
-    elif ours:
-        plan.cannot(subject, meaning, _whose(what, owner), fatal=False)
+    sign, verb = ("- GRANT OPTION for", "REVOKE GRANT OPTION FOR") if option else ("-", "REVOKE")
     for grantor in sorted({each.grantor for each in found if each.grantor not in (owner, "")}):
         rest = _in_order({each.privilege for each in found if each.grantor == grantor})
-        plan.cannot(subject, f"- {listed(rest)} of {who}", f"{grantor} granted it and has to revoke it", fatal=False)
+        reason = f"{grantor} granted it and has to revoke it"
+        plan.cannot(subject, f"{sign} {listed(rest)} of {who}", reason, fatal=False)
+    ours = {each.privilege for each in found if each.grantor in (owner, "")}
+    if ours and not can:
+        plan.cannot(subject, f"{sign} {listed(_in_order(ours))} of {who}", _whose(what, owner), fatal=False)
+        return
+    passed_on = ours & _passed_on(acl, grantee)
+    if passed_on:
+        reason = _first_revoke(acl, grantee, passed_on)
+        plan.cannot(subject, f"{sign} {listed(_in_order(passed_on))} of {who}", reason, fatal=False)
+    privileges = listed(_in_order(ours - passed_on))
+    if privileges:
+        receiver = "{1}" if grantee else "PUBLIC"
+        names = (name, grantee) if grantee else (name,)
+        statement = Statement(f"{verb} {privileges} ON {kind} {{0}} FROM {receiver}", names)
+        plan.add(subject, f"{sign} {privileges} of {who}", statement)
+
+
+def _passed_on(acl: Sequence[Acl], role: str) -> set[str]:
+    """What this role granted to others: the server revokes nothing on which other grants depend."""
+    return {each.privilege for each in acl if role and each.grantor == role and each.grantee != role}
+
+
+def _first_revoke(acl: Sequence[Acl], role: str, privileges: Collection[str]) -> str:
+    receivers = sorted(
+        {each.grantee or "PUBLIC" for each in acl if each.grantor == role and each.privilege in privileges}
+    )
+    return f"{role} passed it on to {listed(receivers)}, from whom it has to be revoked first"
 
 
 def _whose(what: str, owner: str) -> str:

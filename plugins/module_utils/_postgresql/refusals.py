@@ -153,6 +153,7 @@ def _unknown_privileges(entry: Entry, server: Server, options: Values) -> Iterat
 def _users_of_functions(entry: Entry, server: Server, options: Values) -> Iterator[str]:
     if entry.users and entry.uses_functions(server.version):
         yield (
-            "users needs functions: none, because an admin role without CREATEROLE cannot set the passwords of static roles. Create the users "
-            "of this database in an entry of their own, or by hand."
+            f"users needs the line functions: none in this entry. With the functions, which are the default on PostgreSQL 15 and older (this server is "
+            f"{server.version // 10000}), the admin role has no CREATEROLE and cannot set the passwords of static roles. To keep the functions for "
+            "the other roles, give users and static_roles an entry of their own for this database, with another admin role and functions: none."
         )

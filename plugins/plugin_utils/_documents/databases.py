@@ -29,7 +29,10 @@ def database_document(
         connection = _of(database, "name", "an entry of vault_databases")
         chosen = (functions or {}).get(connection)
         made_by = database.get("functions") or (chosen is not None and ("leasehold" if chosen else "none"))
-        roles, static_roles = database.get("roles") or {}, database.get("static_roles") or {}
+        roles, static_roles = (
+            {name: role or {} for name, role in (database.get(kind) or {}).items()}
+            for kind in ("roles", "static_roles")
+        )
         document["connections"].append(_connection(database, connection, [*roles, *static_roles]))
         document["roles"].extend(
             {
@@ -42,10 +45,26 @@ def database_document(
             }
             for name, role in roles.items()
         )
+        if made_by == "leasehold":
+            _refuse_what_the_functions_cannot(connection, static_roles)
         document["static_roles"].extend(
             {**role, "name": name, "db_name": connection} for name, role in static_roles.items()
         )
     return document
+
+
+def _refuse_what_the_functions_cannot(connection: str, static_roles: Values) -> None:
+    """Vault sets the passwords of static roles as the admin role, which has no CREATEROLE then."""
+    lost = [
+        name for name, role in static_roles.items()
+        if not role.get("rotation_statements") and not role.get("self_managed_password")
+    ]  # fmt: skip
+    if lost:
+        raise AnsibleFilterError(
+            f"{connection}: static_roles {', '.join(lost)}: users are made by functions there (the default on PostgreSQL 15 and older), and the admin role "
+            "has no CREATEROLE, so that Vault could not set these passwords. Write functions: none in this entry, or give static_roles an entry of "
+            "their own for this database, with another admin role and functions: none."
+        )
 
 
 def _connection(database: Values, name: str, roles: list[str]) -> Values:

@@ -6,183 +6,107 @@
 
 """What is wrong in ``vault_databases`` and ``vault_applications``: all of it at once, each with its path, without asking a server.
 
-A shape checks one value and yields a sentence for each problem, such as
+The shape of each value is declared once; ``schema()`` is the same declarations for editors. What concerns more than one value follows below, such as
 ``vault_databases[2].roles.billing.in_role: 'app_roo' is none of the groups app_ro, app_rw; did you mean app_ro?``.
 The options of roles and connections are those of the modules, by their own declarations.
 """
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import postgresql_password
 from ansible_collections.leasehold.vault.plugins.module_utils._core.names import name as vault_name
 from ansible_collections.leasehold.vault.plugins.module_utils._core.times import seconds
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import parse_addresses
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import (
+    DEFINER,
+    NAMES,
+    PRIVILEGES,
+    is_name,
+    is_role_name,
+)
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_role import ROLES
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.connection import CONNECTION
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.dependents import Place, canonical
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.role import ROLE
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.static_role import STATIC_ROLE
-
-if t.TYPE_CHECKING:
-    from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Resource
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents import agent as _agent
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents import automation as _automation
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.access import METHODS, SHORT
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.shapes import (
+    Problems,
+    Schema,
+    Shape,
+    anything,
+    boolean,
+    choice,
+    keys,
+    list_of,
+    map_of,
+    nearest,
+    one_or_more,
+    options_of,
+    port,
+    scalar,
+    text,
+    word,
+)
 
 Values = t.Mapping[str, t.Any]
-Problems = t.Iterator[str]
-Shape = t.Callable[[t.Any, str], Problems]
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
-# -- shapes ---------------------------------------------------------------------------------------------------------------
-
-
-def anything(value: t.Any, path: str) -> Problems:
-    yield from ()
-
-
-def text(value: t.Any, path: str) -> Problems:
-    if not isinstance(value, str):
-        yield f"{path}: must be text, not {_kind(value)}"
-
-
-def scalar(value: t.Any, path: str) -> Problems:
-    """Text, or what YAML makes of text that looks like a number or a truth value."""
-    if not isinstance(value, (str, int, float, bool)):
-        yield f"{path}: must be a single value, not {_kind(value)}"
-
-
-def integer(value: t.Any, path: str) -> Problems:
-    """Also as text, which is what a template gives."""
-    if isinstance(value, bool) or not str(value).strip().lstrip("-").isdigit():
-        yield f"{path}: must be a number, not {value!r}"
-
-
-def port(value: t.Any, path: str) -> Problems:
-    """A number, or one for each host with commas."""
-    for part in str(value).split(","):
-        if isinstance(value, bool) or not part.strip().isdigit() or not 0 < int(part) < 65536:
-            yield f"{path}: {part.strip()!r} is not a port, a number from 1 to 65535"
-
-
-def boolean(value: t.Any, path: str) -> Problems:
-    if str(value).strip().lower() not in ("true", "false", "yes", "no", "on", "off", "1", "0"):
-        yield f"{path}: must be true or false, not {value!r}"
-
-
-def choice(*values: str) -> Shape:
-    def check(value: t.Any, path: str) -> Problems:
-        if value not in values:
-            yield f"{path}: must be one of {', '.join(values)}, not {value!r}{_nearest(value, values)}"
-
-    return check
-
-
-def list_of(shape: Shape) -> Shape:
-    def check(value: t.Any, path: str) -> Problems:
-        if not isinstance(value, (list, tuple)):
-            yield f"{path}: must be a list, not {_kind(value)}"
-            return
-        for number, item in enumerate(value):
-            yield from shape(item, f"{path}[{number}]")
-
-    return check
-
-
-def map_of(shape: Shape) -> Shape:
-    """A dictionary by names that the document chooses."""
-
-    def check(value: t.Any, path: str) -> Problems:
-        if not isinstance(value, t.Mapping):
-            yield f"{path}: must be a dictionary, not {_kind(value)}"
-            return
-        for key, item in value.items():
-            yield from shape({} if item is None else item, f"{path}.{key}")
-
-    return check
-
-
-def keys(known: t.Mapping[str, Shape], required: t.Sequence[str] = ()) -> Shape:
-    """A dictionary of these keys; those that begin with ``x_`` are the document's own."""
-
-    def check(value: t.Any, path: str) -> Problems:
-        if not isinstance(value, t.Mapping):
-            yield f"{path}: must be a dictionary, not {_kind(value)}"
-            return
-        for key in required:
-            if value.get(key) in (None, ""):
-                yield f"{path}: {key} is missing"
-        for key, item in value.items():
-            if key in known:
-                if item is not None:
-                    yield from known[key](item, f"{path}.{key}")
-            elif not str(key).startswith("x_"):
-                yield f"{path}: unknown key {key}{_nearest(key, known)}"
-
-    return check
-
-
-def _kind(value: t.Any) -> str:
-    kinds = (
-        (str, "text"),
-        (bool, "a truth value"),
-        (t.Mapping, "a dictionary"),
-        ((list, tuple), "a list"),
-        (type(None), "nothing"),
-    )
-    return next((word for kind, word in kinds if isinstance(value, kind)), "a number")
-
-
-def _nearest(given: t.Any, known: t.Iterable[str]) -> str:
-    found = difflib.get_close_matches(str(given), list(known), 1, 0.6)
-    return f"; did you mean {found[0]}?" if found else ""
-
-
-def options_of(resource: Resource, beside: t.Collection[str]) -> Shape:
-    """The options of a module but for these, which the document says elsewhere; each value by its declaration."""
-    by_type = {"str": scalar, "int": integer, "bool": boolean, "dict": map_of(anything), "list": anything}
-    fields = {field.option: field for field in resource.fields}
-    known: dict[str, Shape] = {}
-    for option, spec in resource.argument_spec().items():
-        for word in (option, *spec.get("aliases", ())):
-            if option not in beside:
-                known[word] = choice(*spec["choices"]) if "choices" in spec else by_type.get(spec["type"], anything)
-
-    def check(value: t.Any, path: str) -> Problems:
-        problems = list(keys(known)(value, path))
-        yield from problems
-        if problems:
-            return
-        for option, given in value.items():
-            if option in fields and not fields[option].spec.get("no_log"):
-                try:
-                    fields[option].desired_value({option: given})
-                except Problem as problem:
-                    yield f"{path}.{problem}"
-
-    return check
-
-
 # -- the document ---------------------------------------------------------------------------------------------------------
 
-PRIVILEGES = list_of(text)
+
+def _name(value: t.Any, path: str) -> Problems:
+    """Of a database or schema."""
+    if not is_name(value):
+        yield f"{path}: {value!r} cannot be a name of PostgreSQL here. {NAMES}"
+
+
+def _role_name(value: t.Any, path: str) -> Problems:
+    if not is_role_name(value):
+        yield f"{path}: {value!r} cannot be the name of a role here. {NAMES}"
+
+
+def _password(value: t.Any, path: str) -> Problems:
+    try:
+        postgresql_password(value)
+    except ValueError as error:
+        yield f"{path}: {error}"
+
+
+def _in_vault(value: t.Any, path: str) -> Problems:
+    try:
+        vault_name(value)
+    except ValueError as error:
+        yield f"{path}: {error}"
+
+
+def _application_name(value: t.Any, path: str) -> Problems:
+    yield from _in_vault(value, path)
+    if value.lower() in ("root", "default", "response-wrapping"):
+        yield f"{path}: {value!r} is the name of a policy that belongs to Vault itself; choose another"
+
+
+NAME, ROLE_NAME, VAULT_NAME = text.where(_name), text.where(_role_name), text.where(_in_vault)
 GROUP = keys(
     {
-        "schemas": list_of(text),
-        "schema_privileges": PRIVILEGES,
-        "tables": PRIVILEGES,
-        "sequences": PRIVILEGES,
-        "functions": PRIVILEGES,
+        "schemas": list_of(NAME, least=1),
+        **{key: list_of(word(*privileges), least=1) for key, privileges in PRIVILEGES.items()},
         "shared": boolean,
-    }
+    },
+    ["schemas"],
 )
 DATABASE = keys(
     {
-        "name": text,
+        "name": VAULT_NAME,
         "host": text,
         "port": port,
-        "database": text,
+        "database": NAME,
         "sslmode": choice(*SSL_MODES),
         "ca_cert": text,
         "ca_cert_on_vault": text,
@@ -190,38 +114,110 @@ DATABASE = keys(
         "client_key": text,
         "url_parameters": map_of(scalar),
         "connection_url": text,
-        "admin": keys({"username": text, "password": scalar}, ["username"]),
-        "owner": text,
-        "groups": map_of(GROUP),
-        "users": map_of(keys({"in_role": list_of(text)})),
-        "creators": list_of(text),
-        "connect": list_of(text),
+        "admin": keys({"username": ROLE_NAME, "password": scalar.where(_password)}, ["username"]),
+        "owner": ROLE_NAME,
+        "groups": map_of(GROUP, least=1, key=_role_name),
+        "users": map_of(keys({"in_role": list_of(text)}), key=_role_name),
+        "creators": list_of(ROLE_NAME),
+        "connect": list_of(ROLE_NAME),
         "replicas": list_of(keys({"host": text, "port": port}, ["host"])),
         "pooler": keys({"kind": choice("pgbouncer"), "auth_user": text, "auth_dbname": text}, ["kind"]),
         "functions": choice("leasehold", "none"),
         "options": options_of(CONNECTION, ("mount", "name")),
-        "roles": map_of(options_of(ROLE, ("mount", "name", "db_name"))),
-        "static_roles": map_of(options_of(STATIC_ROLE, ("mount", "name", "db_name"))),
+        "roles": map_of(options_of(ROLE, ("mount", "name", "db_name")), key=_in_vault),
+        "static_roles": map_of(options_of(STATIC_ROLE, ("mount", "name", "db_name")), key=_in_vault),
         "verify": choice("none", "issue", "login"),
         "login": keys({"host": text, "port": port, "ca_cert": text}),
     },
     ["name", "admin"],
 )
+BESIDE = dict.fromkeys(("mount", "role", "role_id_file", "secret_id_file", "jwt_file"), text)
+"""What ``auth`` says of a method beside the options of its role."""
+_CLAIMS = {claim: anything for platform in _automation.PLATFORMS.values() for claim in platform.claims}
+_MORE: t.Mapping[str, t.Mapping[str, Shape]] = {
+    "kubernetes": dict.fromkeys(SHORT, one_or_more(scalar)),
+    "automation": {
+        **_CLAIMS,
+        "platform": choice(*_automation.PLATFORMS),
+        "audience": one_or_more(scalar),
+        "branch": scalar,
+    },
+}
+LIMIT = keys({"rate": scalar, "interval": scalar, "block_interval": scalar, "state": choice("present", "absent")})
+_WHERE: dict[str, Shape] = {
+    "role": text, "static_role": text, "host": text, "port": port, "database": text, "sslmode": choice(*SSL_MODES), "ca_cert": text,
+}  # fmt: skip
+_AGENT_FILE: dict[str, Shape] = {
+    **_WHERE, "path": text, "format": choice("template", *_agent.ESCAPE), "owner": text, "group": text, "mode": scalar, "keys": anything,
+    "section": text, "template": text,
+}  # fmt: skip
+_AGENT_EXEC: dict[str, Shape] = {
+    **_WHERE,
+    "command": list_of(scalar, least=1),
+    "environment": anything,
+    "stop_signal": text,
+}
 APPLICATION = keys(
     {
-        "name": text,
+        "name": text.where(_application_name),
         "state": choice("present", "absent"),
-        "roles": list_of(text),
-        "static_roles": list_of(text),
+        "roles": list_of(VAULT_NAME),
+        "static_roles": list_of(VAULT_NAME),
         "policies": list_of(text),
-        # What these hold is checked by those who use it.
-        "auth": map_of(anything),
-        "deliver": map_of(anything),
-        "manifests": map_of(anything),
-        "agent": map_of(anything),
+        "auth": keys(
+            {
+                method: options_of(ROLES[kind], ("mount", "name", "type"), {**BESIDE, **_MORE.get(method, {})})
+                for method, kind in METHODS.items()
+            }
+        ),
+        "limits": keys({"logins": LIMIT, "credentials": LIMIT}),
+        # What these need of each other is checked by those who use them.
+        "deliver": keys(
+            {
+                "hosts": list_of(text),
+                "owner": text,
+                "group": text,
+                "valid_for": scalar,
+                "wrap_ttl": scalar,
+                "become": boolean,
+            }
+        ),
+        "manifests": keys(
+            {
+                "kinds": list_of(choice("agent_injector", "external_secrets", "secrets_operator")),
+                **dict.fromkeys(("directory", "namespace", "server", "workload", "annotations"), text),
+            }
+        ),
+        "agent": keys(
+            {
+                "user": text,
+                "group": text,
+                "login": keys(
+                    {method: keys(dict.fromkeys(("mount", *words), text)) for method, words in _agent.LOGIN.items()}
+                ),
+                "files": list_of(keys(_AGENT_FILE, ["path"])),
+                "exec": keys(_AGENT_EXEC),
+                "reload": list_of(scalar),
+                "service": map_of(anything),
+                "state": choice("present", "absent"),
+            }
+        ),
     },
     ["name"],
 )
+
+
+def schema() -> Schema:
+    """The JSON schema of a file of variables that holds the document, among others."""
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Variables of leasehold.vault",
+        "type": "object",
+        "properties": {
+            "vault_databases": list_of(DATABASE).schema,
+            "vault_applications": list_of(APPLICATION).schema,
+        },
+    }
 
 
 def problems_of(databases: t.Any, applications: t.Any = None, max_lease_ttl: t.Any = None) -> list[str]:
@@ -239,11 +235,15 @@ def problems_of(databases: t.Any, applications: t.Any = None, max_lease_ttl: t.A
         for number, replica in _dictionaries(entry.get("replicas")):
             found += _addresses(f"{path}.replicas[{number}]", replica)
         found += _pooler(path, entry)
+        found += _parts(path, entry)
+        found += _users(path, entry)
+        found += _functions(path, entry)
     found += _admins(entries)
     for path, entry in entries:
         found += _roles(path, entry, max_lease_ttl)
     if entries:
         found += _applications(entries, applications)
+    found += _application_names(applications)
     return found
 
 
@@ -270,10 +270,6 @@ def _names(entries: t.Sequence[tuple[str, Values]]) -> Problems:
             for name in _within(entry, kind)
         ]
         for seen, where, name in named:
-            try:
-                vault_name(name)
-            except ValueError as error:
-                yield f"{where}: {error}"
             if name in seen:
                 yield f"{where}: {name!r} is there already as {seen[name]}"
             seen.setdefault(name, where)
@@ -307,6 +303,45 @@ def _pooler(path: str, entry: Values) -> Problems:
         )
 
 
+def _parts(path: str, entry: Values) -> Problems:
+    """The owner, each group, the admin role and each user are different roles of PostgreSQL."""
+    parts = [
+        (f"{path}.owner", entry.get("owner")),
+        (f"{path}.admin.username", _within(entry, "admin").get("username")),
+        *((f"{path}.{kind}.{name}", name) for kind in ("groups", "users") for name in _within(entry, kind)),
+    ]
+    seen = {DEFINER: "the role that the functions run as"}
+    for where, name in parts:
+        if isinstance(name, str) and name in seen:
+            yield f"{where}: {name!r} is {seen[name]}, too; owner, groups, admin role and users are different roles"
+        elif name:
+            seen[name] = where
+
+
+def _users(path: str, entry: Values) -> Problems:
+    """Users of static roles are members of groups of the entry."""
+    groups = _within(entry, "groups")
+    for name, user in _within(entry, "users").items():
+        given = user.get("in_role") if isinstance(user, t.Mapping) else None
+        for number, group in enumerate(given if isinstance(given, (list, tuple)) else ()):
+            if isinstance(group, str) and group not in groups:
+                yield _no_group(f"{path}.users.{name}.in_role[{number}]", group, groups)
+
+
+def _functions(path: str, entry: Values) -> Problems:
+    """An admin role without CREATEROLE sets no passwords of others."""
+    if entry.get("functions") == "leasehold" and _within(entry, "users"):
+        yield (
+            f"{path}.users: needs functions: none, because with the functions the admin role cannot set the passwords of static roles; give users and "
+            "static_roles an entry of their own for this database, with another admin role"
+        )
+
+
+def _no_group(where: str, name: str, groups: t.Iterable[t.Any]) -> str:
+    known = sorted(map(str, groups))
+    return f"{where}: {name!r} is none of the groups {', '.join(known)}{nearest(name, known)}"
+
+
 def _admins(entries: t.Sequence[tuple[str, Values]]) -> Problems:
     """No admin role in two entries of one server: rotating its password in one would lock the other out."""
     keepers: list[tuple[str, Place]] = []
@@ -335,24 +370,33 @@ def _roles(path: str, entry: Values, max_lease_ttl: t.Any) -> Problems:
             continue
         where, group = f"{path}.roles.{name}", role.get("in_role")
         if groups and isinstance(group, str) and group not in groups:
+            yield _no_group(f"{where}.in_role", group, groups)
+        heir = role.get("reassign_owned_to")
+        if groups and isinstance(heir, str) and heir not in (entry.get("owner"), *groups):
             yield (
-                f"{where}.in_role: {group!r} is none of the groups {', '.join(sorted(map(str, groups)))}"
-                f"{_nearest(group, map(str, groups))}"
+                f"{where}.reassign_owned_to: {heir!r} is neither the owner nor one of the groups {', '.join(sorted(map(str, groups)))}; nobody lets the "
+                "admin role hand out anything else, so that every revocation would fail"
             )
-        try:
-            limits = {
-                **{option: seconds(role[option]) for option in ("default_ttl", "max_ttl") if role.get(option)},
-                "max_lease_ttl": seconds(max_lease_ttl or 0),
-            }
-        except ValueError:
-            continue  # told by its shape
+        limits = {
+            "default_ttl": _seconds(role.get("default_ttl")),
+            "max_ttl": _seconds(role.get("max_ttl")),
+            "max_lease_ttl": _seconds(max_lease_ttl),
+        }
         for shorter, longer, whose in (
             ("default_ttl", "max_ttl", "max_ttl"),
             ("default_ttl", "max_lease_ttl", "max_lease_ttl of the mount"),
             ("max_ttl", "max_lease_ttl", "max_lease_ttl of the mount"),
         ):
-            if limits.get(longer) and limits.get(shorter, 0) > limits[longer]:
+            if limits[longer] and limits[shorter] > limits[longer]:
                 yield f"{where}.{shorter}: {limits[shorter]} s is longer than {whose} ({limits[longer]} s)"
+
+
+def _seconds(duration: t.Any) -> int:
+    """0 for what is no duration, which its shape says."""
+    try:
+        return seconds(duration or 0)
+    except ValueError:
+        return 0
 
 
 def _applications(entries: t.Sequence[tuple[str, Values]], applications: t.Any) -> Problems:
@@ -363,8 +407,19 @@ def _applications(entries: t.Sequence[tuple[str, Values]], applications: t.Any) 
             given = application.get(kind)
             for role in given if isinstance(given, (list, tuple)) and application.get("state") != "absent" else ():
                 if isinstance(role, str) and role not in known:
-                    word = kind.replace("_", " ")
+                    what = kind.replace("_", " ")
                     yield (
-                        f"vault_applications[{number}].{kind}: {role!r} is none of the {word} of vault_databases "
-                        f"({', '.join(sorted(known)) or 'there are none'}){_nearest(role, known)}"
+                        f"vault_applications[{number}].{kind}: {role!r} is none of the {what} of vault_databases "
+                        f"({', '.join(sorted(known)) or 'there are none'}){nearest(role, known)}"
                     )
+
+
+def _application_names(applications: t.Any) -> Problems:
+    """Vault keeps names of policies and auth roles in lower case."""
+    seen: dict[str, str] = {}
+    for number, application in _dictionaries(applications):
+        name, where = application.get("name"), f"vault_applications[{number}].name"
+        if isinstance(name, str) and name.lower() in seen:
+            yield f"{where}: {name!r} is there already as {seen[name.lower()]}; Vault keeps names of policies in lower case"
+        elif isinstance(name, str):
+            seen[name.lower()] = where

@@ -51,7 +51,7 @@ def test_what_is_said_once_is_known_to_all_that_need_it():
 
 @pytest.mark.parametrize(("known", "made_by"), [(True, "leasehold"), (False, "none")])
 def test_what_is_known_of_the_functions_is_said_of_roles_in_a_group(known, made_by):
-    app, own = database_document([DATABASE], functions={"db": known})["roles"]
+    app, own = database_document([{**DATABASE, "static_roles": None}], functions={"db": known})["roles"]
     assert app["functions"] == made_by
     assert "functions" not in own
 
@@ -66,13 +66,27 @@ def test_what_is_said_twice_counts_where_it_is_nearer():
     assert connection["allowed_roles"] == ["*"]
     assert "max_open_connections" not in connection
     assert connection["connection_url"] == "postgresql://x"
-    login = {**DATABASE, "login": {"host": "127.0.0.1", "port": 5433}}
+    login = {**DATABASE, "login": {"host": "127.0.0.1", "port": 5433}, "static_roles": {}}
     roles = database_document([login], functions={"db": True})["roles"]
     assert [(role["login_host"], role["login_port"]) for role in roles] == [("127.0.0.1", 5433)] * 2
     assert roles[0]["functions"] == "leasehold"
     assert (
         database_document([{**login, "functions": "none"}], functions={"db": True})["roles"][0]["functions"] == "none"
     )
+
+
+def test_static_roles_that_the_functions_do_not_serve_are_refused():
+    """An admin role without CREATEROLE sets nobody's password."""
+    with pytest.raises(AnsibleFilterError, match=r"^db: static_roles reports: .* Write functions: none in this entry"):
+        database_document([DATABASE], functions={"db": True})
+    for more in ({"rotation_statements": ["SELECT 1"]}, {"self_managed_password": "x"}):
+        static = {"reports": {**DATABASE["static_roles"]["reports"], **more}}
+        assert database_document([{**DATABASE, "static_roles": static}], functions={"db": True})["static_roles"]
+
+
+def test_role_of_which_nothing_is_said_has_the_defaults():
+    document = database_document([{**DATABASE, "roles": {"plain": None}, "static_roles": {"fixed": None}}])
+    assert [role["name"] for role in (*document["roles"], *document["static_roles"])] == ["plain", "fixed"]
 
 
 @pytest.mark.parametrize("missing", ["name", "host", "database", "admin"])

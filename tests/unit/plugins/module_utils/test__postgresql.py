@@ -360,6 +360,58 @@ def test_what_another_grantor_gave_is_named_with_it():
     assert [each.reason for each in plan.obstacles] == ["somebody granted it and has to revoke it"]
 
 
+def test_privileges_on_columns_are_no_more_than_those_on_tables():
+    acl = (Acl("rw", "SELECT", "owner"), Acl("rw", "UPDATE", "owner"), Acl("rw", "REFERENCES", "somebody"))
+    part = tables("public.a")._replace(acl=acl)
+    there = Contents(
+        "owner", {"public": OWNED}, (tables("public.a", acl=("SELECT", "INSERT")),), COMING, columns=(part,)
+    )
+    plan = database_plan(there)
+    assert lines(plan) == ["rw: - UPDATE on columns of tables in schema public (1 table: public.a)"]
+    assert plan.changes[0].statements[0].text == "REVOKE UPDATE ON TABLE public.a FROM {0}"
+    assert [str(each) for each in plan.obstacles] == [
+        "rw: - REFERENCES on columns of tables in schema public (public.a) is not done: somebody granted it and has to revoke it"
+    ]
+
+
+def test_grant_options_are_revoked_but_not_what_was_passed_on():
+    acl = (Acl("rw", "SELECT", "owner", True), Acl("rw", "INSERT", "owner", True), Acl("friend", "INSERT", "rw"))
+    coming = {*COMING, DefaultAcl("owner", "public", "tables", "ro", "SELECT", True)}
+    coming = (coming - {DefaultAcl("owner", "public", "tables", "rw", "SELECT")}) | {
+        DefaultAcl("owner", "public", "tables", "rw", "SELECT", True)
+    }
+    usage = (Acl("ro", "USAGE", "pg_database_owner", True), Acl("friend", "USAGE", "ro"), *OWNED.acl[:2], OWNED.acl[-1])
+    there = Contents(
+        "owner",
+        {"public": OWNED._replace(acl=usage)},
+        (tables("public.a")._replace(acl=acl),),
+        frozenset(coming),
+        acl=(Acl("rw", "CONNECT", "owner", True),),
+    )
+    plan = database_plan(there)
+    assert lines(plan) == [
+        "rw: - GRANT OPTION for SELECT on tables in schema public (1 table: public.a, and those to come from owner)",
+        "app: - GRANT OPTION for CONNECT of rw",
+    ]
+    assert [statement.text for statement in plan.changes[0].statements] == [
+        "REVOKE GRANT OPTION FOR SELECT ON TABLE public.a FROM {0}",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE {0} IN SCHEMA {1} REVOKE GRANT OPTION FOR SELECT ON TABLES FROM {2}",
+    ]
+    passed_on = "passed it on to friend, from whom it has to be revoked first"
+    assert sorted(str(each) for each in plan.obstacles) == [
+        f"rw: - GRANT OPTION for INSERT on tables in schema public (public.a) is not done: rw {passed_on}",
+        f"schema public: - GRANT OPTION for USAGE of ro is not done: ro {passed_on}",
+    ]
+    assert not any(each.fatal for each in plan.obstacles)
+
+
+def test_pruned_group_has_nothing_but_connect_on_the_database():
+    acl = (Acl("rw", "CONNECT", "owner"), Acl("rw", "CREATE", "owner"))
+    there = Contents("owner", {"public": OWNED}, (), COMING, acl=acl)
+    assert lines(database_plan(there)) == []
+    assert lines(DatabasePlan(entry(), there, server(), ("owner",), prune=True)) == ["app: - CREATE of rw"]
+
+
 def test_many_tables_are_granted_in_several_statements():
     contents = Contents("owner", {"public": OWNED}, (tables(*(f"public.t{number}" for number in range(2500))),), COMING)
     (change,) = database_plan(contents).changes

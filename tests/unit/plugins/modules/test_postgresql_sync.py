@@ -65,7 +65,10 @@ class Site:
             connection.close()
 
 
-@pytest.fixture(params=["postgres", pytest.param("postgres15", marks=pytest.mark.full)])
+OTHERS = [pytest.param(name, marks=pytest.mark.full) for name in ("postgres15", "postgres16")]
+
+
+@pytest.fixture(params=["postgres", *OTHERS])
 def site(request):
     site = Site(request.getfixturevalue(request.param))
     yield site
@@ -162,6 +165,42 @@ def test_prune_takes_what_the_document_no_longer_has(site):
     assert f"{site.entry['database']}: - CONNECT of {site.ro}" in site.changes(prune=True)
 
 
+def test_privileges_on_columns_and_grant_options_are_taken_back(site):
+    site.changes()
+    site.sql(f"SET ROLE {site.owner}; CREATE TABLE a (x int, y int)")
+    site()
+    site.sql(
+        f"SET ROLE {site.owner}; GRANT UPDATE (x), SELECT (y) ON a TO {site.ro}; GRANT SELECT ON a TO {site.ro} WITH GRANT OPTION;"
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {site.ro} WITH GRANT OPTION;"
+        f"GRANT CONNECT ON DATABASE {site.entry['database']} TO {site.ro} WITH GRANT OPTION"
+    )
+    site.sql(f"GRANT USAGE ON SCHEMA sales TO {site.ro} WITH GRANT OPTION")
+    assert site.changes() == [
+        f"schema sales: - GRANT OPTION for USAGE of {site.ro}",
+        f"{site.ro}: - UPDATE on columns of tables in schema public (1 table: public.a)",
+        f"{site.ro}: - GRANT OPTION for SELECT on tables in schema public (1 table: public.a, and those to come from {site.owner})",
+        f"{site.entry['database']}: - GRANT OPTION for CONNECT of {site.ro}",
+    ]
+
+
+def test_what_a_group_passed_on_is_named_and_nothing_fails(site):
+    site.changes()
+    site.sql(f"SET ROLE {site.owner}; CREATE TABLE a (x int, y int)")
+    site()
+    friend = f"friend_{site.number}"
+    site.sql(f"CREATE ROLE {friend}")
+    site.sql(f"SET ROLE {site.owner}; GRANT SELECT, DELETE ON a TO {site.ro} WITH GRANT OPTION")
+    site.sql(f"SET ROLE {site.ro}; GRANT SELECT, DELETE ON a TO {friend}")
+    again = site()
+    assert again["changes"] == []
+    passed_on = f"on tables in schema public (public.a) is not done: {site.ro} passed it on to {friend}, from whom it has to be revoked first."
+    warnings = " ".join(again["warnings"])
+    assert f"{site.ro}: - DELETE {passed_on}" in warnings
+    assert f"{site.ro}: - GRANT OPTION for SELECT {passed_on}" in warnings
+    site.sql(f"SET ROLE {site.ro}; REVOKE SELECT, DELETE ON a FROM {friend}")
+    assert len(site.changes()) == 2
+
+
 def test_dba_without_superuser_makes_everything_but_what_belongs_to_others(site):
     dba = f"dba_{site.number}"
     site.sql(f"CREATE ROLE {dba} LOGIN CREATEROLE CREATEDB PASSWORD 'low'", "postgres")
@@ -195,3 +234,64 @@ def test_grant_that_was_only_warned_about_is_an_error_and_no_change(site, monkey
     assert "no privileges were granted for" in str(caught.value)
     assert f"{site.ro}: + USAGE on schema sold" in str(caught.value)
     assert not any("USAGE on schema sold" in change for change in caught.value.result["changes"])
+
+
+OF_OTHERS = """
+CREATE TABLE t (n int GENERATED ALWAYS AS IDENTITY, m serial); CREATE VIEW v AS SELECT 1 AS x; CREATE MATERIALIZED VIEW m AS SELECT 1 AS x;
+CREATE SEQUENCE s; CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE PROCEDURE p(INOUT a int) LANGUAGE sql AS 'SELECT 1';
+CREATE AGGREGATE g(int) (SFUNC = int4pl, STYPE = int); REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA public FROM PUBLIC;
+CREATE FOREIGN DATA WRAPPER w; CREATE SERVER away FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE ft (n int) SERVER away;
+CREATE TYPE kind AS ENUM ('a'); SELECT lo_create(0); CREATE SCHEMA theirs; CREATE TABLE theirs.u ();
+CREATE TABLE part PARTITION OF parted FOR VALUES IN (1)
+"""
+PRIVILEGES = """
+SELECT oid::regclass::text, relacl::text FROM pg_class WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'theirs'))
+ UNION ALL SELECT oid::regprocedure::text, proacl::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+ UNION ALL SELECT nspname, nspacl::text FROM pg_namespace WHERE nspname IN ('public', 'theirs')
+ UNION ALL SELECT datname, datacl::text FROM pg_database WHERE datname IN ('postgres', 'template1', current_database())
+ UNION ALL SELECT lomowner::text, lomacl::text FROM pg_largeobject_metadata UNION ALL SELECT typname, typacl::text FROM pg_type WHERE typname = 'kind'
+ ORDER BY 1, 2
+"""
+
+
+@pytest.mark.full
+def test_nothing_of_others_is_changed_and_all_of_it_is_named(site):
+    """Objects of each kind that belong to a superuser, in the database of a DBA who is none."""
+    dba = f"dba_{site.number}"
+    site.sql(f"CREATE ROLE {dba} LOGIN CREATEROLE CREATEDB PASSWORD 'low'", "postgres")
+    site.sql(f"GRANT CONNECT ON DATABASE postgres TO {dba}", "postgres")
+    site.login.update(login_user=dba, login_password="low")
+    everything = {"tables": ["select"], "sequences": ["usage"], "functions": ["execute"]}
+    site.entry["groups"] = {
+        site.rw: {"schemas": ["public"], **everything},
+        site.ro: {"schemas": ["public"], "tables": ["select"]},
+    }
+    site.changes()
+    site.sql(f"SET ROLE {site.owner}; CREATE TABLE parted (n int) PARTITION BY LIST (n)")
+    site()
+    site.sql(OF_OTHERS)
+    site.sql(
+        f"GRANT DELETE ON t TO {site.ro}; GRANT UPDATE (n) ON t TO {site.ro}; GRANT SELECT ON v TO {site.ro} WITH GRANT OPTION"
+    )
+    site.sql(f"GRANT CREATE ON SCHEMA public TO {site.ro}" if site.server.major < 15 else "SELECT 1")
+    site.entry["groups"][site.rw]["schemas"] = ["public", "theirs"]
+    before = site.sql(PRIVILEGES)
+    with pytest.raises(Problem) as caught:
+        site(close_databases=["postgres", "template1"])
+    said = f"{caught.value} {' '.join(caught.value.result['warnings'])}"
+    for what in (
+        f"{site.rw}: + SELECT on tables in schema public (public.ft, public.m, public.part)",
+        f"{site.rw}: + SELECT on tables in schema public (public.t)",
+        f"{site.rw}: + SELECT on tables in schema public (public.v)",
+        "+ USAGE on sequences in schema public (public.s, public.t_m_seq, public.t_n_seq)",
+        "+ EXECUTE on functions in schema public (public.f(integer), public.g(integer), public.p(integer))",
+        "+ USAGE on schema theirs",
+        "- DELETE on tables in schema public (public.t)",
+        "- UPDATE on columns of tables in schema public (public.t)",
+        "- GRANT OPTION for SELECT on tables in schema public (public.v)",
+        "template1: - CONNECT of PUBLIC",
+    ):
+        assert f"{what} is not done: " in said
+    assert "belongs to postgres, who or a superuser has to do it" in said
+    assert site.sql(PRIVILEGES) == before
+    assert not caught.value.result["changed"] or all("theirs" in change for change in caught.value.result["changes"])

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.problems import problems_of
@@ -186,35 +188,234 @@ def test_roles_of_applications_are_roles_of_the_document():
     assert problem == "vault_applications[0]: unknown key rolls; did you mean roles?"
 
 
+# -- wrong in many ways ----------------------------------------------------------------------------------------------------
+
+GROUP = {"schemas": ["public"], "tables": ["select"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        ("database", 123, "vault_databases[0].database: must be text, not a number; write it in quotes"),
+        ("database", "app\ndb", "vault_databases[0].database: 'app\\ndb' cannot be a name of PostgreSQL here."),
+        ("owner", " app_owner", "vault_databases[0].owner: ' app_owner' cannot be the name of a role here."),
+        ("owner", "besitzer_ä", "vault_databases[0].owner: 'besitzer_ä' cannot be the name of a role here."),
+        ("owner", "pg_monitor", "vault_databases[0].owner: 'pg_monitor' cannot be the name of a role here."),
+        ("owner", "x" * 64, "vault_databases[0].owner: 'xxx"),
+        ("owner", "", "vault_databases[0].owner: '' cannot be the name of a role here."),
+        ("owner", "app_rw", "vault_databases[0].groups.app_rw: 'app_rw' is vault_databases[0].owner, too; owner, groups, admin role and"),
+        ("admin/username", "leasehold_definer", "vault_databases[0].admin.username: 'leasehold_definer' is the role that the functions run as, too"),
+        ("admin/password", "½", "vault_databases[0].admin.password: PostgreSQL and Vault would not agree on this password"),
+        ("groups/app_rx", {}, "vault_databases[0].groups.app_rx: schemas is missing"),
+        ("groups/public", GROUP, "vault_databases[0].groups.public: 'public' cannot be the name of a role here."),
+        ("groups/app_rw/schemas", [], "vault_databases[0].groups.app_rw.schemas: must not be empty"),
+        ("groups/app_rw/schemas", [None], "vault_databases[0].groups.app_rw.schemas[0]: must be text, not nothing"),
+        ("groups/app_rw/schemas", [2024], "vault_databases[0].groups.app_rw.schemas[0]: must be text, not a number; write it in quotes"),
+        ("groups/app_rw/tables", [], "vault_databases[0].groups.app_rw.tables: must not be empty"),
+        ("groups/app_rw/tables", ["selct"], "vault_databases[0].groups.app_rw.tables[0]: must be one of select, insert, update, delete, "),
+        ("groups/app_rw/sequences", ["insert"], "vault_databases[0].groups.app_rw.sequences[0]: must be one of usage, select, update, "),
+        ("groups/app_rw/schema_privileges", ["drop"], "vault_databases[0].groups.app_rw.schema_privileges[0]: must be one of usage, create"),
+        ("groups/app_rw/functions", "execute", "vault_databases[0].groups.app_rw.functions: must be a list, not text"),
+        ("users", {"reporter": {"in_role": ["app_rx"]}}, "vault_databases[0].users.reporter.in_role[0]: 'app_rx' is none of the groups"),
+        ("users", {"reporter": {"password": "x"}}, "vault_databases[0].users.reporter: unknown key password"),
+        ("users", {"app_rw": None}, "vault_databases[0].users.app_rw: 'app_rw' is vault_databases[0].groups.app_rw, too"),
+        ("users", ["reporter"], "vault_databases[0].users: must be a dictionary, not a list"),
+        ("creators", "migrator", "vault_databases[0].creators: must be a list, not text"),
+        ("connect", [["x"]], "vault_databases[0].connect[0]: must be text, not a list"),
+        ("roles/app role", {}, "vault_databases[0].roles.app role: 'app role' cannot be a name in Vault"),
+        ("roles/app-role/reassign_owned_to", "stranger", "vault_databases[0].roles.app-role.reassign_owned_to: 'stranger' is neither the owner"),
+        ("static_roles/reports/rotation_schedule", "0 0 * * *", "vault_databases[0].static_roles.reports: rotation_period and rotation_schedule exclude"),
+        ("port", 0, "vault_databases[0].port: '0' is not a port, a number from 1 to 65535"),
+        ("port", 65536, "vault_databases[0].port: '65536' is not a port"),
+        ("port", "٥٤٣٢", "vault_databases[0].port: '٥٤٣٢' is not a port"),
+        ("port", "5²", "vault_databases[0].port: '5²' is not a port"),
+        ("port", True, "vault_databases[0].port: 'True' is not a port"),
+        ("port", "1e3", "vault_databases[0].port: '1e3' is not a port"),
+        ("host", "[::1", "vault_databases[0].host: '[::1' is neither a name"),
+        ("host", "::1 5432", "vault_databases[0].host: '::1 5432' is neither a name"),
+        ("host", 5432, "vault_databases[0].host: must be text, not a number; write it in quotes"),
+        ("sslmode", "verify_full", "vault_databases[0].sslmode: must be one of disable, allow, prefer, require, verify-ca, verify-full, not"),
+        ("sslmode", False, "vault_databases[0].sslmode: must be one of disable, "),
+        ("url_parameters", ["a=b"], "vault_databases[0].url_parameters: must be a dictionary, not a list"),
+        ("url_parameters/connect_timeout", [3], "vault_databases[0].url_parameters.connect_timeout: must be a single value, not a list"),
+        ("verify", "Login", "vault_databases[0].verify: must be one of none, issue, login, not 'Login'; did you mean login?"),
+        ("functions", "lease-hold", "vault_databases[0].functions: must be one of leasehold, none, not 'lease-hold'; did you mean leasehold?"),
+        ("login/hosts", "x", "vault_databases[0].login: unknown key hosts; did you mean host?"),
+    ],
+)  # fmt: skip
+def test_each_further_problem_is_said_with_its_path(path, value, problem):
+    (given,) = problems_of([with_change(path, value)])
+    assert given.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"name": "billing desk"}, "vault_applications[0].name: 'billing desk' cannot be a name in Vault"),
+        ({"name": "Root"}, "vault_applications[0].name: 'Root' is the name of a policy that belongs to Vault itself"),
+        ({"state": "gone"}, "vault_applications[0].state: must be one of present, absent, not 'gone'"),
+        ({"roles": "app-role"}, "vault_applications[0].roles: must be a list, not text"),
+        ({"roles": [7]}, "vault_applications[0].roles[0]: must be text, not a number; write it in quotes"),
+        ({"auth": {"aprole": {}}}, "vault_applications[0].auth: unknown key aprole; did you mean approle?"),
+        ({"auth": {"approle": {"secret_id_tll": "1h"}}}, "vault_applications[0].auth.approle: unknown key secret_id_tll; did you mean secret_id_ttl?"),
+        ({"auth": {"approle": {"secret_id_ttl": "1w"}}}, "vault_applications[0].auth.approle.secret_id_ttl: '1w' is not a duration"),
+        ({"auth": {"kubernetes": {"service_account": ["x"]}}}, "vault_applications[0].auth.kubernetes: unknown key service_account; did you mean"),
+        ({"limits": {"login": {"rate": 5}}}, "vault_applications[0].limits: unknown key login; did you mean logins?"),
+        ({"limits": {"logins": {"rates": 5}}}, "vault_applications[0].limits.logins: unknown key rates; did you mean rate?"),
+        ({"deliver": {"hosts": "web1"}}, "vault_applications[0].deliver.hosts: must be a list, not text"),
+        ({"manifests": {"kinds": ["external_secret"]}}, "vault_applications[0].manifests.kinds[0]: must be one of agent_injector, external_secrets, "),
+        ({"agent": {"files": [{"pat": "/x"}]}}, "vault_applications[0].agent.files[0]: path is missing"),
+        ({"agent": {"exec": {"command": "run it"}}}, "vault_applications[0].agent.exec.command: must be a list, not text"),
+    ],
+)  # fmt: skip
+def test_each_problem_of_an_application_is_said_with_its_path(change, problem):
+    billing = {"name": "billing", "roles": ["app-role"], "auth": {"approle": {}}, **change}
+    assert problems_of([GOOD], [billing])[0].startswith(problem)
+
+
+def test_applications_whose_names_differ_in_case_only_are_one():
+    problems = problems_of(None, [{"name": "Billing"}, {"name": "billing"}])
+    assert problems == [
+        "vault_applications[1].name: 'billing' is there already as vault_applications[0].name; Vault keeps names of policies in lower case"
+    ]
+
+
+def test_names_that_yaml_reads_as_numbers_are_said():
+    entry = {**GOOD, "groups": {**GOOD["groups"], 2024: GROUP}, "roles": {7: {"in_role": "app_rw"}}}
+    assert problems_of([entry]) == [
+        "vault_databases[0].groups.2024: a name must be text, not a number; write it in quotes",
+        "vault_databases[0].roles.7: a name must be text, not a number; write it in quotes",
+    ]
+
+
+def test_users_and_functions_exclude_each_other():
+    (problem,) = problems_of([{**GOOD, "functions": "leasehold", "users": {"reporter": None}}])
+    assert problem.startswith(
+        "vault_databases[0].users: needs functions: none, because with the functions the admin role"
+    )
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]:5433", "fe80::1%eth0", "db1:5433,db2:5434", "/var/run/postgresql", ""])
+def test_addresses_of_all_kinds_are_no_problem(host):
+    assert problems_of([{**GOOD, "host": host, "port": None}]) == []
+
+
+# -- the same declarations as a JSON schema --------------------------------------------------------------------------------
+
+SCHEMA = jsonschema.Draft7Validator(json.loads((ROOT / "docs" / "document.schema.json").read_text()))
+
+
+def refused_by_schema(databases=None, applications=None):
+    """Each path that the schema refuses."""
+    given = {"vault_databases": databases, "vault_applications": applications}
+    document = json.loads(json.dumps({key: value for key, value in given.items() if value is not None}))
+    return [error.json_path for error in SCHEMA.iter_errors(document)]
+
+
+def test_schema_is_one():
+    jsonschema.Draft7Validator.check_schema(SCHEMA.schema)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        ("role", {}, "$.vault_databases[0]"),
+        ("sslmode", "verify_full", "$.vault_databases[0].sslmode"),
+        ("roles", ["app-role"], "$.vault_databases[0].roles"),
+        ("roles/app-role/defualt_ttl", "1h", "$.vault_databases[0].roles['app-role']"),
+        ("roles/app-role/revocation", "parkin", "$.vault_databases[0].roles['app-role'].revocation"),
+        ("roles/app-role/set_role", "perhaps", "$.vault_databases[0].roles['app-role'].set_role"),
+        ("port", "abc", "$.vault_databases[0].port"),
+        ("port", 65536, "$.vault_databases[0].port"),
+        ("database", 123, "$.vault_databases[0].database"),
+        ("admin/username", "", "$.vault_databases[0].admin.username"),
+        ("admin/pasword", "x", "$.vault_databases[0].admin"),
+        ("name", None, "$.vault_databases[0]"),
+        ("groups/app_rw/tables", "select", "$.vault_databases[0].groups.app_rw.tables"),
+        ("groups/app_rw/tables", ["selct"], "$.vault_databases[0].groups.app_rw.tables[0]"),
+        ("groups/app_rw/schemas", [], "$.vault_databases[0].groups.app_rw.schemas"),
+        ("groups/app_rx", {}, "$.vault_databases[0].groups.app_rx"),
+        ("users", {"reporter": {"password": "x"}}, "$.vault_databases[0].users.reporter"),
+        ("url_parameters", ["a=b"], "$.vault_databases[0].url_parameters"),
+        ("options/max_open_connections", "many", "$.vault_databases[0].options.max_open_connections"),
+        ("replicas", [{"port": 5432}], "$.vault_databases[0].replicas[0]"),
+    ],
+)
+def test_schema_and_check_both_find_what_is_wrong(path, value, where):
+    entry = with_change(path, value)
+    assert where in refused_by_schema([entry])
+    assert problems_of([entry])
+
+
+def test_schema_and_check_both_find_what_is_wrong_with_applications():
+    for change in ({"rolls": []}, {"state": "gone"}, {"auth": {"aprole": {}}}, {"agent": {"files": [{"pat": 1}]}}):
+        application = {"name": "billing", **change}
+        assert refused_by_schema(None, [application])
+        assert problems_of(None, [application])
+
+
+def test_schema_takes_templates_nothing_and_keys_of_ones_own():
+    entry = {**GOOD, "port": "{{ port }}", "groups": "{{ groups_of_all }}", "sslmode": "{{ mode }}", "connect": None}
+    entry["roles"] = {"app-role": None, "other": {"set_role": "{{ yes }}", "default_ttl": "{{ ttl }}"}}
+    assert refused_by_schema([GOOD, entry]) == []
+
+
+# -- the documents of this repository --------------------------------------------------------------------------------------
+
+
+class Loader(yaml.SafeLoader):
+    pass
+
+
+Loader.add_multi_constructor("!", lambda loader, _tag, node: loader.construct_scalar(node))
+
+
+def texts():
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "roles").glob("*/README.md"))]
+    for file in pages:
+        for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", file.read_text(), re.DOTALL)):
+            yield f"{file.relative_to(ROOT)} {number}", text
+    for directory in ("examples", "sandbox", "roles", "playbooks"):
+        for file in sorted((ROOT / directory).rglob("*.yml")):
+            yield str(file.relative_to(ROOT)), file.read_text()
+
+
+def within(node):
+    """Each dictionary that has a document, wherever it stands in a file."""
+    if isinstance(node, dict) and {"vault_databases", "vault_applications"} & set(node):
+        yield node
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from within(inner)
+
+
 def documents():
     """Those that this repository shows, by file."""
-    texts = {}
-    for file in [
-        ROOT / "README.md",
-        *sorted((ROOT / "docs").glob("*.md")),
-        *sorted((ROOT / "roles").glob("*/README.md")),
-    ]:
-        for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", file.read_text(), re.DOTALL)):
-            texts[f"{file.relative_to(ROOT)} {number}"] = text
-    for file in sorted((ROOT / "examples").rglob("*.yml")):
-        texts[str(file.relative_to(ROOT))] = file.read_text()
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.add_multi_constructor("!", lambda loader, tag, node: loader.construct_scalar(node))
-    for where, text in texts.items():
+    for where, text in texts():
         try:
-            document = yaml.load(text, Loader)  # noqa: S506
+            found = list(within(list(yaml.load_all(text, Loader))))
         except yaml.YAMLError:
             continue
-        plays = document if isinstance(document, list) else [document]
-        for play in plays:
-            current = {**play, **(play.get("vars") or {})} if isinstance(play, dict) else {}
-            if {"vault_databases", "vault_applications"} & set(current):
-                yield pytest.param(current.get("vault_databases"), current.get("vault_applications"), id=where)
+        for document in found:
+            given = [
+                None if isinstance(document.get(word), str) else document.get(word)
+                for word in ("vault_databases", "vault_applications")
+            ]
+            if given != [None, None]:
+                yield pytest.param(*given, id=where)
+
+
+def test_documents_of_this_repository_are_found():
+    found = {parameter.id for parameter in documents()}
+    assert {"sandbox/group_vars/all.yml", "examples/pipelines/databases.yml", "docs/setup.md 0"} <= found
+    assert any(name.startswith("README.md") for name in found)
 
 
 @pytest.mark.parametrize(("databases", "applications"), list(documents()))
 def test_documents_of_this_repository_have_no_problems(databases, applications):
-    assert problems_of(databases, applications) == []
+    assert refused_by_schema(databases, applications) == []
+    # What a template will be is not known here.
+    known = databases and [
+        {key: value for key, value in entry.items() if not (key == "groups" and isinstance(value, str))}
+        for entry in databases
+    ]
+    assert [problem for problem in problems_of(known, applications) if "{{" not in problem] == []
