@@ -33,7 +33,7 @@ TOP = {
 INSIDE = [
     r"LICENSES/GPL-3\.0-or-later\.txt",
     r"changelogs/changelog\.yaml",
-    r"docs/[\w./-]+\.(md|rst|yml|png|svg)",
+    r"docs/[\w./-]+\.(json|md|rst|yml|png|svg)",
     r"examples/[\w./-]+\.(cfg|md|py|yml|sql)",
     r"extensions/audit/event_query\.yml",
     r"meta/(execution-environment\.yml|ee-requirements\.txt|runtime\.yml)",
