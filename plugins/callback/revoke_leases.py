@@ -14,6 +14,7 @@ short_description: At the end of a run, revoke what its lookups issued for the r
 description:
   - Revokes the users that the lookup P(leasehold.vault.database_credentials#lookup) issued with C(revoke=at_end), whether the run succeeded,
     failed, or was ended by Ctrl-C or SIGTERM; then the run's own login, unless users that shall live on depend on it.
+  - With C(nodes) and C(login_user) of the lookup, ends the sessions of these users on standbys, too.
   - Prints one line per role, and a warning with the leases that could not be revoked.
   - A run that is killed (SIGKILL) revokes nothing; its users end with their leases.
 requirements:

@@ -12,10 +12,13 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import nodes
 
 
-def database_nodes(entries: t.Any) -> list[dict[str, t.Any]]:
+def database_nodes(entries: t.Any, dba: t.Any = None) -> list[dict[str, t.Any]]:
     if not isinstance(entries, (list, tuple)) or not all(isinstance(entry, t.Mapping) for entry in entries):
         raise AnsibleFilterError("database_nodes takes entries of vault_databases, a list of dictionaries.")
-    return nodes(entries)
+    try:
+        return nodes([entry for entry in entries if entry.get("host")], dba)
+    except ValueError as error:
+        raise AnsibleFilterError(f"{error}.") from None
 
 
 class FilterModule:

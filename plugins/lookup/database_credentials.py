@@ -60,6 +60,47 @@ options:
     description: Issue in check mode as well.
     type: bool
     default: false
+  nodes:
+    description:
+      - The servers on which the user has sessions, the primary among them, as the filter P(leasehold.vault.database_nodes#filter) makes them of entries of
+        C(vault_databases).
+      - Used by O(wait_for_replay), and by the callback P(leasehold.vault.revoke_leases#callback), which ends the user's sessions on standbys, as O(login_user).
+    type: list
+    elements: dict
+    vars:
+      - name: leasehold_nodes
+    version_added: 1.1.0
+  wait_for_replay:
+    description:
+      - How long to wait until the user can log in on each of O(nodes), before it is returned for the first time. Seconds, or V(30s). Left out, it is returned
+        at once, and standbys know it when they have replayed its creation. Needs psycopg2.
+    type: str
+    vars:
+      - name: leasehold_wait_for_replay
+    version_added: 1.1.0
+  not_replayed:
+    description:
+      - What to do when it cannot log in on one of them in that time. V(revoke) ends it and fails; V(warn) returns it.
+    type: str
+    choices: [revoke, warn]
+    default: revoke
+    vars:
+      - name: leasehold_not_replayed
+    version_added: 1.1.0
+  login_user:
+    description:
+      - With O(revoke=at_end) or O(revoke_replaced), the role that ends the sessions of users that are gone on O(nodes) after the revocation, a superuser or a
+        member of C(pg_signal_backend). Left out, sessions on standbys go on.
+    type: str
+    vars:
+      - name: leasehold_nodes_login_user
+    version_added: 1.1.0
+  login_password:
+    description: The password of O(login_user).
+    type: str
+    vars:
+      - name: leasehold_nodes_login_password
+    version_added: 1.1.0
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.connection.plugins
@@ -135,6 +176,16 @@ declare_options(
         },
         "revoke_replaced": {"type": "bool", "default": False},
         "issue_in_check_mode": {"type": "bool", "default": False},
+        "nodes": {"type": "list", "elements": "dict", "vars": [{"name": "leasehold_nodes"}]},
+        "wait_for_replay": {"type": "str", "vars": [{"name": "leasehold_wait_for_replay"}]},
+        "not_replayed": {
+            "type": "str",
+            "choices": ["revoke", "warn"],
+            "default": "revoke",
+            "vars": [{"name": "leasehold_not_replayed"}],
+        },
+        "login_user": {"type": "str", "vars": [{"name": "leasehold_nodes_login_user"}]},
+        "login_password": {"type": "str", "vars": [{"name": "leasehold_nodes_login_password"}]},
     },
 )
 

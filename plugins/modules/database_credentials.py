@@ -31,7 +31,11 @@ options:
   static_role:
     description: Name of a static role.
     type: str
+requirements:
+  - psycopg2 (Python library), where the task runs, for O(wait_for_replay)
 extends_documentation_fragment:
+  - leasehold.vault.nodes
+  - leasehold.vault.nodes.replay
   - leasehold.vault.connection
   - leasehold.vault.auth
   - leasehold.vault.mount
@@ -45,6 +49,14 @@ EXAMPLES = r"""
 - name: Issue a user for this deployment
   leasehold.vault.database_credentials:
     role: app-role
+  register: issued
+  no_log: true
+
+- name: Issue a user that every standby knows when the task ends
+  leasehold.vault.database_credentials:
+    role: app-role
+    nodes: [{host: "postgres.production.svc:5432", database: appdb, sslmode: verify-full}]
+    wait_for_replay: 10s
   register: issued
   no_log: true
 """
@@ -93,9 +105,10 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.creden
     issued_lease,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import REPLAY_FIELDS
 
 TASK = act(
-    (MOUNT, Field("role", normalize=name), Field("static_role", normalize=name)),
+    (MOUNT, Field("role", normalize=name), Field("static_role", normalize=name), *REPLAY_FIELDS),
     issue_credentials,
     issues=issued_lease,
     mutually_exclusive=[("role", "static_role")],

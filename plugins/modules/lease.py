@@ -43,7 +43,15 @@ options:
       - With O(state=absent), forget leases that cannot be revoked. Their users stay in the database, and the warnings say which.
     type: bool
     default: false
+  nodes:
+    description:
+      - With O(state=absent), end the sessions of users that are gone on these servers, standbys too, when the lease has ended. The revocation itself ends those
+        on the primary. As M(leasehold.vault.postgresql_sessions) does, with O(login_user).
+requirements:
+  - psycopg2 (Python library), where the task runs, for O(nodes)
 extends_documentation_fragment:
+  - leasehold.vault.nodes
+  - leasehold.vault.nodes.login
   - leasehold.vault.connection
   - leasehold.vault.auth
   - leasehold.vault.attributes.act
@@ -64,6 +72,14 @@ EXAMPLES = r"""
   leasehold.vault.lease:
     prefix: database/creds/app-role
     state: absent
+
+- name: End a user, and its sessions on standbys
+  leasehold.vault.lease:
+    lease_id: "{{ issued.credentials.lease_id }}"
+    state: absent
+    nodes: [{host: "postgres.production.svc:5432", database: appdb, sslmode: verify-full}]
+    login_user: postgres
+    login_password: "{{ dba_password }}"
 """
 
 RETURN = r"""
@@ -85,11 +101,16 @@ remaining:
   description: How many are left.
   returned: with state absent
   type: int
+ended_sessions:
+  description: How many sessions without a user were ended on O(nodes).
+  returned: with nodes, unless in check mode a lease would be revoked
+  type: int
 """
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Field
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import renew_or_revoke
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import act
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import SESSION_FIELDS
 
 TASK = act(
     (
@@ -99,6 +120,7 @@ TASK = act(
         Field("valid_for"),
         Field("increment"),
         Field("force", type="bool", spec={"default": False}),
+        *SESSION_FIELDS,
     ),
     renew_or_revoke,
     mutually_exclusive=[("lease_id", "prefix")],

@@ -48,6 +48,7 @@ Values = dict[str, t.Any]
 display = Display()
 config = t.cast("t.Any", constants).config
 CALLBACK = "leasehold.vault.revoke_leases"
+STANDBYS = ("nodes", "wait_for_replay", "not_replayed", "login_user", "login_password")
 leave_no_core()
 
 
@@ -135,6 +136,7 @@ class DynamicCredentials(CredentialsLookup):
             renew_increment=self.duration("renew_increment"),
             revoke_at_end=at_end,
             revoke_replaced=bool(self.option("revoke_replaced")),
+            standbys={option: self.option(option) for option in STANDBYS if self.option(option)},
         )
         whose = {"run": "", "host": str(self._variables.get("inventory_hostname", "")), "none": uuid.uuid4().hex}[
             self.option("scope")

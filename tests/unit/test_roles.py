@@ -223,13 +223,9 @@ def test_every_handler_of_a_role_is_notified(role: str) -> None:
 @pytest.mark.full
 def test_host_that_the_dba_names_is_one_host(tmp_path):
     """Whatever number of hosts and ports the entry has."""
-    server = {"name": "db", "host": "a,b", "port": "1,2", "database": "app", "replica": False}
-    given = {
-        "__database_secrets_database": server,
-        "__database_secrets_node": server,
-        "postgresql_access_login_host": "c",
-    }
-    logins = [f"__database_secrets_{name}" for name in ("login", "login_of_dba", "login_of_dba_on_node")]
+    server = {"name": "db", "host": "a,b", "port": "1,2", "database": "app"}
+    given = {"__database_secrets_database": server, "postgresql_access_login_host": "c"}
+    logins = [f"__database_secrets_{name}" for name in ("login", "login_of_dba")]
     words = [
         *("localhost", "-i", "localhost,", "-c", "local", "-m", "ansible.builtin.debug"),
         *("-a", f"msg={{{{ [{', '.join(logins)}] | map('dict2items') | map('items2dict') | to_json }}}}"),
@@ -244,6 +240,5 @@ def test_host_that_the_dba_names_is_one_host(tmp_path):
     found = json.loads(found) if isinstance(found, str) else found
     assert [(each["login_host"], each["login_port"], each.get("connect_params", {}).get("port")) for each in found] == [
         ("a,b", 1, "1,2"),
-        ("c", 1, None),
         ("c", 1, None),
     ]

@@ -17,6 +17,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.fields impor
 from ansible_collections.leasehold.vault.plugins.module_utils._core.names import name
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Values, carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._core.times import now, timestamp
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import replay_seconds, require_replay
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import duplicate_warning
 
 if t.TYPE_CHECKING:
@@ -34,8 +35,12 @@ def issue_credentials(session: Session, desired: Values, check_mode: bool) -> Va
     except ValueError as error:
         raise Refused(f"{option}: {error}") from None
 
+    replay_seconds(desired)
+
     def change() -> Values:
         credentials, warnings = issue(client, mount, chosen) if dynamic else read_static(client, mount, chosen)
+        if dynamic:
+            warnings += require_replay(client, credentials, desired)
         return {"changed": dynamic, "credentials": credentials, "warnings": warnings}
 
     return carry_out(change, {"changed": dynamic, "credentials": placeholder(chosen)}, check_mode)

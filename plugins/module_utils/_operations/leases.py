@@ -21,6 +21,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.creden
     expiry,
     look_up_token,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import sweep
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 if t.TYPE_CHECKING:
@@ -56,14 +57,32 @@ def revoke(client: Client, lease_id: str) -> None:
 
 def renew_or_revoke(session: Session, desired: Values, check_mode: bool) -> Values:
     """The module ``lease``."""
-    if desired.get("prefix") is not None:
-        if desired["state"] == "present":
+    if desired["state"] == "present":
+        if desired.get("prefix") is not None:
             raise Refused("A prefix can be revoked, not renewed; give lease_id, or state: absent.")
-        return _end_prefix(session.client, desired, check_mode)
-    lease_id = _lease_path(desired["lease_id"])
-    if desired["state"] == "absent":
-        return _end_one(session.client, lease_id, desired["force"], check_mode)
-    return _keep(session.client, lease_id, desired, check_mode)
+        return _keep(session.client, _lease_path(desired["lease_id"]), desired, check_mode)
+    if desired.get("prefix") is not None:
+        result = _end_prefix(session.client, desired, check_mode)
+    else:
+        result = _end_one(session.client, _lease_path(desired["lease_id"]), desired["force"], check_mode)
+    return _with_sessions(result, desired, check_mode)
+
+
+def _with_sessions(result: Values, desired: Values, check_mode: bool) -> Values:
+    """The sessions of users that are gone end on standbys, too; a check run does not know which a revocation would leave."""
+    if not desired.get("nodes"):
+        return result
+    if result["changed"]:
+        return carry_out(lambda: _swept(result, desired), result, check_mode)
+    return _swept(result, desired, check_mode)
+
+
+def _swept(result: Values, desired: Values, dry_run: bool = False) -> Values:
+    ended, problems = sweep(desired, dry_run)
+    result = {**result, "changed": result["changed"] or ended > 0, "ended_sessions": ended}
+    if problems:
+        raise Problem(f"Sessions may go on without their users. {' '.join(problems)}", **result)
+    return result
 
 
 def _keep(client: Client, lease_id: str, desired: Values, check_mode: bool) -> Values:

@@ -38,6 +38,8 @@ _BY_HAND = "the playbook leasehold.vault.site does not change it: the owner or a
 _PRUNE = (
     "add it to the document (the playbook leasehold.vault.adopt writes it), or remove it with database_secrets_prune"
 )
+_PRIMARY = "name in host the server that can be written to, or all of them, and in replicas the others"
+_SESSIONS = "the playbook leasehold.vault.clean_orphans ends them, with the DBA's login"
 _ABSENT = "keep the application in the document with state: absent and run the playbook leasehold.vault.app, or remove it by hand"
 
 
@@ -50,6 +52,7 @@ def report(gathered: Values) -> dict[str, t.Any]:
         *_objects((gathered.get("sync") or {}).get("objects") or []),
         *_undeclared(gathered),
         *_health(gathered.get("health") or []),
+        *_nodes(gathered.get("nodes") or []),
         *_access(gathered.get("access") or {}),
     ]
     unique = sorted(dict.fromkeys(found), key=lambda each: (each.kind, each.name, each.detail))
@@ -174,6 +177,35 @@ def _health(answers: t.Iterable[Values]) -> t.Iterator[Difference]:
         for each in answer.get("differences") or []:
             yield Difference(
                 **{field.name: str(each.get(field.name) or "") for field in dataclasses.fields(Difference)}
+            )
+
+
+def _nodes(nodes: t.Sequence[Values]) -> t.Iterator[Difference]:
+    """Of ``postgresql_sessions``: whether primaries and standbys are what the document takes them for, and whose sessions go on there."""
+    ways = {node["name"]: node for node in nodes if not node["replica"]}
+    seen: set[str] = set()
+    for node in nodes:
+        name, way = f"{node['name']} at {node['host']}:{node['port']}", ways.get(node["name"])
+        if node["problem"]:
+            yield Difference("nodes", name, UNKNOWN, f"it is not known whose sessions go on: {node['problem']}")
+        if node["in_recovery"] is None or node["started"] in seen:
+            continue
+        seen.add(node["started"])
+        if node["in_recovery"] and node is way:
+            yield Difference(
+                "nodes", name, DIFFERS, "is a standby, so that users can be neither issued nor revoked there", _PRIMARY
+            )
+        if node["in_recovery"] is False and node is not way:
+            yield Difference(
+                "nodes",
+                name,
+                DIFFERS,
+                "can be written to, and is not where users are issued: it was promoted, or is no standby",
+                _PRIMARY,
+            )
+        if node["ended"] and node is not way:
+            yield Difference(
+                "sessions", name, DIFFERS, f"{node['ended']} session(s) go on without their user", _SESSIONS
             )
 
 

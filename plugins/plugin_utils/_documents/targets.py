@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import (
     Address,
+    libpq_words,
     parse_addresses,
     parse_url,
 )
@@ -53,21 +54,39 @@ def target_for_vault(entry: Values) -> Target:
     return found._replace(parameters={**found.parameters, **(entry.get("url_parameters") or {})})
 
 
-def nodes(entries: t.Iterable[Values]) -> list[dict[str, t.Any]]:
-    """Each entry, and after it one for each of its `replicas`, at the address of the replica; `replica` says which it is.
+def nodes(entries: t.Iterable[Values], dba: Values | None = None) -> list[dict[str, t.Any]]:
+    """The servers on which users of the entries have sessions, as seen from here: how a session is opened on each.
 
-    What an entry says in `login` is the way to its own host, and which of several hosts is meant.
+    First the way to the server that can be written to, then, with `replica`, each of several hosts and each of `replicas`.  ``dba`` is what the
+    variables of the DBA say: its `host` and `port` are those of the first only.  Raises ValueError with a sentence.
     """
     found = []
     for entry in entries:
-        found.append({**entry, "replica": False})
+        seen = {**entry, **(entry.get("login") or {})}
+        said = {key: value for key, value in (dba or {}).items() if value}
+        common = {key: value for key, value in said.items() if key not in ("host", "port")}
+        primary = target(seen).addresses
+        way = parse_addresses(said["host"], said.get("port") or primary[0].port) if said.get("host") else primary
+        if said.get("port") and not said.get("host"):
+            way = [address._replace(port=str(said["port"])) for address in primary]
+        found.append(_node(seen, way, common))
+        members = primary if len(primary) > 1 else []
         for replica in entry.get("replicas") or []:
-            parameters = {
-                key: value
-                for key, value in (entry.get("url_parameters") or {}).items()
-                if key != "target_session_attrs"
-            }
-            address = {"host": replica["host"], "port": replica.get("port") or entry.get("port")}
-            login = {key: value for key, value in (entry.get("login") or {}).items() if key not in ("host", "port")}
-            found.append({**entry, **address, "url_parameters": parameters, "login": login, "replica": True})
+            members = [*members, *parse_addresses(replica["host"], replica.get("port") or entry.get("port"))]
+        found += [_node(seen, [address], common, replica=True) for address in dict.fromkeys(members)]
     return found
+
+
+def _node(entry: Values, addresses: list[Address], dba: Values, replica: bool = False) -> dict[str, t.Any]:
+    parameters = target({**entry, **dba, "host": "", "port": None, "connection_url": ""}).parameters
+    attributes = (entry.get("url_parameters") or {}).get("target_session_attrs")
+    words = {
+        **libpq_words(addresses),
+        "database": entry.get("database"),
+        "sslmode": parameters["sslmode"],
+        "ca_cert": parameters.get("sslrootcert"),
+        "client_cert": dba.get("client_cert") or entry.get("client_cert"),
+        "client_key": dba.get("client_key") or entry.get("client_key"),
+        "target_session_attrs": None if replica else attributes or (READ_WRITE if len(addresses) > 1 else None),
+    }
+    return {"name": entry.get("name"), "replica": replica, **{key: value for key, value in words.items() if value}}

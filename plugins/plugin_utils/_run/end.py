@@ -84,6 +84,7 @@ class EndOfRun:
             if (lease.revoke_at_end and self._revokes_leases) or (lease.ends_with_run and _is_there(lease, deadline))
         ]
         _revoke_leases(ending, deadline)
+        _end_sessions(ending, deadline)
         staying = [lease for lease in leases if lease not in ending]
         logins = {record.id: record for record in records if isinstance(record, LoginRecord)}
         over = [login for login in logins.values() if not _is_needed(login, staying, deadline)]
@@ -130,6 +131,14 @@ def _revoke_leases(leases: Sequence[LeaseRecord], deadline: float) -> None:
         display.display(f"leasehold: revoked {count} lease(s) of {path}")
     if left:
         display.warning(f"leasehold: not revoked, and their users live to the end of their leases: {'; '.join(left)}")
+
+
+def _end_sessions(leases: Sequence[LeaseRecord], deadline: float) -> None:
+    """On standbys, which a revocation does not reach."""
+    if any(lease.sweep for lease in leases):
+        from ansible_collections.leasehold.vault.plugins.plugin_utils._run.issue import end_sessions
+
+        end_sessions(leases, max(deadline - time.monotonic(), 1), threads=False)
 
 
 def _revoke_logins(logins: Sequence[LoginRecord], deadline: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import typing as t
 
 from ansible.utils.display import Display
@@ -22,6 +23,13 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.creden
     look_up_token,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import renew, revoke
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import (
+    TIMEOUT,
+    NotReplayed,
+    replay_seconds,
+    require_replay,
+    sweep,
+)
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import CannotNote, LeaseRecord, clock
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run.session import plain
@@ -72,6 +80,7 @@ def _issue(
 ) -> LeaseRecord:
     """A new user, noted before anything else happens; its record begins with the intention to issue it."""
     old = entry.record
+    replay_seconds(request.standbys)
     record = LeaseRecord(
         path=f"{request.mount}/creds/{request.role}",
         options=plain(options),
@@ -80,6 +89,7 @@ def _issue(
         unconfirmed=old.unconfirmed + old.issuing if old else 0,
         revoke_at_end=request.revoke_at_end or bool(old and old.revoke_at_end),
         replaced=old.lease_ids if old else [],
+        sweep=_sweep(request.standbys),
     )
     entry.note(dataclasses.replace(old, issuing=True) if old else record, keep_room=True)
     session: Session | None = None
@@ -101,7 +111,7 @@ def _issue(
             with contextlib.suppress(CannotNote):
                 entry.note(old)
         raise
-    for warning in warnings:
+    for warning in [*warnings, *_await_standbys(session, request, record, entry, old)]:
         display.warning(f"{record.path}: {warning}")
     if credentials["expires_in"] < request.valid_for and credentials["renewable"]:
         _renew(record, request, session)
@@ -114,7 +124,45 @@ def _issue(
             display.warning(
                 f"The replaced lease {old.lease_id} could not be revoked and lives on to its end. {problem}"
             )
+        else:
+            end_sessions([old])
     return record
+
+
+def _await_standbys(
+    session: Session, request: LeaseRequest, record: LeaseRecord, entry: Entry[LeaseRecord], old: LeaseRecord | None
+) -> list[str]:
+    """Wait until each of the user's servers knows it; a user that is not handed out is none that a later mention finds."""
+    if not request.standbys.get("wait_for_replay"):
+        return []
+    try:
+        return require_replay(session.client, record.credentials or {}, request.standbys)
+    except NotReplayed:
+        entry.note(old)
+        raise
+    except Problem:
+        entry.note(dataclasses.replace(record, credentials=None, replaced=record.lease_ids))
+        raise
+
+
+def end_sessions(leases: t.Iterable[LeaseRecord], timeout: float = TIMEOUT, threads: bool = True) -> None:
+    """The sessions on standbys of users that have just been revoked, where somebody is named who may end them; never raises."""
+    sweeps = {json.dumps(lease.sweep, sort_keys=True): lease.sweep for lease in leases if lease.sweep}
+    for given in sweeps.values():
+        try:
+            ended, problems = sweep(given, timeout=timeout, threads=threads)
+        except Problem as problem:
+            ended, problems = 0, [str(problem)]
+        if ended:
+            display.display(f"leasehold: ended {ended} session(s) of users that are gone")
+        for sentence in problems:
+            display.warning(f"leasehold: sessions may go on without their users. {sentence}")
+
+
+def _sweep(standbys: Values) -> Values:
+    words = ("nodes", "login_user", "login_password")
+    given = {word: standbys[word] for word in words if standbys.get(word)}
+    return plain(given) if given.get("nodes") and given.get("login_user") else {}
 
 
 def _warn_of_too_short(record: LeaseRecord, request: LeaseRequest) -> None:

@@ -66,6 +66,8 @@ class LeaseRequest:
     renew_increment: int = 0
     revoke_at_end: bool = False
     revoke_replaced: bool = False
+    standbys: Values = dataclasses.field(default_factory=dict)
+    """``nodes``, how to wait for them, and who ends sessions there."""
 
 
 @dataclasses.dataclass(repr=False)
@@ -97,6 +99,8 @@ class LeaseRecord:
     expires: float = 0
     reachable: int | None = None
     """Seconds a new user lives at the most, once that is known to be less than what was asked for."""
+    sweep: Values = dataclasses.field(default_factory=dict)
+    """``nodes`` on which sessions end with it, and ``login_user`` and ``login_password`` of who ends them; empty if nobody does."""
 
     @property
     def lease_id(self) -> str:

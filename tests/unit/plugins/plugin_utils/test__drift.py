@@ -108,3 +108,42 @@ def test_objects_that_differ_are_one_line_each():
     )
     assert answer["differing"] == ["auth_roles/approle/shop", "connections/db", "roles/a", "roles/b"]
     assert answer["lines"][1] == "connections/db: Vault cannot log in (site)"
+
+
+def node(port, replica=True, started="1", **more):
+    return {
+        "name": "db",
+        "host": "h",
+        "port": port,
+        "replica": replica,
+        "started": started,
+        "ended": 0,
+        "problem": "",
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("nodes", "lines"),
+    [
+        ([node(1, False, in_recovery=False), node(2, started="2", in_recovery=True)], []),
+        # The first of several hosts is where the way to all of them leads.
+        ([node("1,2", False, in_recovery=False), node(1, in_recovery=False)], []),
+        ([node(1, False, in_recovery=True)], ["nodes/db at h:1: is a standby"]),
+        (
+            [node(1, False, in_recovery=None, started="", problem="it is away"), node(2, in_recovery=False)],
+            [
+                "nodes/db at h:1: unknown: it is not known whose sessions go on: it is away",
+                "nodes/db at h:2: can be written to",
+            ],
+        ),
+        (
+            [node(1, False, in_recovery=False), node(2, started="2", in_recovery=True, ended=3)],
+            ["sessions/db at h:2: 3 session(s)"],
+        ),
+    ],
+)
+def test_what_servers_are_is_compared_with_the_document(nodes, lines):
+    answer = found(nodes=nodes)
+    assert [line[: len(start)] for line, start in zip(answer["lines"], lines)] == lines
+    assert len(answer["lines"]) == len(lines)

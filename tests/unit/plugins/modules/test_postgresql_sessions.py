@@ -1,0 +1,111 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module postgresql_sessions: which sessions end, and what is said of servers that could not be asked.
+
+With standbys: tests/integration/test_replicas.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+
+import psycopg2
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import nodes as _nodes
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import Node, await_login
+from ansible_collections.leasehold.vault.plugins.modules.postgresql_sessions import TASK
+
+from ...conftest import validated
+
+
+def run(server, check=False, **more):
+    given = {
+        "nodes": [
+            {"name": "db", "host": server.host, "port": str(server.port), "database": "postgres", "sslmode": "disable"}
+        ],
+        "login_password": server.password,
+        **more,
+    }
+    return TASK.perform(validated("postgresql_sessions", given), check)
+
+
+@pytest.fixture
+def user(postgres):
+    """The name and the password of a user, and somebody who drops or changes it."""
+    name, password = f"v-sessions-{secrets.token_hex(4)}", secrets.token_hex(8)
+    with contextlib.closing(postgres.connect()) as dba, dba.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'")
+        yield name, password, lambda statement: cursor.execute(statement.format(f'"{name}"'))
+        cursor.execute(f'DROP ROLE IF EXISTS "{name}"')
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["DROP ROLE {}", pytest.param("ALTER ROLE {} NOLOGIN VALID UNTIL '-infinity'", marks=pytest.mark.full)],
+)
+def test_sessions_of_users_that_are_gone_or_parked_end_and_others_go_on(postgres, user, end):
+    name, password, dba = user
+    with contextlib.closing(postgres.connect(user=name, password=password)) as session:
+        assert run(postgres)["ended"] == 0
+        dba(end)
+        foreseen = run(postgres, check=True)
+        done = run(postgres)
+        assert (foreseen["ended"], foreseen["changed"]) == (done["ended"], done["changed"]) == (1, True)
+        assert not run(postgres)["changed"]
+        with pytest.raises(psycopg2.OperationalError), session.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+
+def test_server_that_cannot_be_asked_is_said_after_the_others_were(postgres):
+    away = {"name": "db", "host": "127.0.0.1", "port": "1", "database": "postgres"}
+    here = {"name": "db", "host": postgres.host, "port": str(postgres.port), "database": "postgres"}
+    with pytest.raises(Problem, match=r"db at 127.0.0.1:1: Logging in .* failed") as caught:
+        run(postgres, nodes=[here, away])
+    assert [node["in_recovery"] for node in caught.value.result["nodes"]] == [False, None]
+    (warning,) = run(postgres, nodes=[here, away], unreachable="warn")["warnings"]
+    assert postgres.password not in warning
+
+
+class Standby:
+    """A session on a standby that replays a little more each time it is asked."""
+
+    def __init__(self, behind):
+        self.behind, self.asked = behind, []
+
+    def query(self, text, values=None):
+        self.asked.append(text)
+        if text is _nodes._REPLAYED:
+            self.behind -= 1
+            return [(self.behind < 0,)]
+        return []
+
+
+@pytest.mark.parametrize(("behind", "problem"), [(2, ""), (10**9, "it has not replayed 1/0")])
+def test_standby_is_looked_at_when_it_has_replayed_or_when_time_is_up(behind, problem, monkeypatch):
+    monkeypatch.setattr(_nodes, "PAUSE", 0.001)
+    node, session = Node("db", {}, "app", replica=True), Standby(behind)
+    _nodes._sweep(node, session, "1/0", _nodes.time.monotonic() + 0.02, dry_run=False)
+    assert node.problem[: len(problem) or None] == problem
+    assert session.asked[-1] is _nodes._END
+
+
+def test_of_two_servers_that_can_be_written_to_the_farther_one_counts():
+    found = [Node("db", {}, "app", replica=False, lsn=lsn) for lsn in ("0/FF000000", "1/0", None)]
+    assert _nodes._written(found) == {"db": "1/0"}
+
+
+def test_user_that_cannot_log_in_in_time_is_said_without_its_password(postgres, user):
+    name, password, _dba = user
+    node = {
+        "host": postgres.host,
+        "port": str(postgres.port),
+        "database": "postgres",
+        "client_cert": "/of/somebody/else.pem",
+    }
+    assert await_login([node], name, password, 2) == []
+    (problem,) = await_login([node], name, "another", 0)
+    assert "password authentication failed" in problem
+    assert "another" not in problem
