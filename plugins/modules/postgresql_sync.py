@@ -22,7 +22,8 @@ description:
     are left alone.
   - Roles belong to the server. Entries whose servers are the same one, whatever their O(databases[].host), must not share an admin role, nor a group
     that is not C(shared) in each of them. A group or an admin role of one must not be the owner, a creator, the admin role or a user of another one,
-    nor in its O(databases[].connect), unless the group is C(shared). A group must not be a member of a superuser or of a predefined role (C(pg_*)).
+    nor in its O(databases[].connect), unless the group is C(shared). A group must not be a member of a superuser or of a predefined role (C(pg_*)),
+    nor have C(CREATEROLE), C(CREATEDB), C(REPLICATION) or C(BYPASSRLS). What else it is a member of is named in a warning.
   - The login need not be a superuser. With C(CREATEROLE) and C(CREATEDB) it becomes a member of the owner and of the creators. What it cannot do, because
     an object belongs to somebody else, is named with that owner; it is a warning for what an extension made.
   - Talks to PostgreSQL only, not to Vault, and is not in the action group C(leasehold.vault.vault).

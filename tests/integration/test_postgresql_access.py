@@ -411,6 +411,39 @@ def test_bad_input_is_refused_in_one_sentence(postgres: t.Any, tmp_path: Path) -
 
 
 @pytest.mark.full
+def test_lines_of_pg_hba_are_written_and_loaded_once(access: Access) -> None:
+    file = access.server.data_directory / "pg_hba.conf"
+    before, state = file.read_bytes(), file.stat()
+    loaded = access.dba("SELECT pg_conf_load_time()")
+    rule = {
+        "contype": "host",
+        "databases": "access_plain",
+        "users": "plain_admin",
+        "address": "192.0.2.7/32",
+        "method": "scram-sha-256",
+    }
+    access.document |= {"postgresql_access_pg_hba": [rule], "postgresql_access_pg_hba_path": str(file)}
+    try:
+        first, again = access.run_well(), access.run_well()
+        assert first.changed == ["Let the hosts of pg_hba.conf in"]
+        assert again.changed == []
+        assert access.dba(
+            "SELECT user_name, address FROM pg_hba_file_rules WHERE address = '192.0.2.7' AND error IS NULL"
+        ) == [(["plain_admin"], "192.0.2.7")]
+        assert access.dba("SELECT pg_conf_load_time()") > loaded
+        assert (file.stat().st_uid, file.stat().st_mode) == (state.st_uid, state.st_mode)
+        del access.document["postgresql_access_pg_hba_path"]
+        refused = access.run()
+        assert not refused.ok
+        assert "postgresql_access_pg_hba needs postgresql_access_pg_hba_path" in refused.output
+    finally:
+        file.write_bytes(before)
+        access.dba("SELECT pg_reload_conf()")
+        for key in ("postgresql_access_pg_hba", "postgresql_access_pg_hba_path"):
+            access.document.pop(key, None)
+
+
+@pytest.mark.full
 def test_maintain_before_17_is_refused_by_name(postgres15: t.Any, tmp_path: Path) -> None:
     access = Access(postgres15, tmp_path)
     entry = access.entry("plain", "none")

@@ -39,6 +39,8 @@ class Role:
     """Whether the DBA has its privileges and may act as it."""
     grantable: bool = False
     """Whether the DBA has ADMIN OPTION on it, also through another role."""
+    beyond: tuple[str, ...] = ()
+    """The other attributes that give rights on the whole server: CREATEROLE, CREATEDB, REPLICATION, BYPASSRLS."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Server:
     elsewhere: t.Mapping[str, tuple[str, ...]]
     """By role: the databases in which it owns something or has privileges."""
     within: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    """By role: the superusers, the predefined roles and those of the document that it is a member of, directly or not."""
+    """By role: what it is a member of, directly or not; of predefined roles only the first ones."""
     superusers: frozenset[str] = frozenset()
     former: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
     """Groups that an admin may hand out and no entry names, each with whether somebody else can log in with its rights."""
@@ -150,7 +152,9 @@ SELECT current_setting('server_version_num')::int, pg_postmaster_start_time()::t
 """
 _ROLES = """
 SELECT rolname, rolsuper, rolcanlogin, rolinherit, rolcreaterole, coalesce(rolconfig, '{{}}'),
-       pg_has_role(oid, 'USAGE') AND pg_has_role(oid, '{set}'), pg_has_role(oid, 'MEMBER WITH ADMIN OPTION')
+       pg_has_role(oid, 'USAGE') AND pg_has_role(oid, '{set}'), pg_has_role(oid, 'MEMBER WITH ADMIN OPTION'),
+       array_remove(ARRAY[CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END,
+                          CASE WHEN rolreplication THEN 'REPLICATION' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' END], NULL)
   FROM pg_roles WHERE rolname = ANY (%(roles)s)
 """
 _MEMBERSHIPS = """
@@ -183,8 +187,7 @@ WITH RECURSIVE up AS (
   UNION SELECT up.member, a.roleid FROM up JOIN pg_auth_members AS a ON a.member = up.roleid JOIN pg_roles AS r ON r.oid = up.roleid
    WHERE NOT starts_with(r.rolname, 'pg_')
 )
-SELECT m.rolname, g.rolname FROM up JOIN pg_roles AS m ON m.oid = up.member JOIN pg_roles AS g ON g.oid = up.roleid
- WHERE g.rolsuper OR starts_with(g.rolname, 'pg_') OR g.rolname = ANY (%(roles)s) ORDER BY 1, 2
+SELECT m.rolname, g.rolname FROM up JOIN pg_roles AS m ON m.oid = up.member JOIN pg_roles AS g ON g.oid = up.roleid ORDER BY 1, 2
 """
 _FORMER = """
 SELECT DISTINCT g.rolname,
@@ -219,9 +222,16 @@ def read_server(query: Query, roles: t.Iterable[str], keepers: t.Iterable[str] =
         initial=initial,
         roles={
             name: Role(
-                is_super, login, inherit, makes, dict(each.split("=", 1) for each in settings), usable, grantable
+                is_super,
+                login,
+                inherit,
+                makes,
+                dict(each.split("=", 1) for each in settings),
+                usable,
+                grantable,
+                tuple(beyond),
             )
-            for name, is_super, login, inherit, makes, settings, usable, grantable in found
+            for name, is_super, login, inherit, makes, settings, usable, grantable, beyond in found
         },
         memberships=tuple(Membership(*row) for row in query(_MEMBERSHIPS.format(options=options), values)),
         databases={

@@ -45,7 +45,7 @@ LOGIN_OPTIONS: Values = {
 TIMEOUTS = "-c lock_timeout=30s -c search_path=pg_catalog -c client_min_messages=warning"
 KEEPALIVE: Values = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60000}
 """A server that vanishes within a session is noticed within a minute."""
-RETRIED = ("40001", "40P01", "XX000", "42P01", "42883", "42710", "42P04")
+RETRIED = ("40001", "40P01", "XX000", "42P01", "42883", "42710", "42P04", "42P06", "23505")
 """Somebody else was changing the same at the same moment: look again."""
 LOGIN = ". Correct login_user and login_password (of the playbooks and the role: postgresql_access_login_user and postgresql_access_login_password)."
 

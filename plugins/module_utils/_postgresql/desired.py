@@ -31,8 +31,9 @@ _PLAIN = re.compile(r"[A-Za-z_]([A-Za-z0-9_ $@-]{0,61}[A-Za-z0-9_$@-])?", re.ASC
 _RESERVED = re.compile(r"(?i:public|none|current_role|current_user|session_user|pg_.*|v-.*)")
 NAMES = (
     "Names are 1 to 63 ASCII letters, digits, spaces and the signs _ - $ @, they begin with a letter or _ and do not end with a space; roles are not "
-    "called public, current_user or the like, and do not begin with pg_ or v-."
+    "called public, current_user or the like, and do not begin with pg_ or v-; schemas do not begin with pg_ and are not information_schema or leasehold."
 )
+_RESERVED_SCHEMA = re.compile(r"pg_.*|information_schema|leasehold")
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?", re.ASCII)
 
 
@@ -159,6 +160,11 @@ def is_name(value: str) -> bool:
     return bool(_PLAIN.fullmatch(value))
 
 
+def is_schema_name(value: str) -> bool:
+    """Whether groups may have privileges there: not among the server's own schemas, nor in that of the functions, which users must not call."""
+    return is_name(value) and not _RESERVED_SCHEMA.fullmatch(value)
+
+
 def is_role_name(value: str) -> bool:
     """Whether it can name a role here."""
     return is_name(value) and not _RESERVED.fullmatch(value)
@@ -198,11 +204,9 @@ def _roles_of(given: Values) -> list[str]:
 
 def _odd_names(given: Values) -> t.Iterator[str]:
     roles = _roles_of(given)
-    others = [
-        str(given["database"]),
-        *(str(schema) for group in given["groups"].values() for schema in _list(group["schemas"])),
-    ]
-    refused = [name for name in dict.fromkeys([*roles, *others]) if not is_name(name)]
+    schemas = [str(schema) for group in given["groups"].values() for schema in _list(group["schemas"])]
+    refused = [name for name in dict.fromkeys([*roles, str(given["database"])]) if not is_name(name)]
+    refused += [name for name in dict.fromkeys(schemas) if not is_schema_name(name)]
     refused += [name for name in dict.fromkeys(roles) if not is_role_name(name) and name not in refused]
     if refused:
         yield (f"{', '.join(map(json.dumps, refused))} cannot be used as a name here. {NAMES}")

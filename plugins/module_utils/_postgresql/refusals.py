@@ -27,7 +27,15 @@ def conflicts(entries: Sequence[Entry], server: Server, options: Values) -> Iter
         yield from _two_things(one, other)
         yield from _within(one, other, server)
     for entry in entries:
-        for check in (_superusers, _absent, _no_database, _no_password, _unknown_privileges, _users_of_functions):
+        for check in (
+            _superusers,
+            _attributes,
+            _absent,
+            _no_database,
+            _no_password,
+            _unknown_privileges,
+            _users_of_functions,
+        ):
             for problem in check(entry, server, options):
                 yield f"{entry.name}: {problem}"
 
@@ -116,6 +124,17 @@ def _superusers(entry: Entry, server: Server, options: Values) -> Iterator[str]:
             yield (
                 f"{name} is a member of {', '.join(beyond)}, which has rights on the whole server, and every user Vault issues would have them. "
                 "Revoke that membership."
+            )
+
+
+def _attributes(entry: Entry, server: Server, options: Values) -> Iterator[str]:
+    """A member may act as its group (SET ROLE), with the attributes of the group."""
+    for name in entry.group_names:
+        beyond = server.roles[name].beyond if name in server.roles else ()
+        if beyond:
+            yield (
+                f"the group {name} has {', '.join(beyond)}, which holds on the whole server, and every user Vault issues could act as the group. Take it "
+                f"from the group (ALTER ROLE), or use another name."
             )
 
 

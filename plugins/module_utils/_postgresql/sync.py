@@ -85,7 +85,7 @@ OPTIONS: Values = {
     "prune": {"type": "bool", "default": False},
     "concurrency": {"type": "int", "default": 8},
 }
-ROUNDS = 3
+ROUNDS = 5
 """How often a plan is made when somebody else changes the same at the same moment."""
 
 
@@ -387,6 +387,7 @@ def _every_right_elsewhere(places: Iterable[Place], options: Values) -> Iterator
         if place.server:
             ours = {entry.database for entry in place.entries}
             yield from _rights_elsewhere(place, place.server, ours if options["prune"] else set())
+            yield from _rights_of_others(place, place.server)
 
 
 def _open_databases(place: Place, server: Server, known: set[str]) -> Iterator[str]:
@@ -401,6 +402,18 @@ def _open_databases(place: Place, server: Server, known: set[str]) -> Iterator[s
             "there, and then stays behind without access when its lease ends. Name them in close_databases (postgresql_access_close_databases), "
             "or revoke CONNECT from PUBLIC."
         )
+
+
+def _rights_of_others(place: Place, server: Server) -> Iterator[tuple[str, str]]:
+    """What groups inherit, and the document does not know."""
+    ours = {name for entry in place.entries for name in entry.group_names}
+    for group in sorted(ours):
+        above = [name for name in server.within.get(group, ()) if name not in ours]
+        if above:
+            yield (
+                group,
+                f"is a member of {', '.join(above)}, which this document does not say; its users have those rights, too",
+            )
 
 
 def _rights_elsewhere(place: Place, server: Server, pruned: set[str]) -> Iterator[tuple[str, str]]:

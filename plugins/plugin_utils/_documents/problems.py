@@ -25,6 +25,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desire
     PRIVILEGES,
     is_name,
     is_role_name,
+    is_schema_name,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_role import ROLES
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.connection import CONNECTION
@@ -62,9 +63,13 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 
 
 def _name(value: t.Any, path: str) -> Problems:
-    """Of a database or schema."""
     if not is_name(value):
-        yield f"{path}: {value!r} cannot be a name of PostgreSQL here. {NAMES}"
+        yield f"{path}: {value!r} cannot be the name of a database here. {NAMES}"
+
+
+def _schema_name(value: t.Any, path: str) -> Problems:
+    if not is_schema_name(value):
+        yield f"{path}: {value!r} cannot be a schema of a group. {NAMES}"
 
 
 def _role_name(value: t.Any, path: str) -> Problems:
@@ -95,7 +100,7 @@ def _application_name(value: t.Any, path: str) -> Problems:
 NAME, ROLE_NAME, VAULT_NAME = text.where(_name), text.where(_role_name), text.where(_in_vault)
 GROUP = keys(
     {
-        "schemas": list_of(NAME, least=1),
+        "schemas": list_of(text.where(_schema_name), least=1),
         **{key: list_of(word(*privileges), least=1) for key, privileges in PRIVILEGES.items()},
         "shared": boolean,
     },

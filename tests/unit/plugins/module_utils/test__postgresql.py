@@ -76,6 +76,7 @@ def database_plan(contents, there=None, usable=("owner",), **more):
         ({"users": {"u": {"in_role": ["other"]}}}, "db: users.u.in_role: other is none of the groups (rw, ro)."),
         ({"users": {"u": {"password": "x"}}}, "db: users.u: has in_role"),
         ({"users": {"rw": {}}}, "db: rw cannot be two things at once."),
+        ({"groups": {"g": {"schemas": ["leasehold"]}}}, 'db: "leasehold" cannot be used as a name here.'),
         ({"groups": {"g": {"schemas": ["a"], "sequences": []}}}, "sequences without a list"),
         ({"groups": {"g": {"schemas": ["a"], "tables": ["selekt"]}}}, "the table privilege selekt."),
         ({"groups": {"g": {"schemas": ["a"], "schema_privileges": ["drop"]}}}, "the schema privilege drop."),
@@ -278,6 +279,13 @@ def test_heir_that_is_a_superuser_is_refused():
     entries = read_entries([{**ENTRY, "owner": "postgres", "heirs": ["postgres"]}], "dba")
     found = list(conflicts(entries, server(roles={"postgres": Role(superuser=True)}), {"create_database": True}))
     assert found[0].startswith("db: postgres is a superuser on this server.")
+
+
+def test_group_with_attributes_beyond_is_refused():
+    """A member may SET ROLE to it."""
+    there = server(roles={"rw": Role(beyond=("CREATEROLE", "BYPASSRLS")), "owner": Role(beyond=("CREATEDB",))})
+    (found,) = conflicts([entry()], there, {"create_database": True})
+    assert found.startswith("db: the group rw has CREATEROLE, BYPASSRLS, which holds on the whole server")
 
 
 # -- a database ------------------------------------------------------------------------------------------------------------

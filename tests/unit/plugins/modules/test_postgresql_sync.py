@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import secrets
 import socket
 
@@ -114,6 +115,15 @@ def test_group_of_more_than_the_document_says_is_refused(site):
     team = f"team_{site.number}"
     site.sql(f"CREATE ROLE {team} IN ROLE pg_monitor; CREATE ROLE {site.rw} IN ROLE {team}", "postgres")
     assert f"{site.rw} is a member of pg_monitor, which has rights on the whole server" in site.refused()
+
+
+@pytest.mark.full
+def test_runs_at_the_same_moment_end_well(site):
+    """Each of them creates what the others create."""
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(site) for _number in range(3)]
+    assert any(run.result()["changed"] for run in runs)
+    assert site()["changes"] == []
 
 
 def test_login_that_is_refused_names_the_variables_to_correct(site):

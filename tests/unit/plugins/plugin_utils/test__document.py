@@ -197,7 +197,7 @@ GROUP = {"schemas": ["public"], "tables": ["select"]}
     ("path", "value", "problem"),
     [
         ("database", 123, "vault_databases[0].database: must be text, not a number; write it in quotes"),
-        ("database", "app\ndb", "vault_databases[0].database: 'app\\ndb' cannot be a name of PostgreSQL here."),
+        ("database", "app\ndb", "vault_databases[0].database: 'app\\ndb' cannot be the name of a database here."),
         ("owner", " app_owner", "vault_databases[0].owner: ' app_owner' cannot be the name of a role here."),
         ("owner", "besitzer_ä", "vault_databases[0].owner: 'besitzer_ä' cannot be the name of a role here."),
         ("owner", "pg_monitor", "vault_databases[0].owner: 'pg_monitor' cannot be the name of a role here."),
@@ -210,6 +210,8 @@ GROUP = {"schemas": ["public"], "tables": ["select"]}
         ("groups/public", GROUP, "vault_databases[0].groups.public: 'public' cannot be the name of a role here."),
         ("groups/app_rw/schemas", [], "vault_databases[0].groups.app_rw.schemas: must not be empty"),
         ("groups/app_rw/schemas", [None], "vault_databases[0].groups.app_rw.schemas[0]: must be text, not nothing"),
+        ("groups/app_rw/schemas", ["leasehold"], "vault_databases[0].groups.app_rw.schemas[0]: 'leasehold' cannot be a schema of a group."),
+        ("groups/app_rw/schemas", ["pg_catalog"], "vault_databases[0].groups.app_rw.schemas[0]: 'pg_catalog' cannot be a schema of a group."),
         ("groups/app_rw/schemas", [2024], "vault_databases[0].groups.app_rw.schemas[0]: must be text, not a number; write it in quotes"),
         ("groups/app_rw/tables", [], "vault_databases[0].groups.app_rw.tables: must not be empty"),
         ("groups/app_rw/tables", ["selct"], "vault_databases[0].groups.app_rw.tables[0]: must be one of select, insert, update, delete, "),
