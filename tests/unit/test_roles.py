@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import LOGIN_OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 Values = dict[str, t.Any]
@@ -135,6 +137,48 @@ def test_file_with_secret_is_for_its_owner_only(where: str) -> None:
     assert arguments["owner"]
 
 
+READ_BY_ALL = {
+    "roles/app_access/tasks/main.yml: Write the manifests for clusters",
+    "roles/database_secrets/tasks/note_rotations.yml: Write it for the node exporter",
+    "roles/lease_monitoring/tasks/beat.yml: Note that it went well",
+    "roles/lease_monitoring/tasks/collector.yml: Let the collector scrape Vault and send to OneUptime",
+    "roles/lease_monitoring/tasks/heartbeat.yml: Write down what it does, and how often",
+    "roles/lease_monitoring/tasks/prometheus.yml: Write the rules",
+    "roles/lease_monitoring/tasks/rotation.yml: Write down how, and when",
+    "roles/vault_agent/tasks/present.yml: Write the agents' configuration",
+    "roles/vault_agent/tasks/present.yml: Write the units",
+    "roles/vault_agent/tasks/present.yml: Write what is done before and after",
+    "roles/vault_agent/tasks/present.yml: Write what the agents render",
+}
+"""Tasks that write a file without a secret for programs of other users."""
+
+
+def test_only_files_for_other_programs_can_be_read_by_all() -> None:
+    found = set()
+    for where, task in tasks().items():
+        module, arguments = module_of(task)
+        if (
+            module == WRITES
+            and arguments.get("state") != "directory"
+            and arguments.get("mode", "0600")[-1:] not in ("0", "}")
+        ):
+            found.add(where)
+    assert found == READ_BY_ALL
+
+
+def test_units_of_agents_are_narrow() -> None:
+    """The lines of a unit that nobody misses until a program breaks out."""
+    variables = read(ROOT / "roles" / "vault_agent" / "vars" / "main.yml")
+    assert variables["__vault_agent_sandbox"].items() >= {
+        "NoNewPrivileges": "yes", "UMask": "0077", "LimitCORE": 0, "ProtectSystem": "strict", "PrivateTmp": "yes", "RestrictSUIDSGID": "yes",
+    }.items()  # fmt: skip
+    assert variables["__vault_agent_narrow_sandbox"].items() >= {
+        "MemorySwapMax": 0, "ProtectHome": "read-only", "ProtectProc": "invisible", "SystemCallFilter": "@system-service",
+    }.items()  # fmt: skip
+    unit = (ROOT / "roles" / "vault_agent" / "templates" / "agent.service.j2").read_text(encoding="utf-8")
+    assert {"RuntimeDirectoryMode=0700", "KillMode=mixed", "User={{ item.user }}"} <= set(unit.splitlines())
+
+
 @pytest.mark.parametrize("where", sorted(tasks()))
 def test_files_are_written_where_nobody_else_can_replace_them(where: str) -> None:
     module, arguments = module_of(tasks()[where])
@@ -210,6 +254,88 @@ def test_every_variable_of_a_role_is_used(role: str) -> None:
     # In defaults the variable itself is declared, and the ones behind it are used.
     text = "\n".join(re.sub(r"^\w+:", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE) for path in files)
     assert {name for name in declared if not re.search(rf"\b{name}\b", text)} == set()
+
+
+@pytest.mark.parametrize(
+    ("where", "role", "module"),
+    [
+        (
+            "roles/database_secrets/tasks/main.yml: Make engine, connections and roles be as the document says",
+            "database_secrets",
+            "database_sync",
+        ),
+        (
+            "roles/postgresql_access/tasks/main.yml: Make roles, databases and privileges be as the document says",
+            "postgresql_access",
+            "postgresql_sync",
+        ),
+    ],
+)
+def test_variable_of_the_name_of_an_option_is_handed_to_it(where: str, role: str, module: str) -> None:
+    called, arguments = module_of(tasks()[where])
+    assert called == f"leasehold.vault.{module}"
+    defaults = read(ROOT / "roles" / role / "defaults" / "main.yml")
+    words = {name.removeprefix(f"{role}_"): name for name in defaults}
+    options = set(
+        importlib.import_module(
+            f"ansible_collections.{called.replace('vault.', 'vault.plugins.modules.')}"
+        ).TASK.options
+    )
+    shared = options & set(words)
+    assert len(shared) >= 4
+    for option in shared:
+        assert re.search(rf"\b{words[option]}\b", str(arguments[option])), option
+
+
+def test_login_of_the_dba_is_handed_on_whole() -> None:
+    """To whoever reads the rights of the present logins."""
+    module, arguments = module_of(tasks()["playbooks/discover.yml: Read the rights of the logins"])
+    assert module == "leasehold.vault.postgresql_discover_info"
+    for option in LOGIN_OPTIONS:
+        if option != "connect_timeout":
+            assert (
+                f"postgresql_access_{option}" in arguments[option]
+                or f"postgresql_access_{option.removeprefix('login_')}" in arguments[option]
+            )
+
+
+def test_connection_is_tried_before_and_after_its_rotation() -> None:
+    (_due, rotation) = read(ROOT / "roles" / "database_secrets" / "tasks" / "rotate_root_connection.yml")
+    kinds = [next(iter(module_of(task))) for task in rotation["block"]]
+    assert kinds == [
+        "ansible.builtin.include_tasks",
+        "leasehold.vault.database_root_rotation",
+        "ansible.builtin.include_tasks",
+    ]
+    assert {task.get("ansible.builtin.include_tasks", "login_test.yml") for task in rotation["block"]} == {
+        "login_test.yml"
+    }
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_are_those_of_the_documentation(role: str) -> None:
+    spec = read(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
+    defaults = read(ROOT / "roles" / role / "defaults" / "main.yml")
+    for entry in spec.values():
+        for name, option in entry.get("options", {}).items():
+            if "default" in option and name in defaults:
+                assert defaults[name] == option["default"], name
+
+
+def test_what_a_running_program_reads_is_read_again_when_it_changes() -> None:
+    """By a handler; tokens of Prometheus are read at each scrape."""
+    silent = set()
+    for where, task in tasks().items():
+        module, _arguments = module_of(task)
+        part = where.partition(".yml")[0].rpartition("/")[2]
+        if (
+            where.startswith("roles/lease_monitoring/")
+            and part in ("server", "prometheus", "collector")
+            and module == WRITES
+            and "notify" not in task
+        ):
+            silent.add(where.partition(": ")[2])
+    assert silent == {"Give Prometheus its token"}
 
 
 @pytest.mark.parametrize("role", ROLES)
