@@ -28,7 +28,7 @@ NOTES = """#!/bin/sh
 here=$(dirname "$0")
 echo "$VAULT_TOKEN $*" >>"$here/asked"
 [ ! -e "$here/refusal" ] || { cat "$here/refusal" >&2; exit 2; }
-echo 100
+cat "$here/answer"
 """
 
 
@@ -56,11 +56,14 @@ class Agent:
     def refuse(self, said: str) -> None:
         (self.program / "refusal").write_text(said)
 
+    def answer(self, text: str) -> None:
+        (self.program / "answer").write_text(text)
+
     def issue(self, number: int) -> None:
-        """As the agent does: a token, a lease, a file."""
+        """As the agent does: a token, a lease (or when a static role was rotated), a file."""
         (self.run / "leases").mkdir(exist_ok=True)
         (self.run / "token").write_text(f"token-{number}")
-        (self.run / "leases" / "app-role").write_text(f"lease-{number}")
+        (self.run / "leases" / ("reports" if self.etc.name == "fixed" else "app-role")).write_text(f"lease-{number}")
         self.file.write_text("user")
 
 
@@ -88,18 +91,19 @@ def written(bao: servers.OpenBao, tmp_path_factory: pytest.TempPathFactory) -> W
     def application(name: str, login: dict[str, t.Any]) -> dict[str, t.Any]:
         file = {"path": str(directory / name / "database.env"), "format": "env", "owner": getpass.getuser()}
         return {
-            "name": name, "roles": ["app-role"],
-            "agent": {"user": getpass.getuser(), "login": login, "files": [file]},
+            "name": name, "static_roles" if name == "fixed" else "roles": ["reports" if name == "fixed" else "app-role"],
+            "agent": {"user": getpass.getuser(), "login": login, "files": [file], "reload": ["/usr/bin/test", "-e", str(directory / "program" / "reloads")]},
         }  # fmt: skip
 
     document = {
         "vault_agent_binary": str(program), "vault_agent_service": False, "vault_agent_start_timeout": 2,
         "vault_agent_directory": str(directory / "etc"), "vault_agent_runtime_directory": str(directory / "run"),
         "vault_agent_unit_directory": str(directory / "units"),
-        "vault_databases": [{"name": "db", "host": "db", "database": "app", "roles": {"app-role": {}}}],
+        "vault_databases": [{"name": "db", "host": "db", "database": "app", "roles": {"app-role": {}}, "static_roles": {"reports": {}}}],
         "vault_applications": [
             application("own", {"approle": {}}),
             application("given", {"token_file": {"path": "/nowhere/token"}}),
+            application("fixed", {"approle": {}}),
         ],
     }  # fmt: skip
     written = Written(directory, Play(directory, bao), document)
@@ -111,7 +115,9 @@ def written(bao: servers.OpenBao, tmp_path_factory: pytest.TempPathFactory) -> W
 def agent(request: pytest.FixtureRequest, written: Written) -> Agent:
     """A started agent that has issued its first user."""
     agent = Agent(written.directory, request.param)
-    (agent.program / "refusal").unlink(missing_ok=True)
+    for name in ("refusal", "reloads"):
+        (agent.program / name).unlink(missing_ok=True)
+    agent.answer("100")
     subprocess.run(["/bin/rm", "-rf", *agent.run.iterdir()], check=True)
     assert agent("prepare").returncode == 0
     agent.issue(1)
@@ -207,6 +213,31 @@ def test_agent_health_of_dead_and_living_credentials(agent: Agent) -> None:
     done = agent("health")
     assert done.returncode == 1
     assert "the credentials of app-role are dead: invalid lease" in done.stderr
+
+
+@own
+@pytest.mark.parametrize("left", ["0", "-5", ""])
+def test_agent_health_of_lease_with_nothing_left(agent: Agent, left: str) -> None:
+    agent.answer(left)
+    assert "the credentials of app-role are dead" in agent("health").stderr
+
+
+@pytest.mark.parametrize("agent", ["fixed"], indirect=True)
+def test_agent_health_of_static_role_knows_the_last_rotation(agent: Agent) -> None:
+    agent.answer("lease-1")
+    assert agent("health").returncode == 0
+    assert agent.asked() == ["token-1 read -field=last_vault_rotation database/static-creds/reports"]
+    agent.answer("lease-2")
+    assert "the password of reports is not the current one: lease-2" in agent("health").stderr
+
+
+@own
+def test_agent_reload_that_fails_is_told_by_health_until_one_succeeds(agent: Agent) -> None:
+    assert agent("reload").returncode == 0, "an agent whose command fails would start over"
+    assert "could not be told of its new credentials: exit code 1" in agent("health").stderr
+    (agent.program / "reloads").touch()
+    assert agent("reload").returncode == 0
+    assert agent("health").returncode == 0
 
 
 def test_agent_files_are_for_their_owner_only(agent: Agent) -> None:

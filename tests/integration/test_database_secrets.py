@@ -83,9 +83,9 @@ def test_revoke_forgets_no_user_unless_told_to(play: Play, here: Ground) -> None
 
 
 def test_password_lost_in_a_rotation_is_replaced_and_rotated_away(play: Play, here: Ground) -> None:
-    """As after a run that was killed while it rotated: the database has a password that nobody knows."""
+    """As after a run that was killed while it rotated, on a role that somebody has closed besides: nobody knows its password."""
     here.connection("db", leasehold_root_rotated_at="begun 2026-01-01T00:00:00Z")
-    here.sql(f"ALTER ROLE {here.admin} PASSWORD 'nobody-knows'")
+    here.sql(f"ALTER ROLE {here.admin} NOLOGIN PASSWORD 'nobody-knows' VALID UNTIL '2020-01-01'")
     found = run(play, here, "vault")
     assert "Give it to the admin role, as the DBA" in found.changed
     user = here.issue("ended")

@@ -318,6 +318,15 @@ CONDITIONS = {
     "VaultUsersParked": "leasehold_parked_users > 0",
     "VaultSessionsWithoutUser": "leasehold_sessions_without_user > 0",
 }
+AFTER = {
+    **dict.fromkeys(("VaultDown", "VaultSealed", "VaultNoActiveNode"), "2m"), "VaultLeasesGrow": "15m",
+    **dict.fromkeys(("VaultIssueRateUnusual", "VaultSessionsWithoutUser"), "10m"),
+}  # fmt: skip
+"""How long a condition must hold; the others fire at once."""
+WARNINGS = {
+    "VaultPasswordChangeFails", "VaultLeasesGrow", "VaultIssueRateUnusual", "VaultRootRotationLate", "VaultTokenEndsFirst", "VaultUsersParked",
+}  # fmt: skip
+"""The others are critical."""
 COUNTERS = {
     "issue_failures": ["database_NewUser_error"],
     "update_failures": ["database_UpdateUser_error"],
@@ -383,6 +392,9 @@ def test_files_of_server_prometheus_collector_and_heartbeat(play: Play) -> None:
     rules = yaml.safe_load((here / "prometheus" / "leasehold.rules.yml").read_text())["groups"][0]["rules"]
     exprs = {rule.get("alert") or rule["record"]: " ".join(rule["expr"].split()) for rule in rules}
     assert {name: expr for name, expr in exprs.items() if not name.startswith("leasehold:")} == CONDITIONS
+    alerts = [rule for rule in rules if "alert" in rule]
+    assert {rule["alert"]: rule["for"] for rule in alerts if "for" in rule} == AFTER
+    assert {rule["alert"] for rule in alerts if rule["labels"]["severity"] == "warning"} == WARNINGS
     for record, counters in COUNTERS.items():
         assert exprs[f"leasehold:{record}:increase"] == " or ".join(grew(counter) for counter in counters)
 
