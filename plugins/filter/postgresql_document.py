@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import libpq_words
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.migrations import roles_of
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import target
 
 Values = t.Mapping[str, t.Any]
@@ -29,13 +30,15 @@ def _entry(database: Values) -> dict[str, t.Any]:
         found = target(database, "")
     except ValueError as error:
         raise AnsibleFilterError(f"{database.get('name')}: {error}.") from None
-    roles = (database.get("roles") or {}).values()
+    roles = roles_of(database).values()
+    heirs = {role["reassign_owned_to"] for role in roles if role and role.get("reassign_owned_to")}
+    heirs |= {database["owner"]} if database.get("migrations") and database.get("owner") else set()
     entry = {
         **{key: database.get(key) for key in AS_THEY_ARE},
         **libpq_words(found.addresses),
         "sslmode": found.parameters.get("sslmode"),
         "target_session_attrs": found.parameters.get("target_session_attrs"),
-        "heirs": sorted({role["reassign_owned_to"] for role in roles if role and role.get("reassign_owned_to")}),
+        "heirs": sorted(heirs),
     }
     return {key: value for key, value in entry.items() if value not in (None, "", [])}
 

@@ -36,6 +36,7 @@ GUIDES = [
     "docs/orphans.md",
     "docs/report.md",
     "docs/migration.md",
+    "docs/cutover.md",
     "docs/environments.md",
     LAST,
 ]

@@ -158,7 +158,8 @@ class DatabaseProblem(Problem):
         parts = (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint)
         given = ". ".join(part.rstrip(".") for part in parts if part) or _flat(str(error)) or "the connection was lost"
         super().__init__(f"{given} ({error.pgcode or 'no code'}, {where})")
-        self.retried = error.pgcode in RETRIED
+        self.code: str = error.pgcode or ""
+        self.retried = self.code in RETRIED
 
 
 def require_psycopg2() -> None:

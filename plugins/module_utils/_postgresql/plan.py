@@ -209,7 +209,7 @@ class ServerPlan(Plan):
             self.cannot(
                 name,
                 meaning,
-                f"a role with ADMIN OPTION on {name}, or a superuser, has to GRANT {_quoted(name)} TO {_quoted(self.server.me)}{how}",
+                f"a role with ADMIN OPTION on {name}, or a superuser, has to GRANT {quoted(name)} TO {quoted(self.server.me)}{how}",
                 fatal=False,
             )
             return
@@ -278,7 +278,7 @@ class ServerPlan(Plan):
         if self.server.superuser or name in self.made or self._may_grant(name, role):
             self.add(name, meaning, Statement(f"GRANT {{0}} TO {{1}} {how}", (name, receiver)))
         else:
-            reason = f"a role with ADMIN OPTION on {name}, or a superuser, has to GRANT {_quoted(name)} TO {_quoted(receiver)} {how}"
+            reason = f"a role with ADMIN OPTION on {name}, or a superuser, has to GRANT {quoted(name)} TO {quoted(receiver)} {how}"
             self.cannot(name, meaning, reason)
 
     def _user(self, entry: Entry, user: User) -> None:
@@ -706,5 +706,6 @@ def _escaped(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """An identifier as it stands in a statement."""
     return '"{}"'.format(name.replace('"', '""'))

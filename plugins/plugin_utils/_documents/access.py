@@ -21,10 +21,23 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.auth_m
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_mount import TYPES
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_role import ROLES
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents import automation as _automation
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.migrations import roles_of
 
 Values = dict[str, t.Any]
 
-ENTRY = {"name", "state", "roles", "static_roles", "policies", "auth", "limits", "deliver", "manifests", "agent"}
+ENTRY = {
+    "name",
+    "state",
+    "roles",
+    "static_roles",
+    "policies",
+    "auth",
+    "limits",
+    "deliver",
+    "manifests",
+    "agent",
+    "cutover",
+}
 LIMIT = {"rate", "interval", "block_interval", "state"}
 DELIVER = {"hosts", "owner", "group", "valid_for", "wrap_ttl", "become"}
 MANIFESTS = {"kinds", "directory", "namespace", "server", "workload", "annotations"}
@@ -54,7 +67,7 @@ def access_document(
 
     ``roles`` and ``engine`` are what Vault says of them; what it does not have yet is taken from ``databases``.
     """
-    declared = {name: role for database in databases or [] for name, role in (database.get("roles") or {}).items()}
+    declared = {name: role for database in databases or [] for name, role in roles_of(database).items()}
     known = {**declared, **{role["name"]: role for role in roles or []}}
     options = set(auth_mount().options) if auth_mounts else set()
     for number, mounted in enumerate(auth_mounts or []):

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from ansible.errors import AnsibleFilterError
 from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import postgresql_password
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import join_parameters, url_parts
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.migrations import roles_of
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import target_for_vault
 
 Values = dict[str, t.Any]
@@ -30,8 +31,8 @@ def database_document(
         chosen = (functions or {}).get(connection)
         made_by = database.get("functions") or (chosen is not None and ("leasehold" if chosen else "none"))
         roles, static_roles = (
-            {name: role or {} for name, role in (database.get(kind) or {}).items()}
-            for kind in ("roles", "static_roles")
+            {name: role or {} for name, role in roles.items()}
+            for roles in (roles_of(database), database.get("static_roles") or {})
         )
         document["connections"].append(_connection(database, connection, [*roles, *static_roles]))
         document["roles"].extend(

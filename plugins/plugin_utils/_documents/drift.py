@@ -21,6 +21,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.differences 
     UNKNOWN,
     Difference,
 )
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.migrations import roles_of
 
 Values = t.Mapping[str, t.Any]
 
@@ -126,7 +127,7 @@ def _declared(databases: t.Iterable[Values]) -> dict[str, set[str]]:
     entries = list(databases)
     return {
         "connections": {entry["name"] for entry in entries},
-        "roles": {role for entry in entries for role in entry.get("roles") or {}},
+        "roles": {role for entry in entries for role in roles_of(entry)},
         "static_roles": {role for entry in entries for role in entry.get("static_roles") or {}},
     }
 

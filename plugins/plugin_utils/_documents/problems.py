@@ -131,6 +131,9 @@ DATABASE = keys(
         "options": options_of(CONNECTION, ("mount", "name")),
         "roles": map_of(options_of(ROLE, ("mount", "name", "db_name")), key=_in_vault),
         "static_roles": map_of(options_of(STATIC_ROLE, ("mount", "name", "db_name")), key=_in_vault),
+        "migrations": options_of(
+            ROLE, ("mount", "name", "db_name", "in_role", "set_role", "functions"), {"role": VAULT_NAME}, ["role"]
+        ),
         "verify": choice("none", "issue", "login"),
         "login": keys({"host": text, "port": port, "ca_cert": text}),
     },
@@ -207,6 +210,7 @@ APPLICATION = keys(
                 "state": choice("present", "absent"),
             }
         ),
+        "cutover": keys({"login": text, "role": VAULT_NAME, "accept": list_of(text)}, ["login"]),
     },
     ["name"],
 )
@@ -243,6 +247,7 @@ def problems_of(databases: t.Any, applications: t.Any = None, max_lease_ttl: t.A
         found += _parts(path, entry)
         found += _users(path, entry)
         found += _functions(path, entry)
+        found += _migrations(path, entry)
     found += _admins(entries)
     for path, entry in entries:
         found += _roles(path, entry, max_lease_ttl)
@@ -274,6 +279,8 @@ def _names(entries: t.Sequence[tuple[str, Values]]) -> Problems:
             for kind in ("roles", "static_roles")
             for name in _within(entry, kind)
         ]
+        migration_role = _within(entry, "migrations").get("role")
+        named += [(roles, f"{path}.migrations.role", migration_role)] if isinstance(migration_role, str) else []
         for seen, where, name in named:
             if name in seen:
                 yield f"{where}: {name!r} is there already as {seen[name]}"
@@ -342,6 +349,17 @@ def _functions(path: str, entry: Values) -> Problems:
         )
 
 
+def _migrations(path: str, entry: Values) -> Problems:
+    """Users for migrations act as the owner, which they do by statements of their own."""
+    if entry.get("migrations") and not entry.get("owner"):
+        yield f"{path}.migrations: its users act as the owner, and owner is missing"
+    if entry.get("migrations") and entry.get("functions") == "leasehold":
+        yield (
+            f"{path}.migrations: needs functions: none, because the functions make no users that act as another role; give the migrations an entry of "
+            "their own, with another admin role"
+        )
+
+
 def _no_group(where: str, name: str, groups: t.Iterable[t.Any]) -> str:
     known = sorted(map(str, groups))
     return f"{where}: {name!r} is none of the groups {', '.join(known)}{nearest(name, known)}"
@@ -370,10 +388,11 @@ def _admins(entries: t.Sequence[tuple[str, Values]]) -> Problems:
 
 def _roles(path: str, entry: Values, max_lease_ttl: t.Any) -> Problems:
     groups = _within(entry, "groups")
-    for name, role in _within(entry, "roles").items():
+    named = {f"{path}.roles.{name}": role for name, role in _within(entry, "roles").items()}
+    for where, role in {**named, f"{path}.migrations": _within(entry, "migrations")}.items():
         if not isinstance(role, t.Mapping):
             continue
-        where, group = f"{path}.roles.{name}", role.get("in_role")
+        group = role.get("in_role")
         if groups and isinstance(group, str) and group not in groups:
             yield _no_group(f"{where}.in_role", group, groups)
         heir = role.get("reassign_owned_to")
@@ -408,6 +427,8 @@ def _applications(entries: t.Sequence[tuple[str, Values]], applications: t.Any) 
     """What applications read must be a role of the document."""
     for kind in ("roles", "static_roles"):
         known = [str(name) for _path, entry in entries for name in _within(entry, kind)]
+        if kind == "roles":
+            known += [str(role) for _path, entry in entries if (role := _within(entry, "migrations").get("role"))]
         for number, application in _dictionaries(applications):
             given = application.get(kind)
             for role in given if isinstance(given, (list, tuple)) and application.get("state") != "absent" else ():

@@ -202,7 +202,12 @@ def keys(known: t.Mapping[str, Shape], required: t.Sequence[str] = ()) -> Shape:
     return Shape(check, {**schema, **({"required": list(required)} if required else {})})
 
 
-def options_of(resource: Resource, beside: t.Collection[str], also: t.Mapping[str, Shape] | None = None) -> Shape:
+def options_of(
+    resource: Resource,
+    beside: t.Collection[str],
+    also: t.Mapping[str, Shape] | None = None,
+    required: t.Sequence[str] = (),
+) -> Shape:
     """The options of a module but for these, which the document says elsewhere; each value by its declaration."""
     fields = {field.option: field for field in resource.fields}
     known: dict[str, Shape] = {}
@@ -217,7 +222,7 @@ def options_of(resource: Resource, beside: t.Collection[str], also: t.Mapping[st
             if len(given) > 1:
                 yield f"{path}: {' and '.join(given)} exclude each other"
 
-    return keys({**known, **(also or {})}).where(together)
+    return keys({**known, **(also or {})}, required).where(together)
 
 
 def _option(spec: t.Mapping[str, t.Any]) -> Shape:

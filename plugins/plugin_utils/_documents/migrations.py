@@ -1,0 +1,23 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to the collection: it may change without notice.
+
+"""``migrations`` of an entry of ``vault_databases``: a role whose users act as the owner, as one of the entry's ``roles``."""
+
+from __future__ import annotations
+
+import typing as t
+
+Values = dict[str, t.Any]
+
+
+def roles_of(database: t.Mapping[str, t.Any]) -> Values:
+    """The dynamic roles of an entry, by name; that for migrations is among them."""
+    roles: Values = dict(database.get("roles") or {})
+    migrations = database.get("migrations")
+    if isinstance(migrations, t.Mapping) and migrations.get("role"):
+        options = {key: value for key, value in migrations.items() if key != "role"}
+        roles[migrations["role"]] = {"in_role": database.get("owner"), "set_role": True, **options}
+    return roles

@@ -1,0 +1,212 @@
+# Copyright (c) 2026 The leasehold.vault authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module postgresql_cutover: compared, refused by name, disabled, given back."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+
+import psycopg2
+import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.cutover import MARK, users_of
+
+
+def test_sessions_are_named_with_what_is_known_of_them():
+    one = {"database": "app", "application_name": "web", "address": "10.0.0.7", "count": 12}
+    assert users_of([one, {**one, "application_name": "", "address": ""}]) == (
+        "12 of web from 10.0.0.7 in app, 12 of an unnamed application in app"
+    )
+
+
+def rights(result):
+    return {each["right"]: each["detail"] for each in result["lacks"]}
+
+
+@pytest.mark.real
+def test_login_is_disabled_and_given_back_with_its_comment(site):
+    site.sql(f"COMMENT ON ROLE {site.login} IS 'of the billing team'")
+    found = site()
+    assert (found["lacks"], found["surplus"], found["sessions"], found["changed"]) == ([], [], [], False)
+    done = site.changes(state="disabled")
+    assert done["changes"] == [f"{site.login}: NOLOGIN", f"{site.login}: comment of the billing team ({MARK})"]
+    with pytest.raises(psycopg2.OperationalError, match="not permitted to log in"):
+        site.as_login()
+    assert f"{site.login} cannot log in" in site()["report"]
+    site.changes(state="enabled")
+    site.as_login().close()
+    assert site.sql(f"SELECT shobj_description('{site.login}'::regrole, 'pg_authid')") == [("of the billing team",)]
+
+
+@pytest.mark.real
+def test_each_right_that_the_group_lacks_is_named_and_refused(site):
+    site.sql(f"""
+        SET ROLE {site.owner};
+        GRANT DELETE ON sales.orders TO {site.login}; CREATE SCHEMA stock; GRANT USAGE, CREATE ON SCHEMA stock TO {site.login};
+        CREATE TABLE stock.shelf (id int, place text); GRANT SELECT (place) ON stock.shelf TO {site.login};
+        ALTER DEFAULT PRIVILEGES IN SCHEMA sales GRANT SELECT ON TABLES TO {site.login};
+        CREATE FUNCTION sales.close() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE EXECUTE ON FUNCTION sales.close FROM PUBLIC;
+        GRANT EXECUTE ON FUNCTION sales.close TO {site.login}; GRANT USAGE ON SEQUENCE sales.orders_id_seq TO {site.login} WITH GRANT OPTION;
+        CREATE POLICY own ON sales.items USING (current_user = 'x');
+        RESET ROLE;
+        ALTER ROLE {site.login} CREATEDB; ALTER ROLE {site.login} SET search_path TO sales;
+        ALTER ROLE {site.login} IN DATABASE {site.database} SET work_mem TO '8MB'; GRANT pg_monitor TO {site.login};
+        CREATE TABLE stock.own (); ALTER TABLE stock.own OWNER TO {site.login}
+    """)
+    expected = {
+        "DELETE on tables in schema sales": "1 of 2: orders",
+        "USAGE on schema stock": "",
+        "CREATE on schema stock": "",
+        "SELECT on columns in schema stock": "shelf.place",
+        f"SELECT on tables to come from {site.owner} in schema sales": "",
+        "EXECUTE on functions in schema sales": "1 of 1: sales.close()",
+        "GRANT OPTION on objects in schema sales": "orders_id_seq",
+        "policies of row level security in schema sales": "items",
+        "the attribute CREATEDB": "",
+        "the setting search_path": "",
+        "the setting work_mem": "",
+        "membership in pg_monitor": "",
+        "ownership of objects here": "1: table",
+        "TRUNCATE on tables in schema stock": "1 of 2: own",
+    }
+    found = rights(site())
+    assert {key: found.get(key) for key in expected} == expected
+    sentence = site.refused(state="disabled")
+    assert all(f"{right} ({detail})" if detail else right in sentence for right, detail in expected.items())
+    accept = [right for right in found if right != "DELETE on tables in schema sales"]
+    assert "may not: DELETE on tables in schema sales (1 of 2: orders). Give it" in site.refused(
+        state="disabled", accept=accept
+    )
+    assert site(state="disabled", accept=list(found))["changed"]
+
+
+@pytest.mark.real
+def test_login_in_use_is_not_disabled_unless_its_sessions_may_stay_or_end(site):
+    with contextlib.closing(site.as_login()) as session:
+        assert "1 of billing-web" in site.refused(state="disabled")
+        done = site(state="disabled", sessions="keep")
+        assert [each["count"] for each in done["sessions"]] == [1]
+        with session.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        done = site.changes(state="disabled", sessions="end")
+        assert (done["changes"], done["sessions"]) == ([f"{site.login}: its sessions are ended"], [])
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"login": "postgres"}, "postgres is a superuser, and no group can have its rights"),
+        ({"login": "nobody_here"}, "There is no role nobody_here"),
+        ({"group": "nobody_here"}, "There is no group nobody_here"),
+        (
+            {"login": "{group}", "group": "{login}", "state": "enabled"},
+            "comment does not say that a cutover took its LOGIN",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused(site, more, sentence):
+    more = {key: value.format(group=site.group, login=site.login) for key, value in more.items()}
+    assert sentence in site.refused(**more)
+
+
+@pytest.mark.real
+def test_dba_without_superuser_needs_admin_option_and_is_told_so(site):
+    site.sql(f"CREATE ROLE {site.dba} LOGIN CREATEROLE PASSWORD 'dba'")
+    site.options |= {"login_user": site.dba, "login_password": "dba"}
+    if site.new:
+        assert f'GRANT "{site.login}" TO "{site.dba}" WITH ADMIN OPTION. Nothing was changed' in site.refused(
+            state="disabled"
+        )
+        site.sql(f"GRANT {site.login} TO {site.dba} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+    done = site.changes(state="disabled")
+    assert f"{site.dba} sees how many sessions {site.login} has" in done["warnings"][0]
+    site.changes(state="enabled")
+
+
+class Load:
+    """Sessions that read and write until they are told to stop; what failed is kept, and the longest wait of each."""
+
+    def __init__(self, site, logins):
+        self.site, self.stopped, self.failures, self.done = site, threading.Event(), [], 0
+        self.longest = 0.0
+        self.threads = [threading.Thread(target=self._work, args=login) for login in logins]
+
+    def _work(self, user, password):
+        with contextlib.closing(self.site.server_login(user, password)) as session:
+            session.autocommit = True
+            while not self.stopped.is_set():
+                begun = time.monotonic()
+                try:
+                    with session.cursor() as cursor:
+                        cursor.execute("INSERT INTO work.jobs (note) VALUES ('x') RETURNING id")
+                        cursor.execute(
+                            "SELECT count(*) FROM work.open_jobs WHERE id > %s", (cursor.fetchone()[0] - 10,)
+                        )
+                        cursor.execute("UPDATE work.jobs SET note = 'y' WHERE id = (SELECT max(id) FROM work.jobs)")
+                except psycopg2.Error as error:
+                    self.failures.append(f"{user}: {error}")
+                    return
+                self.longest, self.done = max(self.longest, time.monotonic() - begun), self.done + 1
+                time.sleep(0.02)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_exc):
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join()
+
+
+@pytest.mark.real
+@pytest.mark.full
+def test_fifty_sessions_notice_nothing_of_a_whole_cutover_and_back(site):
+    """Half of them of the old login, half of dynamic users; what the login owns is handed over meanwhile."""
+    site.sql(f"""
+        CREATE SCHEMA work AUTHORIZATION {site.login}; GRANT USAGE, CREATE ON SCHEMA work TO {site.owner}; SET ROLE {site.login};
+        CREATE TABLE work.jobs (id serial PRIMARY KEY, note text); CREATE VIEW work.open_jobs AS SELECT * FROM work.jobs;
+        CREATE TABLE work.more (id int GENERATED ALWAYS AS IDENTITY, job int REFERENCES work.jobs);
+        GRANT USAGE, CREATE ON SCHEMA work TO {site.group}; GRANT ALL ON ALL TABLES IN SCHEMA work TO {site.group};
+        GRANT ALL ON ALL SEQUENCES IN SCHEMA work TO {site.group}
+    """)
+    users = [f"v-{number}-{site.number}" for number in range(5)]
+    for user in users:
+        site.sql(f"""CREATE ROLE "{user}" LOGIN PASSWORD 'new' IN ROLE {site.group}""")
+
+    def server_login(user, password):
+        return psycopg2.connect(
+            host=site.server.host, port=site.server.port, dbname=site.database, user=user, password=password
+        )
+
+    site.server_login = server_login
+    logins = [(site.login, "old")] * 25 + [(user, "new") for user in users] * 5
+    with Load(site, logins) as load:
+        time.sleep(1)
+        plan = site("postgresql_ownership", check=True, roles=[site.login])
+        report = site.server.connect(site.database)  # a long transaction that reads
+        report.autocommit = False
+        with report.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM work.jobs")
+        free = threading.Timer(2, report.close)
+        free.start()
+        handed = site("postgresql_ownership", roles=[site.login])
+        free.join()
+        assert handed["changes"] == plan["changes"]
+        assert "table work.jobs: owner" in " ".join(handed["changes"])
+        assert load.failures == []
+        found = site()
+        assert not found["lacks"], found["lacks"]
+        assert sum(each["count"] for each in found["sessions"]) == 25
+        site(state="disabled", sessions="keep")
+        time.sleep(1)
+        site(state="enabled")
+        time.sleep(1)
+    print(f"{load.done} rounds; the longest took {load.longest:.2f} s")
+    assert load.failures == []
+    assert load.done > 500
+    assert site.sql("SELECT count(*) > 500 FROM work.jobs") == [(True,)]
