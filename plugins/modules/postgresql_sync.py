@@ -162,6 +162,13 @@ options:
     type: list
     elements: str
     default: [postgres, template1]
+  lock_out:
+    description:
+      - Roles that may lose their way into a database. Others that are logged in to one, and may be because C(PUBLIC) may connect there alone, are an error
+        before anything is written when C(PUBLIC) is about to lose C(CONNECT); they belong in C(connect) of its entry.
+    type: list
+    elements: str
+    default: []
   prune:
     description:
       - Whether the groups also lose, in the databases of O(databases), what they hold in schemas and on kinds of objects that their entry does not

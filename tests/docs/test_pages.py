@@ -43,6 +43,7 @@ GUIDES = [
 # Pages whose commands another test runs, in the circumstances that they are about, and by which words in it.
 ELSEWHERE = {
     "docs/monitoring.md": ("tests/integration/test_monitoring.py", "runbook in docs/monitoring.md are run"),
+    "docs/poolers.md": ("tests/integration/test_poolers.py", '"docs" / "poolers.md"'),
     "docs/private_ca.md": ("tests/integration/test_private_ca.py", "the entry of docs/private_ca.md"),
     "docs/kubernetes.md": ("tests/unit/plugins/filter/test_access_document.py", '"docs" / "kubernetes.md"'),
     "docs/pipelines.md": ("tests/unit/plugins/filter/test_access_document.py", '"docs" / "pipelines.md"'),

@@ -86,6 +86,8 @@ class Server:
     superusers: frozenset[str] = frozenset()
     former: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
     """Groups that an admin may hand out and no entry names, each with whether somebody else can log in with its rights."""
+    at_public: tuple[tuple[str, str], ...] = ()
+    """Database and role of each session whose role may connect there because PUBLIC may, and for no other reason."""
 
 
 class Schema(t.NamedTuple):
@@ -201,6 +203,18 @@ SELECT DISTINCT g.rolname,
 """
 
 
+_AT_PUBLIC = """
+SELECT DISTINCT d.datname::text, u.rolname::text
+  FROM pg_stat_activity AS s JOIN pg_roles AS u ON u.oid = s.usesysid JOIN pg_database AS d ON d.oid = s.datid
+ WHERE NOT u.rolsuper AND u.rolname <> current_user AND NOT pg_has_role(u.oid, d.datdba, 'USAGE')
+   AND EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS a WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT')
+   AND NOT EXISTS (SELECT FROM aclexplode(d.datacl) AS a
+                    WHERE a.grantee <> 0 AND a.privilege_type = 'CONNECT' AND pg_has_role(u.oid, a.grantee, 'USAGE'))
+   AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = ANY (%(roles)s) AND pg_has_role(u.oid, r.oid, 'USAGE'))
+ ORDER BY 1, 2
+"""
+
+
 def read_server(query: Query, roles: t.Iterable[str], keepers: t.Iterable[str] = ()) -> Server:
     """Read what concerns the whole server, of these roles; with keepers, also of the roles that these may hand out."""
     ((version, started, me, superuser, createrole, initial, may_identify),) = query(_ME)
@@ -241,6 +255,7 @@ def read_server(query: Query, roles: t.Iterable[str], keepers: t.Iterable[str] =
         within=_grouped(query(_WITHIN, values)),
         superusers=frozenset(name for (name,) in query("SELECT rolname FROM pg_roles WHERE rolsuper")),
         former=former,
+        at_public=tuple(query(_AT_PUBLIC, values)),
     )
 
 

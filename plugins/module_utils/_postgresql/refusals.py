@@ -26,6 +26,7 @@ def conflicts(entries: Sequence[Entry], server: Server, options: Values) -> Iter
     for one, other in itertools.permutations(entries, 2):
         yield from _two_things(one, other)
         yield from _within(one, other, server)
+    yield from _locked_out(entries, server, options)
     for entry in entries:
         for check in (
             _superusers,
@@ -62,6 +63,24 @@ def _shared(one: Entry, other: Entry) -> Iterator[str]:
                 f"{one.database} would have the rights of the group in {other.database}, too. Use another name, or set shared: true in "
                 "both groups."
             )
+
+
+def _locked_out(entries: Sequence[Entry], server: Server, options: Values) -> Iterator[str]:
+    """Somebody who works in a database that is about to be closed, and who would not get in again."""
+    by_database = {entry.database: entry for entry in entries}
+    for database, role in server.at_public:
+        if role in options["lock_out"] or database not in (*by_database, *options["close_databases"]):
+            continue
+        entry = by_database.get(database)
+        cure = (
+            f"Add it to connect of {entry.name}"
+            if entry
+            else "Grant it CONNECT there, or leave the database out of close_databases"
+        )
+        yield (
+            f"{role} is logged in to {database}, and may be because PUBLIC may connect there, which is about to end: its next login would be refused. "
+            f"{cure}; or name it in lock_out (postgresql_access_lock_out), if it is to be kept out."
+        )
 
 
 def _two_things(entry: Entry, other: Entry) -> Iterator[str]:

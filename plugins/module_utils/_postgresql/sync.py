@@ -82,6 +82,7 @@ OPTIONS: Values = {
     "admin_settings": {"type": "dict", "default": {}},
     "create_database": {"type": "bool", "default": True},
     "close_databases": {**_NAMES, "default": ["postgres", "template1"]},
+    "lock_out": {**_NAMES, "default": []},
     "prune": {"type": "bool", "default": False},
     "concurrency": {"type": "int", "default": 8},
 }

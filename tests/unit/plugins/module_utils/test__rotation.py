@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Forbidden, Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._operations import root_rotation
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.servers import Identity
 
+ROOT = Path(__file__).resolve().parents[4]
 WANTED = {"mount": "database", "name": "db", "password": "bootstrap", "rotate": "once"}
 HELD = {
     "plugin_name": "postgresql-database-plugin",
@@ -325,3 +328,54 @@ def test_the_note_is_not_part_of_the_probe():
     )
     assert rotate(client) == {"changed": False, "rotated": False}
     assert root_rotation.ROTATED_AT not in str(client.calls)
+
+
+# -- on a schedule ----------------------------------------------------------------------------------------------------------
+
+DEFAULTS = yaml.safe_load((ROOT / "roles/lease_monitoring/defaults/main.yml").read_text())
+DAY = 86400
+
+
+class MovingClient(Client):
+    """A server whose clock stands where it is put, and which keeps what is noted."""
+
+    def __init__(self):
+        super().__init__()
+        self.moment = datetime.datetime(2026, 1, 1, 2, tzinfo=datetime.timezone.utc)
+
+    def now(self):
+        return self.moment
+
+    def write(self, path, body):
+        self.current = noted(self.current, body[root_rotation.ROTATED_AT])
+
+
+def nightly(client, age):
+    """The timer's run at this age of the last rotation: as it is foreseen, and as it is done."""
+    client.moment += datetime.timedelta(seconds=age)
+    how = {"rotate": "always", "older_than": DEFAULTS["lease_monitoring_rotation_older_than"]}
+    foreseen = rotate(client, check_mode=True, **how)
+    before = len(client.rotations)
+    done = rotate(client, **how)
+    assert foreseen["rotated"] == done["rotated"] == (len(client.rotations) > before)
+    return done["rotated"]
+
+
+def test_root_password_is_rotated_in_the_second_in_which_it_is_due_and_not_before():
+    client = MovingClient()
+    assert nightly(client, 0), "nobody has noted a rotation"
+    assert not nightly(client, 30 * DAY - 1)
+    assert nightly(client, 1)
+    assert not nightly(client, 0)
+
+
+def test_alert_of_a_late_rotation_waits_for_the_last_night_in_which_it_could_be_done():
+    """The window moves a run by two hours at the most: what was rotated at its end is not due yet at the beginning of that of the thirtieth night."""
+    client, window = MovingClient(), 2 * 3600
+    assert DEFAULTS["lease_monitoring_rotation_window"] == "2h"
+    nightly(client, 0)
+    ages = [night * DAY - window for night in range(1, 40)]
+    rotated_at = next(age for before, age in zip([0, *ages], ages) if nightly(client, age - before))
+    assert rotated_at == 31 * DAY - window
+    late, last = DEFAULTS["lease_monitoring_rotation_late"], 31 * DAY + window
+    assert last < late <= last + DAY, "it fires when that night has failed, and not before"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import secrets
 import socket
 
@@ -305,3 +306,17 @@ def test_nothing_of_others_is_changed_and_all_of_it_is_named(site):
     assert "belongs to postgres, who or a superuser has to do it" in said
     assert site.sql(PRIVILEGES) == before
     assert not caught.value.result["changed"] or all("theirs" in change for change in caught.value.result["changes"])
+
+
+def test_who_is_logged_in_because_public_may_is_not_locked_out_unless_told(site):
+    name = f"guest_{site.number}"
+    site.sql(f"CREATE DATABASE {site.entry['database']}", "postgres")
+    site.sql(f"CREATE ROLE {name} LOGIN PASSWORD 'guest'", "postgres")
+    with contextlib.closing(site.server.connect(site.entry["database"], user=name, password="guest")):
+        for check in (True, False):
+            assert f"{name} is logged in to {site.entry['database']}, and may be because PUBLIC may" in site.refused(
+                check=check
+            )
+        assert any("- CONNECT" in change for change in site(check=True, lock_out=[name])["changes"])
+        site({**site.entry, "connect": [name]})
+        assert not site({**site.entry, "connect": [name]})["changed"]
