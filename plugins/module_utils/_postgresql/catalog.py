@@ -84,6 +84,7 @@ class Server:
     within: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """By role: what it is a member of, directly or not; of predefined roles only the first ones."""
     superusers: frozenset[str] = frozenset()
+    createdb: bool = True
     former: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
     """Groups that an admin may hand out and no entry names, each with whether somebody else can log in with its rights."""
     at_public: tuple[tuple[str, str], ...] = ()
@@ -135,6 +136,8 @@ class Contents:
     """By function: the roles that may call it."""
     acl: tuple[Acl, ...] = ()
     """The privileges on the database itself."""
+    may_create: bool = True
+    """Whether this login may create schemas."""
     columns: tuple[Objects, ...] = ()
     """Tables with privileges on some of their columns, which are then ``acl``."""
 
@@ -149,7 +152,7 @@ def new_database(server: Server, owner: str) -> Contents:
 
 _ME = """
 SELECT current_setting('server_version_num')::int, pg_postmaster_start_time()::text || ' ' || current_setting('port'),
-       current_user::text, rolsuper, rolcreaterole, pg_get_userbyid(10)::text, has_function_privilege('pg_control_system()', 'EXECUTE')
+       current_user::text, rolsuper, rolcreaterole, rolcreatedb, pg_get_userbyid(10)::text, has_function_privilege('pg_control_system()', 'EXECUTE')
   FROM pg_roles WHERE rolname = current_user
 """
 _ROLES = """
@@ -217,7 +220,7 @@ SELECT DISTINCT d.datname::text, u.rolname::text
 
 def read_server(query: Query, roles: t.Iterable[str], keepers: t.Iterable[str] = ()) -> Server:
     """Read what concerns the whole server, of these roles; with keepers, also of the roles that these may hand out."""
-    ((version, started, me, superuser, createrole, initial, may_identify),) = query(_ME)
+    ((version, started, me, superuser, createrole, createdb, initial, may_identify),) = query(_ME)
     identifier = query("SELECT system_identifier FROM pg_control_system()")[0][0] if may_identify else ""
     new = version >= 160000
     options = "a.inherit_option, a.set_option" if new else "m.rolinherit, true"
@@ -233,6 +236,7 @@ def read_server(query: Query, roles: t.Iterable[str], keepers: t.Iterable[str] =
         me=me,
         superuser=superuser,
         createrole=createrole,
+        createdb=createdb,
         initial=initial,
         roles={
             name: Role(
@@ -260,7 +264,8 @@ def read_server(query: Query, roles: t.Iterable[str], keepers: t.Iterable[str] =
 
 
 _DATABASE = f"""
-SELECT pg_get_userbyid(d.datdba)::text, {_ACL.format(acl="coalesce(d.datacl, acldefault('d', d.datdba))")}
+SELECT pg_get_userbyid(d.datdba)::text, {_ACL.format(acl="coalesce(d.datacl, acldefault('d', d.datdba))")},
+       has_database_privilege(d.oid, 'CREATE')
   FROM pg_database AS d WHERE d.datname = current_database()
 """
 _SCHEMAS = f"""
@@ -325,7 +330,7 @@ SELECT p.oid::regprocedure::text, coalesce(array_agg(e.rolname::text) FILTER (WH
 def read_contents(query: Query, roles: t.Iterable[str], schemas: t.Iterable[str] | None) -> Contents:
     """Read what is in the database of this session, of these roles and schemas (None: of all schemas)."""
     values = {"roles": sorted(roles)}
-    ((owner, acl_of_database),) = query(_DATABASE, values)
+    ((owner, acl_of_database, may_create),) = query(_DATABASE, values)
     ((comment, now),) = query(_FUNCTIONS)
     found = {name: Schema(owner, _acl(acl), usable) for name, owner, acl, usable in query(_SCHEMAS, values)}
     values["schemas"] = sorted(
@@ -341,6 +346,7 @@ def read_contents(query: Query, roles: t.Iterable[str], schemas: t.Iterable[str]
         functions_now=now or "",
         callers={name: frozenset(roles) for name, roles in query(_CALLERS)},
         acl=_acl(acl_of_database),
+        may_create=may_create,
     )
 
 

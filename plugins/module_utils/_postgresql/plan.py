@@ -172,7 +172,7 @@ class ServerPlan(Plan):
             if role is None:
                 self._create(name, "NOLOGIN")
             elif role.login:
-                self.add(name, "- LOGIN", Statement("ALTER ROLE {0} NOLOGIN", (name,)))
+                self._alter(name, "- LOGIN", Statement("ALTER ROLE {0} NOLOGIN", (name,)), fatal=False)
         if self._uses_functions(entry):
             self._alter_or_create(DEFINER, {"login": False, "inherit": True, "createrole": True})
         for name in (*entry.makers, *([DEFINER] if self._uses_functions(entry) else [])):
@@ -196,7 +196,15 @@ class ServerPlan(Plan):
             return
         odd = [_attribute(key, value) for key, value in attributes.items() if getattr(role, key) != value]
         if odd:
-            self.add(name, f"* {' '.join(odd)}", Statement(f"ALTER ROLE {{0}} {' '.join(odd)}", (name,)))
+            self._alter(name, f"* {' '.join(odd)}", Statement(f"ALTER ROLE {{0}} {' '.join(odd)}", (name,)))
+
+    def _alter(self, name: str, meaning: str, *statements: Statement, fatal: bool = True) -> None:
+        role = self.server.roles.get(name, Role())
+        if self.server.superuser or name in self.made or (self.server.createrole and self._may_grant(name, role)):
+            self.add(name, meaning, *statements)
+        else:
+            who = "CREATEROLE" if self.server.version < 160000 else f"CREATEROLE and ADMIN OPTION on {name}"
+            self.cannot(name, meaning, f"a role with {who}, or a superuser, has to ALTER ROLE {_quoted(name)}", fatal)
 
     def _act_as(self, name: str) -> None:
         """A login that is no superuser creates and grants as a member of the owner."""
@@ -238,13 +246,14 @@ class ServerPlan(Plan):
         current = {key.lower(): value for key, value in role.settings.items()} if role else {}
         differing = {key: value for key, value in self.options.settings.items() if current.get(key.lower()) != value}
         if differing:
-            self.add(
+            self._alter(
                 name,
                 f"* {listed([f'{key} = {value}' for key, value in differing.items()])}",
                 *(
                     Statement(f"ALTER ROLE {{0}} SET {_placeholders(key)} TO %s", (name, *key.split(".")), (value,))
                     for key, value in differing.items()
                 ),
+                fatal=False,
             )
 
     def _revoke(self, membership: Membership, meaning: str, statement: Statement) -> None:
@@ -346,6 +355,8 @@ class DatabasePlan(Plan):
         self.may_use = set(usable)
         if contents.owner in self.may_use:
             self.may_use.add(DATABASE_OWNER)
+        self.absent: set[str] = set()
+        """Schemas that this login cannot create."""
         self._schemas()
         if entry.uses_functions(server.version):
             self._functions()
@@ -378,6 +389,8 @@ class DatabasePlan(Plan):
     def _desired(self, group: Group, kind: str) -> Iterator[tuple[str, frozenset[str]]]:
         """The schemas where these privileges of the group are managed, each with those that it is to have there."""
         for schema in dict.fromkeys([*group.schemas, *(self.contents.schemas if self.prune else ())]):
+            if schema in self.absent:
+                continue
             if schema in group.schemas and kind in group.privileges:
                 yield schema, group.privileges[kind]
             elif self.prune and schema not in NOT_OURS:
@@ -406,17 +419,27 @@ class DatabasePlan(Plan):
 
     def _schemas(self) -> None:
         for name in self.entry.schemas:
-            if name not in self.contents.schemas:
-                statement = Statement("CREATE SCHEMA {0} AUTHORIZATION {1}", (name, self.entry.owner))
-                self.add(f"schema {name}", f"+ schema, owner {self.entry.owner}", statement)
+            if name not in self.contents.schemas and not self._create_schema(name, self.entry.owner):
+                self.absent.add(name)
         if "public" in self.contents.schemas:
             there = self.contents.schemas["public"]
             found = [each for each in there.acl if each.grantee == PUBLIC and each.privilege == "CREATE"]
             can = self._can(there.owner, there.usable)
             _take_back(self, "public", "SCHEMA", there.owner, found, can, "the schema")
         for maker in self.entry.makers:
-            for name in self.entry.schemas:
+            for name in (each for each in self.entry.schemas if each not in self.absent):
                 self._schema_privileges(maker, name, frozenset({"USAGE", "CREATE"}), complete=False)
+
+    def _create_schema(self, name: str, owner: str) -> bool:
+        subject, meaning, database = f"schema {name}", f"+ schema, owner {owner}", self.contents.owner
+        if not (self.contents.may_create or self._can(database)):
+            self.cannot(subject, meaning, _whose("the database", database))
+        elif not self._can(owner):
+            self.cannot(subject, meaning, f"this login is no member of {owner}")
+        else:
+            self.add(subject, meaning, Statement("CREATE SCHEMA {0} AUTHORIZATION {1}", (name, owner)))
+            return True
+        return False
 
     def _schema_privileges(self, role: str, name: str, desired: frozenset[str], complete: bool) -> None:
         there = self.contents.schemas.get(name)
@@ -444,8 +467,11 @@ class DatabasePlan(Plan):
         there, entry = self.contents.schemas.get("leasehold"), self.entry
         subject = "schema leasehold"
         if there is None:
-            statement = Statement("CREATE SCHEMA leasehold AUTHORIZATION {0}", (DEFINER,))
-            self.add(subject, f"+ schema, owner {DEFINER}", statement)
+            if not self._create_schema("leasehold", DEFINER):
+                return
+        elif there.owner != DEFINER and not self._can(there.owner, there.usable):
+            self.cannot(subject, f"* owner {DEFINER}", _whose("the schema", there.owner))
+            return
         elif there.owner != DEFINER:
             self.add(subject, f"* owner {DEFINER}", Statement("ALTER SCHEMA leasehold OWNER TO {0}", (DEFINER,)))
         if (

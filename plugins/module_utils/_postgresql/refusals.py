@@ -10,6 +10,8 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import DEFINER
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -28,15 +30,7 @@ def conflicts(entries: Sequence[Entry], server: Server, options: Values) -> Iter
         yield from _within(one, other, server)
     yield from _locked_out(entries, server, options)
     for entry in entries:
-        for check in (
-            _superusers,
-            _attributes,
-            _absent,
-            _no_database,
-            _no_password,
-            _unknown_privileges,
-            _users_of_functions,
-        ):
+        for check in CHECKS:
             for problem in check(entry, server, options):
                 yield f"{entry.name}: {problem}"
 
@@ -168,8 +162,23 @@ def _absent(entry: Entry, server: Server, options: Values) -> Iterator[str]:
 
 
 def _no_database(entry: Entry, server: Server, options: Values) -> Iterator[str]:
-    if entry.database not in server.databases and not options["create_database"]:
+    if entry.database in server.databases:
+        return
+    if not options["create_database"]:
         yield f"there is no database {entry.database} on this server, and create_database is false."
+    elif not (server.superuser or server.createdb):
+        yield (
+            f"there is no database {entry.database} on this server, and the login {server.me} lacks CREATEDB. Give it CREATEDB, or create the database."
+        )
+
+
+def _no_createrole(entry: Entry, server: Server, options: Values) -> Iterator[str]:
+    definer = [DEFINER] if entry.uses_functions(server.version) else []
+    users = [user.name for user in entry.users]
+    needed = dict.fromkeys([entry.owner, *entry.group_names, *definer, entry.admin, *users])
+    missing = [name for name in needed if name not in server.roles]
+    if missing and not (server.superuser or server.createrole):
+        yield f"there is no {', '.join(missing)} on this server, and the login {server.me} lacks CREATEROLE. Give it CREATEROLE, or create these roles."
 
 
 def _no_password(entry: Entry, server: Server, options: Values) -> Iterator[str]:
@@ -195,3 +204,8 @@ def _users_of_functions(entry: Entry, server: Server, options: Values) -> Iterat
             f"{server.version // 10000}), the admin role has no CREATEROLE and cannot set the passwords of static roles. To keep the functions for "
             "the other roles, give users and static_roles an entry of their own for this database, with another admin role and functions: none."
         )
+
+
+CHECKS = (
+    _superusers, _attributes, _absent, _no_createrole, _no_database, _no_password, _unknown_privileges, _users_of_functions,
+)  # fmt: skip

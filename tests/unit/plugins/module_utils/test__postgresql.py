@@ -196,6 +196,30 @@ def test_owner_may_still_connect_to_a_database_of_somebody_else():
     assert lines(plan) == ["app: - CONNECT of PUBLIC", "app: + CONNECT of owner"]
 
 
+@pytest.mark.parametrize("version", [150000, 160000])
+def test_role_of_somebody_else_is_altered_only_by_who_may(version):
+    there = prepared(version, me="dba")
+    there = dataclasses.replace(
+        there,
+        superuser=False,
+        roles={
+            **there.roles,
+            "rw": Role(login=True),
+            "owner": Role(usable=True),
+            "leasehold_definer": Role(createrole=True, usable=True),
+        },
+    )
+    plan = ServerPlan([entry()], there, ServerOptions({"lock_timeout": "10s"}))
+    if version < 160000:
+        assert lines(plan) == ["rw: - LOGIN", "admin: * lock_timeout = 10s"]
+    else:
+        assert lines(plan) == []
+        assert [str(each) for each in plan.obstacles] == [
+            'rw: - LOGIN is not done: a role with CREATEROLE and ADMIN OPTION on rw, or a superuser, has to ALTER ROLE "rw"',
+            'admin: * lock_timeout = 10s is not done: a role with CREATEROLE and ADMIN OPTION on admin, or a superuser, has to ALTER ROLE "admin"',
+        ]
+
+
 def test_admin_option_that_a_team_has_is_enough_to_grant():
     there = server(me="dba", superuser=False, roles={"owner": Role(grantable=True)})
     assert "owner: + member dba (this login)" in lines(ServerPlan([entry()], there, ServerOptions({})))
@@ -275,6 +299,14 @@ def test_group_that_is_a_member_of_more_is_refused(within, sentence):
     assert bool(sentence) == bool(found)
 
 
+def test_login_that_may_not_create_what_is_missing_is_refused():
+    there = server(me="dba", superuser=False, createrole=False, createdb=False, roles={"owner": Role(), "rw": Role()})
+    assert list(conflicts([entry()], there, {"create_database": True})) == [
+        "db: there is no ro, admin on this server, and the login dba lacks CREATEROLE. Give it CREATEROLE, or create these roles.",
+        "db: there is no database app on this server, and the login dba lacks CREATEDB. Give it CREATEDB, or create the database.",
+    ]
+
+
 def test_heir_that_is_a_superuser_is_refused():
     entries = read_entries([{**ENTRY, "owner": "postgres", "heirs": ["postgres"]}], "dba")
     found = list(conflicts(entries, server(roles={"postgres": Role(superuser=True)}), {"create_database": True}))
@@ -309,6 +341,20 @@ def test_one_line_for_what_is_there_and_what_will_come():
 def test_nothing_for_a_database_that_is_as_desired():
     contents = Contents("owner", {"public": OWNED}, (tables("public.a", acl=("SELECT", "INSERT")),), COMING)
     assert lines(database_plan(contents)) == []
+
+
+def test_schema_in_a_database_of_somebody_else_is_an_obstacle():
+    low = server(superuser=False)
+    contents = Contents("somebody", {"public": OWNED}, (), COMING, may_create=False)
+    plan = database_plan(contents, low, groups={"rw": {"schemas": ["sales"], "tables": ["select"]}})
+    assert plan.changes == []
+    assert [str(each) for each in plan.obstacles] == [
+        "schema sales: + schema, owner owner is not done: the database belongs to somebody, who or a superuser has to do it"
+    ]
+    with_create = dataclasses.replace(contents, may_create=True)
+    plan = database_plan(with_create, low, groups={"rw": {"schemas": ["sales"], "tables": ["select"]}})
+    assert plan.obstacles == []
+    assert lines(plan)[0] == "schema sales: + schema, owner owner"
 
 
 def test_default_privileges_of_all_schemas_are_no_more_than_those_of_each():

@@ -247,6 +247,36 @@ def test_grant_that_was_only_warned_about_is_an_error_and_no_change(site, monkey
     assert not any("USAGE on schema sold" in change for change in caught.value.result["changes"])
 
 
+@pytest.mark.full
+def test_database_and_roles_of_somebody_else_are_left_alone_and_named(site):
+    """Everything exists and belongs to another DBA: what is not done is named, in check mode the same, and no statement fails."""
+    dba, other = f"dba_{site.number}", f"other_{site.number}"
+    site.sql(
+        f"CREATE ROLE {dba} LOGIN CREATEROLE CREATEDB PASSWORD 'low'; CREATE ROLE {other} CREATEROLE CREATEDB",
+        "postgres",
+    )
+    site.sql(f"GRANT CONNECT ON DATABASE postgres TO {dba}", "postgres")
+    site.sql(
+        f"SET ROLE {other}; CREATE ROLE {site.owner}; CREATE ROLE {site.rw} LOGIN; CREATE ROLE {site.ro}; CREATE ROLE {site.admin} LOGIN",
+        "postgres",
+    )
+    site.sql(f"CREATE DATABASE {site.entry['database']} OWNER {other}", "postgres")
+    site.login.update(login_user=dba, login_password="low")
+    said = []
+    for check in (True, False):
+        with pytest.raises(Problem) as caught:
+            site(check=check, admin_settings={"lock_timeout": "10s"})
+        said.append((str(caught.value), caught.value.result["changes"], caught.value.result["warnings"]))
+    assert said[0] == said[1]
+    sentences = f"{said[0][0]} {said[0][2]}"
+    if site.server.major >= 16:
+        assert f"{site.rw}: - LOGIN is not done: a role with CREATEROLE and ADMIN OPTION on {site.rw}" in sentences
+        assert f"{site.rw}: + ADMIN OPTION of {site.admin} is not done" in sentences
+        assert "schema sales: + schema" in sentences
+    assert "failed" not in sentences
+    assert "did not take effect" not in sentences
+
+
 OF_OTHERS = """
 CREATE TABLE t (n int GENERATED ALWAYS AS IDENTITY, m serial); CREATE VIEW v AS SELECT 1 AS x; CREATE MATERIALIZED VIEW m AS SELECT 1 AS x;
 CREATE SEQUENCE s; CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE PROCEDURE p(INOUT a int) LANGUAGE sql AS 'SELECT 1';
