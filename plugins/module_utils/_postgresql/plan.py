@@ -204,7 +204,7 @@ class ServerPlan(Plan):
             self.add(name, meaning, *statements)
         else:
             who = "CREATEROLE" if self.server.version < 160000 else f"CREATEROLE and ADMIN OPTION on {name}"
-            self.cannot(name, meaning, f"a role with {who}, or a superuser, has to ALTER ROLE {_quoted(name)}", fatal)
+            self.cannot(name, meaning, f"a role with {who}, or a superuser, has to ALTER ROLE {quoted(name)}", fatal)
 
     def _act_as(self, name: str) -> None:
         """A login that is no superuser creates and grants as a member of the owner."""
