@@ -10,20 +10,27 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import libpq_words
-from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import target
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import overridden, target
 
 CLIENT_CERTIFICATE = {"client_cert": "ssl_cert", "client_key": "ssl_key"}
 
 
-def postgresql_login(entry: t.Mapping[str, t.Any], default_sslmode: str = "verify-full") -> dict[str, t.Any]:
+def postgresql_login(
+    entry: t.Mapping[str, t.Any],
+    default_sslmode: str = "verify-full",
+    use_login: bool = False,
+    override: t.Mapping[str, t.Any] | None = None,
+    client_certificate: bool = True,
+) -> dict[str, t.Any]:
     if not isinstance(entry, t.Mapping):
         raise AnsibleFilterError("postgresql_login takes an entry of vault_databases, a dictionary.")
     try:
+        entry = overridden(entry, (use_login and entry.get("login")) or {}, override or {})
         found = target(entry, default_sslmode)
     except ValueError as error:
         raise AnsibleFilterError(f"{error}.") from None
     words, several = libpq_words(found.addresses), len(found.addresses) > 1
-    # login_port is one number; several are told to libpq in its own words.
+    # login_port is one number; several are given as libpq's own parameter.
     more = {"port": words["port"]} if several else {}
     more |= {key: value for key, value in found.parameters.items() if key == "target_session_attrs"}
     return {
@@ -31,7 +38,7 @@ def postgresql_login(entry: t.Mapping[str, t.Any], default_sslmode: str = "verif
         "login_port": int(found.addresses[0].port),
         "ssl_mode": found.parameters["sslmode"],
         "ca_cert": found.parameters.get("sslrootcert", ""),
-        **{option: entry[key] for key, option in CLIENT_CERTIFICATE.items() if entry.get(key)},
+        **{option: entry[key] for key, option in CLIENT_CERTIFICATE.items() if client_certificate and entry.get(key)},
         **({"connect_params": more} if more else {}),
     }
 

@@ -48,6 +48,15 @@ def target(entry: Values, default_sslmode: str = "verify-full") -> Target:
     return Target(addresses, str(entry.get("database") or database), known)
 
 
+def overridden(entry: Values, login: Values, override: Values) -> Values:
+    """An entry with what its `login`, and then what is not empty of `override`, says of the server."""
+    seen = {**entry, **login}
+    given = {key: value for key, value in override.items() if value}
+    if given.get("host") and not given.get("port"):
+        given["port"] = target(seen).addresses[0].port
+    return {**seen, **given}
+
+
 def target_for_vault(entry: Values) -> Target:
     """The same for Vault, where the certificate may lie elsewhere (`ca_cert_on_vault`; empty: the system's store)."""
     found = target({**entry, "ca_cert": entry.get("ca_cert_on_vault", entry.get("ca_cert"))})
@@ -63,12 +72,12 @@ def nodes(entries: t.Iterable[Values], dba: Values | None = None) -> list[dict[s
     found = []
     for entry in entries:
         seen = {**entry, **(entry.get("login") or {})}
-        said = {key: value for key, value in (dba or {}).items() if value}
-        common = {key: value for key, value in said.items() if key not in ("host", "port")}
+        given = {key: value for key, value in (dba or {}).items() if value}
+        common = {key: value for key, value in given.items() if key not in ("host", "port")}
         primary = target(seen).addresses
-        way = parse_addresses(said["host"], said.get("port") or primary[0].port) if said.get("host") else primary
-        if said.get("port") and not said.get("host"):
-            way = [address._replace(port=str(said["port"])) for address in primary]
+        way = parse_addresses(given["host"], given.get("port") or primary[0].port) if given.get("host") else primary
+        if given.get("port") and not given.get("host"):
+            way = [address._replace(port=str(given["port"])) for address in primary]
         found.append(_node(seen, way, common))
         members = primary if len(primary) > 1 else []
         for replica in entry.get("replicas") or []:

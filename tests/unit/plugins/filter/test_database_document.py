@@ -247,3 +247,23 @@ def test_login_of_the_dba_has_authority_certificate_and_every_host():
     for wrong in ("db", {"host": "a b"}):
         with pytest.raises(AnsibleFilterError):
             postgresql_login(wrong)
+
+
+DBA = {"host": "", "port": 0, "sslmode": "require", "ca_cert": "", "client_cert": "/dba.pem", "client_key": "/dba.key"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "options", "expected"),
+    [
+        ({"host": "db", "login": {"host": "jump", "port": 1}}, {}, {"login_host": "db", "login_port": 5432}),
+        ({"host": "db", "login": {"host": "jump", "port": 1}}, {"use_login": True}, {"login_host": "jump", "login_port": 1}),
+        ({"host": "db", "login": None}, {"use_login": True}, {"login_host": "db"}),
+        ({"host": "db:6432"}, {"override": DBA}, {"login_host": "db", "login_port": 6432, "ssl_mode": "require", "ssl_cert": "/dba.pem"}),
+        ({"host": "db:6432"}, {"override": {"host": "other"}}, {"login_host": "other", "login_port": 6432}),
+        ({"host": "db:6432"}, {"override": {"host": "other", "port": 7}}, {"login_host": "other", "login_port": 7}),
+        ({"host": "db", "client_cert": "/c.pem"}, {"client_certificate": False}, {"ssl_cert": None}),
+    ],
+)  # fmt: skip
+def test_login_of_entry_is_overridden_by_its_login_and_by_the_dba(entry, options, expected):
+    login = postgresql_login(entry, **options)
+    assert {key: login.get(key) for key in expected} == expected

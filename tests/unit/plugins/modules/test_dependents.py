@@ -173,7 +173,7 @@ def with_static(reports):
 def test_connection_that_static_role_names_is_not_deleted(with_static, run):
     for options in ({}, {"revoke_leases": True}):
         sentence = refused(run, "database_connection", name="db", state="absent", **options)
-        assert "named by the static role reports" in sentence
+        assert "used by the static role reports" in sentence
     run("database_static_role", name="reports", state="absent")
     run.changes("database_connection", name="db", state="absent")
 
@@ -181,7 +181,7 @@ def test_connection_that_static_role_names_is_not_deleted(with_static, run):
 def test_connection_that_static_role_names_keeps_its_address(with_static, run):
     desired = {"name": "db", "connection_url": at(with_static, name="postgres"), "verify_connection": False}
     sentence = refused(run, "database_connection", **desired)
-    assert "named by the static role reports, and the database would change" in sentence
+    assert "used by the static role reports, and the database would change" in sentence
     run.changes("database_connection", name="db", max_open_connections=3)
     assert run("database_connection", **desired, keep_leases=True)["changed"]
 
@@ -199,7 +199,7 @@ def test_static_role_keeps_its_server(with_static, run):
 def test_connection_that_roles_name_is_not_deleted_without_leases_either(mounted, run):
     mounted.add_role().add_role("other").add_role("elsewhere", db_name="another")
     sentence = refused(run, "database_connection", name="db", state="absent")
-    assert "named by the roles app, other, which could issue no user" in sentence
+    assert "used by the roles app, other, which could issue no user" in sentence
     done = run.changes("database_connection", name="db", state="absent", revoke_leases=True)
     assert done["warnings"] == ["The connection db is deleted; the roles app, other cannot issue users without it."]
 
