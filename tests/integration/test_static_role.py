@@ -23,7 +23,7 @@ def here(request: pytest.FixtureRequest, ground: Callable[..., Ground]) -> Groun
     return ground(server, f"static{server.major}")
 
 
-def test_the_life_of_a_static_role(play: Play, here: Ground) -> None:
+def test_lifecycle_of_static_role(play: Play, here: Ground) -> None:
     user = here.user(f"{here.mount}_reports")
     assert here.opens(user, "first")
 

@@ -106,7 +106,7 @@ def test_every_way_gives_the_same_keys():
     assert len({frozenset(shape) for shape in shapes}) == 1
 
 
-def test_what_the_server_warns_of_is_passed_on():
+def test_server_warnings_are_passed_on():
     client = Client(user={**USER, "warnings": ["capped"]}, token=Problem("no"))
     assert issue(client, "database", "app").warnings == ["capped"]
 

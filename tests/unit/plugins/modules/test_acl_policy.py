@@ -22,7 +22,7 @@ def policy(vault):
 
 
 @pytest.mark.both
-def test_the_life_of_a_policy(vault, run, policy):
+def test_lifecycle_of_policy(vault, run, policy):
     made = run.changes("acl_policy", **policy, policy=POLICY)
     assert made["diff"]["before"] == ""
     assert made["policy"]["policy"] == POLICY
@@ -42,7 +42,7 @@ def test_the_life_of_a_policy(vault, run, policy):
     run.nothing("acl_policy", **policy, state="absent")
 
 
-def test_what_somebody_else_changed_is_fixed(vault, run, policy):
+def test_change_made_elsewhere_is_reverted(vault, run, policy):
     run("acl_policy", **policy, policy=POLICY)
     vault.client.write(f"sys/policies/acl/{policy['name']}", {"policy": POLICY.replace("list", "delete")})
     result = run.changes("acl_policy", **policy, policy=POLICY)
@@ -50,27 +50,27 @@ def test_what_somebody_else_changed_is_fixed(vault, run, policy):
     assert "delete" not in result["diff"]["after"]
 
 
-def test_a_text_that_only_the_server_understands_is_replaced(real_vault, run):
+def test_policy_text_not_parsed_here_is_replaced(real_vault, run):
     name = f"{real_vault.mount}-app"
     doubled = 'path "a" { capabilities = ["read"]\n capabilities = ["sudo"] }'
     real_vault.client.write(f"sys/policies/acl/{name}", {"policy": doubled})
     assert "sudo" in run.changes("acl_policy", mount=None, name=name, policy=POLICY)["diff"]["before"]
 
 
-def test_vault_keeps_names_in_small_letters(vault, run, policy):
+def test_policy_name_is_lowercased(vault, run, policy):
     run.changes("acl_policy", **{**policy, "name": policy["name"].upper()}, policy=POLICY)
     run.nothing("acl_policy", **policy, policy=POLICY)
 
 
 @pytest.mark.parametrize("name", ["a b", "team/app", "a:b@c", "x."])
-def test_names_as_people_have_them(real_vault, run, name):
+def test_usual_policy_names_are_accepted(real_vault, run, name):
     options = {"mount": None, "name": f"{real_vault.mount} {name}"}
     run.changes("acl_policy", **options, policy=POLICY)
     run.changes("acl_policy", **options, state="absent")
 
 
 @pytest.mark.parametrize("name", ["", "a//b", "/a", "a/", "a?b", "a#b", "a\nb", "früh", "a,b", "{{x}}"])
-def test_what_cannot_be_a_name_is_said_and_not_sent(vault, run, name):
+def test_invalid_name_is_refused_before_any_request(vault, run, name):
     assert "cannot name a policy" in run.refused("acl_policy", mount=None, name=name, policy=POLICY)
 
 
@@ -84,7 +84,7 @@ def test_what_cannot_be_a_name_is_said_and_not_sent(vault, run, name):
         ("default", {"state": "absent"}, "cannot be deleted"),
     ],
 )
-def test_policies_of_the_server_itself_are_left_alone(vault, run, check, name, options, words):
+def test_builtin_policy_is_refused(vault, run, check, name, options, words):
     assert words in run.refused("acl_policy", mount=None, name=name, check=check, **options)
 
 
@@ -99,11 +99,11 @@ def test_policies_of_the_server_itself_are_left_alone(vault, run, check, name, o
         ('path "a/*/b" { capabilities = ["read"] }', "wildcard at the end only"),
     ],
 )
-def test_a_policy_that_cannot_be_meant_is_refused_and_not_sent(vault, run, policy, check, text, words):
+def test_contradictory_policy_is_refused_before_any_request(vault, run, policy, check, text, words):
     assert words in run.refused("acl_policy", **policy, policy=text, check=check)
 
 
-def test_a_word_the_server_does_not_know_is_foreseen_and_its_sentence_passed_on(real_vault, run):
+def test_unknown_keyword_warns_and_passes_on_server_error(real_vault, run):
     options = {"mount": None, "name": f"{real_vault.mount}-app", "policy": 'path "a" { capabilities = ["reed"] }'}
     (warning,) = run("acl_policy", check=True, **options)["warnings"]
     assert "reed is an unknown policy keyword" in warning
@@ -111,7 +111,7 @@ def test_a_word_the_server_does_not_know_is_foreseen_and_its_sentence_passed_on(
 
 
 @pytest.mark.needs("policy_ttl")
-def test_what_a_write_resets_is_a_warning(real_vault, run):
+def test_field_reset_by_write_is_a_warning(real_vault, run):
     name = f"{real_vault.mount}-app"
     real_vault.client.write(f"sys/policies/acl/{name}", {"policy": POLICY, "ttl": "1h"})
     (warning,) = run("acl_policy", mount=None, name=name, policy='path "a" {}')["warnings"]

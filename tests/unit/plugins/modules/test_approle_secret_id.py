@@ -25,7 +25,7 @@ def logs_in(vault, secret_id):
     return vault.client.ask("post", f"{path}/login", {"role_id": role_id, "secret_id": secret_id})["auth"]
 
 
-def test_a_check_run_issues_nothing_and_a_run_issues_one_each_time(vault, run, role):
+def test_check_mode_issues_nothing_and_each_run_issues_one(vault, run, role):
     foreseen = run("approle_secret_id", check=True, **role)
     assert foreseen == {"changed": True, "secret_id": {}, "warnings": []}
     first, second = (run("approle_secret_id", **role) for _time in range(2))
@@ -36,7 +36,7 @@ def test_a_check_run_issues_nothing_and_a_run_issues_one_each_time(vault, run, r
 
 
 @pytest.mark.both
-def test_the_one_you_have_is_kept_as_long_as_it_is_good(vault, run, role):
+def test_valid_secret_id_is_kept(vault, run, role):
     had = run("approle_secret_id", **role)["secret_id"]
     desired = {**role, "secret_id_accessor": had["secret_id_accessor"]}
     for options in ({}, {"valid_for": "23h"}, {"wrap_ttl": "1m"}):
@@ -50,7 +50,7 @@ def test_the_one_you_have_is_kept_as_long_as_it_is_good(vault, run, role):
     assert run("approle_secret_id", **desired)["secret_id"]["secret_id"]
 
 
-def test_one_that_ends_too_soon_is_replaced(real_vault, run):
+def test_secret_id_expiring_too_soon_is_replaced(real_vault, run):
     real_vault.client.write(f"sys/auth/{real_vault.mount}", {"type": "approle"})
     real_vault.client.write(f"auth/{real_vault.mount}/role/app", {"secret_id_ttl": 86400})
     had = run("approle_secret_id", name="app", ttl="2h")["secret_id"]
@@ -60,13 +60,13 @@ def test_one_that_ends_too_soon_is_replaced(real_vault, run):
     assert run("approle_secret_id", **desired, valid_for="3h")["changed"]
 
 
-def test_one_without_an_end_is_good_for_ever(vault, run, role):
+def test_secret_id_without_expiration_is_kept(vault, run, role):
     vault.client.write(f"auth/{vault.mount}/role/app", {"secret_id_ttl": 0})
     had = run("approle_secret_id", **role)["secret_id"]
     run.nothing("approle_secret_id", **role, secret_id_accessor=had["secret_id_accessor"], valid_for="9999d")
 
 
-def test_it_ends_when_it_shall(vault, run, role):
+def test_state_absent_destroys_secret_id(vault, run, role):
     accessor = run("approle_secret_id", **role)["secret_id"]["secret_id_accessor"]
     desired = {**role, "secret_id_accessor": accessor, "state": "absent"}
     assert run("approle_secret_id", check=True, **desired)["changed"]
@@ -76,7 +76,7 @@ def test_it_ends_when_it_shall(vault, run, role):
 
 
 @pytest.mark.both
-def test_a_wrapped_one_never_passes_through_here(vault, run, role):
+def test_wrapped_secret_id_is_not_in_result(vault, run, role):
     issued = run("approle_secret_id", **role, wrap_ttl="2m")
     assert set(issued["secret_id"]) == {"secret_id_accessor"}
     assert issued["wrap_info"]["ttl"] == 120
@@ -84,7 +84,7 @@ def test_a_wrapped_one_never_passes_through_here(vault, run, role):
     run.nothing("approle_secret_id", **role, secret_id_accessor=issued["secret_id"]["secret_id_accessor"])
 
 
-def test_a_wrapped_one_is_unwrapped_once_and_logs_in(real_vault, run):
+def test_wrapped_secret_id_unwraps_once_and_logs_in(real_vault, run):
     real_vault.client.write(f"sys/auth/{real_vault.mount}", {"type": "approle"})
     real_vault.client.write(f"auth/{real_vault.mount}/role/app", {})
     issued = run("approle_secret_id", name="app", wrap_ttl="2m", metadata={"host": "web1"}, num_uses=3)
@@ -97,7 +97,7 @@ def test_a_wrapped_one_is_unwrapped_once_and_logs_in(real_vault, run):
         real_vault.client.ask("post", "sys/wrapping/unwrap", token)
 
 
-def test_networks_are_sent_as_the_server_wants_them(real_vault, run):
+def test_cidr_list_is_sent_in_server_format(real_vault, run):
     real_vault.client.write(f"sys/auth/{real_vault.mount}", {"type": "approle"})
     real_vault.client.write(f"auth/{real_vault.mount}/role/app", {})
     issued = run("approle_secret_id", name="app", cidr_list=["127.0.0.1"], token_bound_cidrs=["127.0.0.1"])["secret_id"]
@@ -105,7 +105,7 @@ def test_networks_are_sent_as_the_server_wants_them(real_vault, run):
 
 
 @pytest.mark.parametrize("option", ["wrap_ttl", "valid_for", "ttl"])
-def test_what_is_no_duration_is_refused(vault, run, role, option):
+def test_invalid_duration_is_refused(vault, run, role, option):
     more = (
         {"secret_id_accessor": run("approle_secret_id", **role)["secret_id"]["secret_id_accessor"]}
         if option == "valid_for"
@@ -114,18 +114,18 @@ def test_what_is_no_duration_is_refused(vault, run, role, option):
     assert f"{option}: 'soon' is not a duration" in run.refused("approle_secret_id", **role, **more, **{option: "soon"})
 
 
-def test_more_than_the_role_allows_is_the_servers_sentence(real_vault, run):
+def test_secret_id_beyond_role_limits_shows_server_error(real_vault, run):
     real_vault.client.write(f"sys/auth/{real_vault.mount}", {"type": "approle"})
     real_vault.client.write(f"auth/{real_vault.mount}/role/app", {"secret_id_ttl": 60})
     assert "ttl cannot be longer" in run.refused("approle_secret_id", name="app", ttl="2m")
 
 
-def test_a_role_that_is_not_there_is_not_ok(real_vault, run):
+def test_missing_role_fails(real_vault, run):
     real_vault.client.write(f"sys/auth/{real_vault.mount}", {"type": "approle"})
     for options in ({}, {"secret_id_accessor": "any"}):
         assert "does not exist" in run.refused("approle_secret_id", name="nobody", **options)
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "a b", "früh", ""])
-def test_what_cannot_be_a_name_is_said_and_not_sent(vault, run, name):
+def test_invalid_name_is_refused_before_any_request(vault, run, name):
     assert "cannot be a name" in run.refused("approle_secret_id", name=name)

@@ -23,7 +23,7 @@ def vault(request):
 
 
 @pytest.mark.both
-def test_the_life_of_an_audit_device(vault, run, tmp_path):
+def test_lifecycle_of_audit_device(vault, run, tmp_path):
     file = {"file_path": str(tmp_path / "audit.log"), "mode": "0600"}
     made = run.changes(
         "audit_device", mount=None, name="second", type="file", options=file, description="For the auditor"
@@ -47,14 +47,14 @@ def test_the_life_of_an_audit_device(vault, run, tmp_path):
 
 
 @pytest.mark.parametrize(("mode", "warned"), [("0755", True), ("0641", True), ("0660", False), ("", False)])
-def test_executable_log_is_warned_about(fake_vault, run, mode, warned):
+def test_executable_log_mode_warns(fake_vault, run, mode, warned):
     options = {"file_path": "/var/log/audit.log", **({"mode": mode} if mode else {})}
     result = run("audit_device", mount=None, name="main", options=options)
     assert any("executable" in warning for warning in result["warnings"]) is warned
 
 
 @pytest.mark.lacks("audit_over_api")
-def test_openbao_takes_devices_from_its_files_only(bao, tmp_path):
+def test_openbao_without_api_audit_devices_fails_with_explanation(bao, tmp_path):
     import servers
 
     from ...conftest import Runner

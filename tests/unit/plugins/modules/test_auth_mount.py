@@ -31,7 +31,7 @@ def cluster(vault):
 
 @pytest.mark.both
 @pytest.mark.parametrize("kind", TYPES)
-def test_the_life_of_a_mount(vault, run, kind):
+def test_lifecycle_of_mount(vault, run, kind):
     desired = {"type": kind, "description": "For applications", "default_lease_ttl": "1h", "max_lease_ttl": "24h"}
     made = run.changes("auth_mount", **desired)
     assert made["diff"]["before"] == ""
@@ -50,7 +50,7 @@ def test_the_life_of_a_mount(vault, run, kind):
     run.nothing("auth_mount", type=kind, state="absent")
 
 
-def test_a_method_is_mounted_under_its_own_name_unless_it_is_said_otherwise(fake_vault, run):
+def test_mount_path_defaults_to_type(fake_vault, run):
     assert run("auth_mount", mount=None, type="approle")["auth_mount"]["mount"] == "approle"
     assert "approle" in fake_vault.server.access.mounts
 
@@ -59,7 +59,7 @@ def test_a_method_is_mounted_under_its_own_name_unless_it_is_said_otherwise(fake
 
 
 @pytest.mark.both
-def test_the_life_of_a_kubernetes_configuration(vault, run, cluster):
+def test_lifecycle_of_kubernetes_configuration(vault, run, cluster):
     foreseen = run("auth_mount", check=True, **cluster)
     assert yaml.safe_load(foreseen["diff"]["after"])["token_reviewer_jwt"] == "(sent)"
     assert foreseen["warnings"] == [], "the mount is missing, and this task makes it"
@@ -81,13 +81,13 @@ def test_the_life_of_a_kubernetes_configuration(vault, run, cluster):
     assert current["token_reviewer_jwt_set"] is True
 
 
-def test_a_write_that_would_lose_the_reviewers_token_is_refused(vault, run, cluster):
+def test_write_losing_reviewer_token_is_refused(vault, run, cluster):
     run("auth_mount", **cluster)
     assert "token_reviewer_jwt is needed" in run.refused("auth_mount", type="kubernetes", issuer="me")
     assert "token_reviewer_jwt is needed" in run.refused("auth_mount", type="kubernetes", issuer="me", check=True)
 
 
-def test_reviewers_token_that_is_not_shown_is_asked_for_before_a_write(fake_vault, run):
+def test_hidden_reviewer_token_is_required_before_write(fake_vault, run):
     fake_vault.server.play_vault("1.20.0")
     cluster = {"type": "kubernetes", "kubernetes_host": "https://cluster", "token_reviewer_jwt": REVIEWER}
     run.changes("auth_mount", **cluster)
@@ -100,7 +100,7 @@ def test_reviewers_token_that_is_not_shown_is_asked_for_before_a_write(fake_vaul
     run.changes("auth_mount", type="kubernetes", issuer="you", token_reviewer_jwt="")
 
 
-def test_empty_reviewers_token_is_none(vault, run, cluster):
+def test_empty_reviewer_token_means_none(vault, run, cluster):
     without = {**cluster, "token_reviewer_jwt": ""}
     made = run.changes("auth_mount", **without)
     assert made["auth_mount"]["token_reviewer_jwt_set"] is False
@@ -108,21 +108,21 @@ def test_empty_reviewers_token_is_none(vault, run, cluster):
     assert run.changes("auth_mount", **without)["auth_mount"]["token_reviewer_jwt_set"] is False
 
 
-def test_a_reviewers_token_that_somebody_lost_is_sent_again(vault, run, cluster):
+def test_missing_reviewer_token_is_sent_again(vault, run, cluster):
     run("auth_mount", **cluster)
     kept = {key: cluster[key] for key in ("kubernetes_host", "kubernetes_ca_cert")}
     vault.client.write(f"auth/{vault.mount}/config", kept)
     assert run.changes("auth_mount", **cluster)["auth_mount"]["token_reviewer_jwt_set"] is True
 
 
-def test_a_new_reviewers_token_is_sent_when_asked(vault, run, cluster):
+def test_new_reviewer_token_is_sent_with_update_password_always(vault, run, cluster):
     run("auth_mount", **cluster)
     for check in (True, False):
         assert run("auth_mount", check=check, **cluster, update_password="always")["changed"]
 
 
 @pytest.mark.both
-def test_the_life_of_a_jwt_configuration(vault, run):
+def test_lifecycle_of_jwt_configuration(vault, run):
     one, two = public_key(), public_key()
     made = run.changes("auth_mount", type="jwt", jwt_validation_pubkeys=[one, two], bound_issuer="ci")
     run.nothing("auth_mount", type="jwt", jwt_validation_pubkeys=[two.strip(), one, one], bound_issuer="ci")
@@ -134,7 +134,7 @@ def test_the_life_of_a_jwt_configuration(vault, run):
     run.changes("auth_mount", type="jwt", jwt_validation_pubkeys=[one], bound_issuer="")
 
 
-def test_another_source_of_keys_takes_the_place_of_the_first(vault, run, stub):
+def test_new_key_source_replaces_old_one(vault, run, stub):
     run("auth_mount", type="jwt", jwt_validation_pubkeys=[public_key()])
     stub.answers = [(200, {"keys": []})] * 8
     changed = run("auth_mount", type="jwt", jwks_url=f"{stub.url}/keys")
@@ -142,12 +142,12 @@ def test_another_source_of_keys_takes_the_place_of_the_first(vault, run, stub):
     assert changed["auth_mount"]["jwks_url"] == f"{stub.url}/keys"
 
 
-def test_two_sources_of_keys_are_refused(vault, run):
+def test_two_key_sources_are_refused(vault, run):
     sentence = run.refused("auth_mount", type="jwt", jwt_validation_pubkeys=["x"], jwks_url="https://x")
     assert "mutually exclusive" in sentence
 
 
-def test_a_mount_that_also_logs_people_in_is_left_alone(fake_vault, run):
+def test_mount_with_oidc_logins_is_refused(fake_vault, run):
     run("auth_mount", type="jwt", oidc_discovery_url="https://issuer")
     fake_vault.server.access.objects[f"auth/{fake_vault.mount}/config"]["oidc_client_id"] = "web"
     assert "also logs people in" in run.refused("auth_mount", type="jwt", bound_issuer="x")
@@ -166,13 +166,13 @@ def test_a_mount_that_also_logs_people_in_is_left_alone(fake_vault, run):
         ("kubernetes", {"jwks_url": "https://x"}, "jwks_url: not an option of type kubernetes but of jwt"),
     ],
 )
-def test_an_option_of_another_type_is_refused(vault, run, check, kind, options, words):
+def test_option_of_other_type_is_refused(vault, run, check, kind, options, words):
     sentence = run.refused("auth_mount", type=kind, check=check, **options)
     assert words in sentence
     assert "hush" not in sentence
 
 
-def test_what_the_server_says_of_a_configuration_is_passed_on_without_the_secret(real_vault, run):
+def test_server_error_is_shown_without_secret(real_vault, run):
     run("auth_mount", type="kubernetes")
     sentence = run.refused("auth_mount", type="kubernetes", token_reviewer_jwt=REVIEWER)
     assert "no host provided" in sentence
@@ -184,22 +184,22 @@ def test_what_the_server_says_of_a_configuration_is_passed_on_without_the_secret
 
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize("state", ["present", "absent"])
-def test_a_mount_of_another_type_is_refused(vault, run, state, check):
+def test_mount_of_other_type_is_refused(vault, run, state, check):
     run("auth_mount", type="jwt")
     assert "jwt" in run.refused("auth_mount", type="approle", state=state, check=check)
 
 
 @pytest.mark.parametrize("mount", ["auth/approle", "sys/x", "../x", "a b", "/", "früh"])
-def test_what_cannot_be_a_mount_is_said_and_not_sent(vault, run, mount):
+def test_invalid_mount_is_refused_before_any_request(vault, run, mount):
     assert "cannot be a mount" in run.refused("auth_mount", type="approle", mount=mount)
 
 
-def test_a_default_above_the_maximum_is_refused(vault, run):
+def test_default_ttl_above_max_ttl_is_refused(vault, run):
     sentence = run.refused("auth_mount", type="approle", default_lease_ttl="2h", max_lease_ttl="1h")
     assert "default_lease_ttl (7200 s) is longer than max_lease_ttl (3600 s)" in sentence
 
 
-def test_disabling_a_method_that_gave_tokens_refuses_with_their_number_or_ends_them_first(real_vault, run):
+def test_disabling_method_with_live_tokens_is_refused_or_revokes_first(real_vault, run):
     run("auth_mount", type="approle")
     path = f"auth/{real_vault.mount}"
     real_vault.client.write(f"{path}/role/app", {"bind_secret_id": False, "token_bound_cidrs": ["127.0.0.1"]})

@@ -9,7 +9,7 @@ import servers
 
 
 @pytest.mark.both
-def test_one_mount_is_shown_with_its_configuration_and_can_be_given_back(vault, run):
+def test_mount_is_shown_with_configuration_and_reapplies_without_change(vault, run):
     certificate = servers.Authority("cluster").certificate.decode()
     desired = {"type": "kubernetes", "kubernetes_host": "https://x", "kubernetes_ca_cert": certificate}
     made = run("auth_mount", **desired)["auth_mount"]
@@ -20,13 +20,13 @@ def test_one_mount_is_shown_with_its_configuration_and_can_be_given_back(vault, 
     run.nothing("auth_mount", **given_back)
 
 
-def test_without_a_mount_all_of_our_types_are_shown(vault, run):
+def test_without_mount_all_supported_types_are_listed(vault, run):
     run("auth_mount", type="approle")
     shown = {one["mount"]: one["type"] for one in run("auth_mount_info", mount=None)["auth_mounts"]}
     assert shown[vault.mount] == "approle"
     assert "token" not in shown
 
 
-def test_missing_mount_is_an_empty_list_or_an_error_if_it_must_exist(vault, run):
+def test_missing_mount_is_empty_list_or_error_with_must_exist(vault, run):
     assert run("auth_mount_info")["auth_mounts"] == []
     assert f"There is no auth mount {vault.mount}" in run.refused("auth_mount_info", must_exist=True)

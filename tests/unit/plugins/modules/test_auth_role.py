@@ -38,7 +38,7 @@ def read_role(vault, name="app"):
 
 @pytest.mark.both
 @each_type
-def test_the_life_of_a_role(vault, run, mounted, kind):
+def test_lifecycle_of_role(vault, run, mounted, kind):
     desired = {**mounted(kind), "token_policies": ["app", "Other"], "token_period": "25h"}
     made = run.changes("auth_role", **desired)
     assert made["diff"]["before"] == ""
@@ -60,7 +60,7 @@ def test_the_life_of_a_role(vault, run, mounted, kind):
 
 
 @each_type
-def test_what_somebody_else_changed_is_fixed_and_the_rest_is_left_alone(vault, run, mounted, kind):
+def test_change_made_elsewhere_is_reverted_and_other_fields_kept(vault, run, mounted, kind):
     desired = {**mounted(kind), "token_policies": ["app"]}
     run("auth_role", **desired)
     again = {"role_type": "jwt"} if kind == "jwt" else {}
@@ -75,7 +75,7 @@ def test_what_somebody_else_changed_is_fixed_and_the_rest_is_left_alone(vault, r
 
 @pytest.mark.needs("token_strictly_bind_ip")
 @each_type
-def test_a_token_can_be_for_the_address_that_logged_in(vault, run, mounted, kind):
+def test_token_is_bound_to_login_address(vault, run, mounted, kind):
     desired = mounted(kind)
     assert (
         run.changes("auth_role", **desired, token_strictly_bind_ip=True)["auth_role"]["token_strictly_bind_ip"] is True
@@ -84,7 +84,7 @@ def test_a_token_can_be_for_the_address_that_logged_in(vault, run, mounted, kind
     run.changes("auth_role", **desired, token_strictly_bind_ip=False)
 
 
-def test_what_a_server_would_ignore_is_refused(fake_vault, run, monkeypatch):
+def test_option_ignored_by_server_is_refused(fake_vault, run, monkeypatch):
     monkeypatch.delitem(fake_access.TOKEN, "token_strictly_bind_ip")
     fake_vault.client.write(f"sys/auth/{fake_vault.mount}", {"type": "approle"})
     desired = {"type": "approle", "name": "app"}
@@ -93,7 +93,7 @@ def test_what_a_server_would_ignore_is_refused(fake_vault, run, monkeypatch):
     run.changes("auth_role", **desired, token_strictly_bind_ip=False)
 
 
-def test_a_role_id_is_returned_and_stays(vault, run, mounted):
+def test_role_id_is_returned_and_stable(vault, run, mounted):
     desired = mounted("approle")
     assert run("auth_role", check=True, **desired)["auth_role"]["role_id"] == ""
     made = run("auth_role", **desired)["auth_role"]
@@ -101,7 +101,7 @@ def test_a_role_id_is_returned_and_stays(vault, run, mounted):
     assert run("auth_role", **desired, token_ttl="1h")["auth_role"]["role_id"] == made["role_id"]
 
 
-def test_what_the_server_forgets_is_repeated(vault, run, mounted):
+def test_field_dropped_by_server_is_resent(vault, run, mounted):
     desired = mounted("kubernetes")
     selector = '{"matchLabels":{"team":"app"}}'
     run.changes("auth_role", **desired, bound_service_account_namespace_selector=selector)
@@ -109,7 +109,7 @@ def test_what_the_server_forgets_is_repeated(vault, run, mounted):
     assert read_role(vault)["bound_service_account_namespace_selector"] == selector
 
 
-def test_a_claim_with_stars_does_not_become_a_literal_one(vault, run, mounted):
+def test_claim_with_wildcard_stays_glob(vault, run, mounted):
     desired = {**mounted("jwt"), "bound_claims": {"ref": "refs/heads/*"}, "bound_claims_type": "glob"}
     run.changes("auth_role", **desired)
     run.changes("auth_role", type="jwt", name="app", token_ttl="5m")
@@ -117,20 +117,20 @@ def test_a_claim_with_stars_does_not_become_a_literal_one(vault, run, mounted):
     assert read_role(vault)["role_type"] == "jwt"
 
 
-def test_a_claim_is_a_set_of_values(vault, run, mounted):
+def test_claim_values_compare_as_set(vault, run, mounted):
     run.changes("auth_role", **{**mounted("jwt"), "bound_claims": {"ref": ["b", "a"], "run": 7}})
     run.nothing("auth_role", type="jwt", name="app", bound_claims={"run": [7], "ref": ["a", "b"]})
     assert run.changes("auth_role", type="jwt", name="app", bound_claims={})["auth_role"]["bound_claims"] == {}
 
 
-def test_leeways_can_be_turned_off(vault, run, mounted):
+def test_leeway_can_be_disabled(vault, run, mounted):
     assert run.changes("auth_role", **mounted("jwt"), clock_skew_leeway=-1)["auth_role"]["clock_skew_leeway"] == -1
     assert (
         run.changes("auth_role", type="jwt", name="app", clock_skew_leeway="1m")["auth_role"]["clock_skew_leeway"] == 60
     )
 
 
-def test_an_address_is_a_network_of_one(vault, run, mounted):
+def test_single_address_equals_its_cidr(vault, run, mounted):
     run.changes("auth_role", **mounted("approle"), token_bound_cidrs=["127.0.0.1", "10.1.2.3/8", "::1"])
     desired = {
         "secret_id_bound_cidrs": ["127.0.0.1/32"],
@@ -141,7 +141,7 @@ def test_an_address_is_a_network_of_one(vault, run, mounted):
 
 @each_type
 @pytest.mark.parametrize("check", [True, False])
-def test_an_option_of_another_type_is_refused(vault, run, mounted, kind, check):
+def test_option_of_other_type_is_refused(vault, run, mounted, kind, check):
     desired = mounted(kind)
     foreign = {option: value for other, (option, value) in OTHER.items() if other != kind}
     for option, value in foreign.items():
@@ -174,23 +174,23 @@ def test_an_option_of_another_type_is_refused(vault, run, mounted, kind, check):
         ("jwt", {"bound_audiences": [], "bound_claims": {}}, "bound_audiences (or bound_subject, bound_claims) needed"),
     ],
 )
-def test_what_contradicts_itself_or_lets_everybody_in_is_refused(vault, run, mounted, check, kind, options, words):
+def test_contradictory_or_unrestricted_role_is_refused(vault, run, mounted, check, kind, options, words):
     assert words in run.refused("auth_role", **{**mounted(kind), **options}, check=check)
 
 
-def test_a_contradiction_with_what_the_role_has_is_refused_too(vault, run, mounted):
+def test_contradiction_with_stored_role_is_refused(vault, run, mounted):
     run("auth_role", **mounted("approle"), token_ttl="1h")
     assert "set the other to 0" in run.refused("auth_role", type="approle", name="app", token_period="25h")
     run.changes("auth_role", type="approle", name="app", token_period="25h", token_ttl=0)
 
 
-def test_a_role_for_every_pod_is_a_warning(vault, run, mounted):
+def test_role_open_to_every_pod_warns(vault, run, mounted):
     everybody = {"bound_service_account_names": ["*"], "bound_service_account_namespaces": ["*"]}
     (warning,) = run("auth_role", **{**mounted("kubernetes"), **everybody})["warnings"]
     assert "Every pod of the cluster" in warning
 
 
-def test_a_role_for_people_is_left_alone(real_vault, run):
+def test_oidc_role_is_refused(real_vault, run):
     path = f"auth/{real_vault.mount}"
     real_vault.client.write(f"sys/{path}", {"type": "jwt"})
     people = {
@@ -203,13 +203,13 @@ def test_a_role_for_people_is_left_alone(real_vault, run):
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_a_mount_of_another_type_is_refused(vault, run, mounted, check):
+def test_mount_of_other_type_is_refused(vault, run, mounted, check):
     mounted("jwt")
     sentence = run.refused("auth_role", type="approle", name="app", check=check)
     assert f"The auth mount {vault.mount} holds a jwt method, not approle" in sentence
 
 
-def test_a_mount_that_is_not_there_is_refused_and_in_a_check_run_a_warning(vault, run):
+def test_missing_mount_is_refused_and_warns_in_check_mode(vault, run):
     sentence = run.refused("auth_role", type="approle", name="app")
     assert "nothing is mounted there" in sentence
     assert "leasehold.vault.auth_mount" in sentence
@@ -221,11 +221,11 @@ def test_a_mount_that_is_not_there_is_refused_and_in_a_check_run_a_warning(vault
 
 @each_type
 @pytest.mark.parametrize("name", ["a/b", "..", "a b", "früh", "", "-a"])
-def test_what_cannot_be_a_name_is_said_and_not_sent(vault, run, mounted, kind, name):
+def test_invalid_name_is_refused_before_any_request(vault, run, mounted, kind, name):
     assert "cannot be a name" in run.refused("auth_role", **{**mounted(kind), "name": name})
 
 
-def test_what_a_role_says_is_what_a_login_gets(real_vault, run):
+def test_login_gets_policies_and_ttl_of_role(real_vault, run):
     real_vault.client.write(f"sys/auth/{real_vault.mount}", {"type": "approle"})
     desired = {
         "bind_secret_id": False,

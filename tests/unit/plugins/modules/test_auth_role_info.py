@@ -15,7 +15,7 @@ ROLES = {
 
 @pytest.mark.both
 @pytest.mark.parametrize("kind", ROLES)
-def test_one_role_is_shown_as_the_module_returns_it_and_can_be_given_back(vault, run, kind):
+def test_role_is_shown_and_reapplies_without_change(vault, run, kind):
     vault.client.write(f"sys/auth/{vault.mount}", {"type": kind})
     made = run("auth_role", type=kind, name="app", **ROLES[kind], token_policies=["app"])["auth_role"]
     for check in (True, False):
@@ -24,7 +24,7 @@ def test_one_role_is_shown_as_the_module_returns_it_and_can_be_given_back(vault,
     run.nothing("auth_role", **{key: value for key, value in made.items() if key not in ("role_id", "role_type")})
 
 
-def test_without_a_name_all_are_shown_and_none_is_an_empty_list(vault, run):
+def test_without_name_all_are_listed_or_empty_list(vault, run):
     vault.client.write(f"sys/auth/{vault.mount}", {"type": "approle"})
     assert run("auth_role_info", type="approle")["auth_roles"] == []
     for name in ("b", "a"):
@@ -34,18 +34,18 @@ def test_without_a_name_all_are_shown_and_none_is_an_empty_list(vault, run):
     assert len({role["role_id"] for role in shown}) == 2
 
 
-def test_what_others_wrote_is_shown_as_it_is(real_vault, run):
+def test_object_written_elsewhere_is_shown_unchanged(real_vault, run):
     real_vault.client.write(f"sys/auth/{real_vault.mount}", {"type": "approle"})
     real_vault.client.write(f"auth/{real_vault.mount}/role/app", {"token_policies": ["root", "früh"]})
     assert run("auth_role_info", type="approle")["auth_roles"][0]["token_policies"] == ["root", "früh"]
 
 
-def test_missing_role_is_an_empty_list_or_an_error_if_it_must_exist(vault, run):
+def test_missing_role_is_empty_list_or_error_with_must_exist(vault, run):
     vault.client.write(f"sys/auth/{vault.mount}", {"type": "approle"})
     assert run("auth_role_info", type="approle", name="app")["auth_roles"] == []
     assert "There is no auth_role" in run.refused("auth_role_info", type="approle", name="app", must_exist=True)
 
 
 @pytest.mark.parametrize("options", [{}, {"name": "app"}])
-def test_a_mount_that_is_not_there_is_another_sentence(vault, run, options):
+def test_missing_mount_has_its_own_error(vault, run, options):
     assert "nothing is mounted there" in run.refused("auth_role_info", type="approle", **options)

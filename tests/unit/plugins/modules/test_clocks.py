@@ -18,14 +18,14 @@ def seconds_from_now(text):
     return (moment - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
 
 
-def test_static_role_is_rotated_by_its_true_age(reports, run):
+def test_wrong_local_clock_rotates_static_role_by_server_age(reports, run):
     user = f"{reports.database.name}_reports"
     reports.write("static-roles/reports", db_name="db", username=user, rotation_period="24h")
     run.nothing("database_static_role_rotation", name="reports", older_than="1h")
     assert run("database_static_role_rotation", name="reports", older_than="0")["changed"]
 
 
-def test_lease_shows_its_true_age_and_end(real_vault, run):
+def test_wrong_local_clock_shows_server_age_and_expiration_of_lease(real_vault, run):
     real_vault.add_mount().add_connection().add_role(default_ttl="30m", max_ttl="1h")
     credentials = run("database_credentials", role="app")["credentials"]
     assert 1700 < seconds_from_now(credentials["expires_at"]) <= 1800
@@ -38,7 +38,7 @@ def test_lease_shows_its_true_age_and_end(real_vault, run):
     assert 2900 < seconds_from_now(renewed["lease"]["expires_at"]) <= 3000
 
 
-def test_secret_id_is_kept_by_its_true_life(real_vault, run):
+def test_wrong_local_clock_keeps_secret_id_by_server_ttl(real_vault, run):
     real_vault.client.write(f"sys/auth/{real_vault.mount}", {"type": "approle"})
     real_vault.client.write(f"auth/{real_vault.mount}/role/app", {"secret_id_ttl": 7200})
     accessor = run("approle_secret_id", name="app")["secret_id"]["secret_id_accessor"]
@@ -46,7 +46,7 @@ def test_secret_id_is_kept_by_its_true_life(real_vault, run):
     assert run("approle_secret_id", check=True, name="app", secret_id_accessor=accessor, valid_for="3h")["changed"]
 
 
-def test_root_rotation_is_noted_by_the_clock_of_the_server(real_vault, run):
+def test_wrong_local_clock_records_root_rotation_in_server_time(real_vault, run):
     real_vault.add_mount().add_connection()
     assert run("database_root_rotation", name="db", password=real_vault.database.admin_password)["changed"]
     current = real_vault.read("config/db")["connection_details"]

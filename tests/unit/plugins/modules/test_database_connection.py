@@ -24,7 +24,7 @@ def changed_keys(result):
 
 
 @pytest.mark.both
-def test_the_life_of_a_connection(mounted, run):
+def test_lifecycle_of_connection(mounted, run):
     desired = {"name": "db", **mounted.connection(), "allowed_roles": ["b", "a"]}
     made = run.changes("database_connection", **desired)
     assert made["connection"]["allowed_roles"] == ["a", "b"]
@@ -49,7 +49,7 @@ def test_the_life_of_a_connection(mounted, run):
     run.nothing("database_connection", name="db", state="absent")
 
 
-def test_what_somebody_else_changed_is_reported_and_fixed_and_the_rest_is_left_alone(mounted, run):
+def test_change_made_elsewhere_is_reported_and_reverted(mounted, run):
     desired = {"name": "db", **mounted.connection(), "allowed_roles": ["app"]}
     run("database_connection", **desired)
     mounted.write("config/db", allowed_roles=["app", "intruder"], max_open_connections=7)
@@ -58,7 +58,7 @@ def test_what_somebody_else_changed_is_reported_and_fixed_and_the_rest_is_left_a
     assert result["connection"]["max_open_connections"] == 7
 
 
-def test_the_password_is_sent_once_and_never_shown(fake_vault, run):
+def test_password_is_sent_on_create_only_and_never_shown(fake_vault, run):
     fake_vault.add_mount()
     desired = {"name": "db", **fake_vault.connection()}
     made = run("database_connection", **desired)
@@ -73,7 +73,7 @@ def test_the_password_is_sent_once_and_never_shown(fake_vault, run):
     assert "password: (sent)" in made["diff"]["after"]
 
 
-def test_an_update_sends_what_differs_and_says_that_it_wants_it_verified(fake_vault, run):
+def test_update_sends_differences_and_verify_connection(fake_vault, run):
     fake_vault.add_mount().add_connection()
     fake_vault.server.writes.clear()
     run("database_connection", name="db", **{**fake_vault.connection(), "max_open_connections": "3"})
@@ -82,28 +82,28 @@ def test_an_update_sends_what_differs_and_says_that_it_wants_it_verified(fake_va
     ]
 
 
-def test_update_password_always_reports_a_change_in_every_run(mounted, run):
+def test_update_password_always_is_changed_in_every_run(mounted, run):
     desired = {"name": "db", **mounted.connection(), "update_password": "always"}
     for _run in range(3):
         assert run("database_connection", check=True, **desired)["changed"]
         assert run("database_connection", **desired)["changed"]
 
 
-def test_a_wrong_password_stores_nothing(mounted, run):
+def test_wrong_password_on_create_stores_nothing(mounted, run):
     sentence = run.refused("database_connection", name="db", **{**mounted.connection(), "password": "wrong-password"})
     assert "28P01" in sentence
     assert "wrong-password" not in sentence
 
 
 @pytest.mark.both
-def test_a_wrong_new_password_leaves_the_old_one_in_use(mounted, run):
+def test_wrong_new_password_keeps_old_one(mounted, run):
     mounted.add_connection().add_role()
     desired = {**mounted.connection(), "password": "wrong-password", "update_password": "always"}
     assert "28P01" in run.refused("database_connection", name="db", **desired)
     mounted.issue("app")
 
 
-def test_a_password_of_every_special_character_works(real_vault, run):
+def test_password_with_special_characters_works(real_vault, run):
     real_vault.add_mount()
     real_vault.database.sql(f"ALTER ROLE {real_vault.database.admin} PASSWORD %s", NASTY_PASSWORD)
     run.changes("database_connection", name="db", **{**real_vault.connection(), "password": NASTY_PASSWORD})
@@ -112,27 +112,27 @@ def test_a_password_of_every_special_character_works(real_vault, run):
 
 
 @pytest.mark.parametrize("statements", ["ALTER ROLE \"{{name}}\" PASSWORD '{{password}}'", ["A", "B"]])
-def test_root_rotation_statements_come_back_under_another_name_and_compare_equal(mounted, run, statements):
+def test_root_rotation_statements_compare_equal_after_read(mounted, run, statements):
     result = run.changes("database_connection", name="db", **mounted.connection(), root_rotation_statements=statements)
     assert result["connection"]["root_rotation_statements"] == (
         [statements] if isinstance(statements, str) else statements
     )
 
 
-def test_numbers_and_durations_somebody_wrote_as_text_compare_equal(mounted, run):
+def test_numbers_and_durations_stored_as_text_compare_equal(mounted, run):
     mounted.add_connection(max_open_connections="7", max_connection_lifetime="1h", disable_escaping="false")
     options = {"max_open_connections": 7, "max_connection_lifetime": "3600s", "disable_escaping": False}
     run.nothing("database_connection", name="db", **options)
 
 
-def test_plugin_options_hold_the_same_options(mounted, run):
+def test_plugin_options_are_equivalent_to_options(mounted, run):
     details = mounted.connection()
     beside = {key: details.pop(key) for key in ("allowed_roles", "password")}
     run.changes("database_connection", connection_name="db", plugin_options=details, name=None, **beside)
     run.nothing("database_connection", name="db", **details)
 
 
-def test_a_secret_in_plugin_options_is_sent_beside_it(mounted, run):
+def test_secret_in_plugin_options_is_refused(mounted, run):
     """Ansible knows at the top level only what it must not log."""
     sentence = run.refused("database_connection", name="db", plugin_options={"password": "secret-word"})
     assert "password must be given beside it" in sentence
@@ -144,7 +144,7 @@ def test_a_secret_in_plugin_options_is_sent_beside_it(mounted, run):
 @pytest.mark.parametrize(
     "name", ["a/b", "..", "../x", "a b", "früh", "", "-a", "a-", ".a", "a\n", "a?x=1", "a%2fb", "{{x}}"]
 )
-def test_what_cannot_be_a_name_is_said_and_not_sent(mounted, run, name):
+def test_invalid_name_is_refused_before_any_request(mounted, run, name):
     assert "cannot be a name" in run.refused("database_connection", name=name, **mounted.connection())
 
 
@@ -166,26 +166,26 @@ def test_what_cannot_be_a_name_is_said_and_not_sent(mounted, run, name):
         ("", "must be a URL"),
     ],
 )
-def test_a_url_that_would_show_or_lose_the_password_is_refused(mounted, run, url, words):
+def test_url_exposing_password_is_refused(mounted, run, url, words):
     sentence = run.refused("database_connection", name="db", **{**mounted.connection(), "connection_url": url})
     assert words in sentence
     assert "secret-word" not in sentence
 
 
-def test_an_unknown_key_in_plugin_options_is_refused(mounted, run):
+def test_unknown_key_in_plugin_options_is_refused(mounted, run):
     sentence = run.refused("database_connection", name="db", **mounted.connection(), plugin_options={"max_open": 3})
     assert "'max_open' is not an option" in sentence
     assert "max_open_connections" in sentence
     assert "unknown_options: pass" in sentence
 
 
-def test_an_option_given_twice_with_two_values_is_refused(mounted, run):
+def test_option_given_twice_with_different_values_is_refused(mounted, run):
     sentence = run.refused("database_connection", name="db", username="a", plugin_options={"username": "b"})
     assert "username is given twice" in sentence
 
 
 @pytest.mark.parametrize("lifetime", ["abc", "-1", "1w"])
-def test_what_is_no_duration_is_refused(mounted, run, lifetime):
+def test_invalid_duration_is_refused(mounted, run, lifetime):
     sentence = run.refused("database_connection", name="db", **mounted.connection(), max_connection_lifetime=lifetime)
     assert "max_connection_lifetime" in sentence
     assert repr(lifetime) in sentence
@@ -193,7 +193,7 @@ def test_what_is_no_duration_is_refused(mounted, run, lifetime):
 
 @pytest.mark.both
 @pytest.mark.parametrize("option", ["tls_ca", "tls_certificate"])
-def test_tls_options_that_the_server_would_ignore_are_refused(mounted, run, option):
+def test_tls_options_ignored_by_server_are_refused(mounted, run, option):
     sentence = run.refused("database_connection", name="db", **mounted.connection(), **{option: "PEM"})
     there = mounted.client.identity
     if there.product == "vault" and there.version >= (1, 18):
@@ -211,7 +211,7 @@ ENTERPRISE = {"self_managed": True, "rotation_period": "24h", **ROTATED, "skip_s
 
 
 @pytest.mark.both
-def test_options_of_other_servers_are_refused_with_those_that_have_them(mounted, run):
+def test_option_of_other_server_is_refused_naming_servers_that_have_it(mounted, run):
     there = mounted.client.identity
     for option, value in {**CLOUD, **ENTERPRISE}.items():
         if there.product == "vault" and option in CLOUD:
@@ -222,7 +222,7 @@ def test_options_of_other_servers_are_refused_with_those_that_have_them(mounted,
         assert ("Enterprise edition" in sentence.partition("Needed is")[2]) == (option in ENTERPRISE)
 
 
-def test_options_of_the_enterprise_edition_are_sent_to_it(fake_vault, run):
+def test_enterprise_options_are_sent_to_enterprise(fake_vault, run):
     fake_vault.server.play_vault("1.21.0")
     fake_vault.server.health["enterprise"] = True
     fake_vault.add_mount()
@@ -233,7 +233,7 @@ def test_options_of_the_enterprise_edition_are_sent_to_it(fake_vault, run):
     run.changes("database_connection", name="db", rotation_period=0, **ROTATED)
 
 
-def test_iam_of_google_has_no_password_in_its_url(fake_vault, run):
+def test_gcp_iam_url_needs_no_password(fake_vault, run):
     fake_vault.server.play_vault("1.21.0")
     fake_vault.add_mount()
     url = "host=project:region:instance user=vault@project.iam dbname=app sslmode=disable"
@@ -245,7 +245,7 @@ def test_iam_of_google_has_no_password_in_its_url(fake_vault, run):
     assert "must be a URL" in run.refused("database_connection", **desired)
 
 
-def test_unknown_options_are_passed_on_when_asked(mounted, run):
+def test_unknown_options_pass_sends_them(mounted, run):
     desired = {"name": "db", **mounted.connection(), "unknown_options": "pass"}
     run.changes("database_connection", **desired, plugin_options={"new_option": 3})
     assert mounted.read("config/db")["connection_details"]["new_option"] == 3
@@ -258,7 +258,7 @@ def test_unknown_options_are_passed_on_when_asked(mounted, run):
         assert words in run.refused("database_connection", **desired, plugin_options={key: "x"})
 
 
-def test_another_user_needs_its_password(fake_vault, run):
+def test_username_change_without_password_is_refused(fake_vault, run):
     mounted = fake_vault.add_mount().add_connection()
     other = {"name": "db", **mounted.connection(), "username": "another"}
     sentence = run.refused("database_connection", **other)
@@ -266,7 +266,7 @@ def test_another_user_needs_its_password(fake_vault, run):
     assert "update_password: always" in sentence
 
 
-def test_a_plugin_that_is_not_there_is_the_servers_sentence(real_vault, run):
+def test_missing_plugin_shows_server_error(real_vault, run):
     real_vault.add_mount()
     sentence = run.refused("database_connection", name="db", **real_vault.connection(), plugin_name="nosuch")
     assert "plugin not found in the catalog" in sentence
@@ -275,7 +275,7 @@ def test_a_plugin_that_is_not_there_is_the_servers_sentence(real_vault, run):
 # -- verify_connection: false ----------------------------------------------------------------------------------------------
 
 
-def test_a_broken_connection_written_unverified_is_reported_in_every_run(mounted, run):
+def test_broken_unverified_connection_warns_in_every_run(mounted, run):
     dead = {**mounted.connection(), "connection_url": mounted.database.url.replace(f":{mounted.database.port}/", ":9/")}
     desired = {"name": "db", **dead, "verify_connection": False}
     first = run("database_connection", **desired)
@@ -285,11 +285,11 @@ def test_a_broken_connection_written_unverified_is_reported_in_every_run(mounted
     assert any("does not know whether Vault can log in" in warning for warning in again["warnings"])
 
 
-def test_a_working_connection_written_unverified_has_no_warning(mounted, run):
+def test_working_unverified_connection_has_no_warning(mounted, run):
     assert run("database_connection", name="db", **mounted.connection(), verify_connection=False)["warnings"] == []
 
 
-def test_verify_connection_that_the_server_keeps_at_false_is_set_back(fake_vault, run):
+def test_stored_verify_connection_false_is_reset(fake_vault, run):
     fake_vault.server.play_vault("1.20.0")
     fake_vault.add_mount().add_connection(password_authentication="scram-sha-256", verify_connection=False)
     desired = {"name": "db", **fake_vault.connection()}
@@ -298,7 +298,7 @@ def test_verify_connection_that_the_server_keeps_at_false_is_set_back(fake_vault
     assert fake_vault.read("config/db")["verify_connection"] is True
 
 
-def test_unverified_connection_is_tried_where_the_server_keeps_that(fake_vault, run):
+def test_unverified_connection_is_tried_after_write(fake_vault, run):
     fake_vault.server.play_vault("1.20.0")
     fake_vault.add_mount()
     dead = {**fake_vault.connection(), "connection_url": fake_vault.database.url.replace(":5432/", ":9/")}
@@ -309,7 +309,7 @@ def test_unverified_connection_is_tried_where_the_server_keeps_that(fake_vault, 
     assert fake_vault.read("config/db")["verify_connection"] is True, "it was tried, and works"
 
 
-def test_scram_by_default_is_said_where_it_has_no_effect(fake_vault, run):
+def test_scram_default_without_effect_warns(fake_vault, run):
     fake_vault.server.play_vault("1.13.0")
     fake_vault.add_mount()
     desired = {"name": "db", **fake_vault.connection()}
@@ -323,7 +323,7 @@ def test_scram_by_default_is_said_where_it_has_no_effect(fake_vault, run):
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_a_password_is_never_sent_unverified_to_a_connection_that_exists(mounted, run, check):
+def test_password_for_existing_connection_without_verification_is_refused(mounted, run, check):
     mounted.add_connection()
     desired = {**mounted.connection(), "update_password": "always", "verify_connection": False}
     assert "lose the only password" in run.refused("database_connection", name="db", check=check, **desired)
@@ -352,7 +352,7 @@ def rotated(mounted, run):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_change_after_root_rotation_keeps_credentials_working(mounted, run, rotated, change):
+def test_update_after_root_rotation_keeps_login(mounted, run, rotated, change):
     if "connection_url" in change:
         change = {"connection_url": mounted.database.url.replace("127.0.0.1", "localhost")}
     run.nothing("database_connection", **rotated)
@@ -364,18 +364,18 @@ def test_a_change_after_root_rotation_keeps_credentials_working(mounted, run, ro
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_update_password_always_is_refused_after_root_rotation(mounted, run, rotated, check):
+def test_update_password_always_after_root_rotation_is_refused(mounted, run, rotated, check):
     sentence = run.refused("database_connection", check=check, **rotated, update_password="always")
     assert "was rotated at" in sentence
     mounted.issue("app")
 
 
-def test_force_does_not_put_a_dead_password_back(mounted, run, rotated):
+def test_force_with_invalid_password_fails_and_keeps_login(mounted, run, rotated):
     assert "28P01" in run.refused("database_connection", **rotated, update_password="always", force=True)
     mounted.issue("app")
 
 
-def test_a_password_that_was_reset_in_the_database_can_be_given_to_vault_with_force(real_vault, run):
+def test_force_accepts_password_reset_in_database(real_vault, run):
     real_vault.add_mount()
     desired = {"name": "db", **real_vault.connection()}
     run("database_connection", **desired)
@@ -391,7 +391,7 @@ def test_a_password_that_was_reset_in_the_database_can_be_given_to_vault_with_fo
 
 
 @pytest.mark.both
-def test_deleting_with_live_leases_refuses_with_their_number_or_revokes_them_first(mounted, run):
+def test_delete_with_live_leases_is_refused_or_revokes_first(mounted, run):
     mounted.add_connection("db").add_connection("other")
     mounted.add_role("app").add_role("reports").add_role("elsewhere", db_name="other")
     users = [mounted.issue(role) for role in ("app", "reports", "app", "elsewhere")]
@@ -403,7 +403,7 @@ def test_deleting_with_live_leases_refuses_with_their_number_or_revokes_them_fir
     assert mounted.leases() == [users[3]["lease_id"]]
 
 
-def test_a_revocation_that_fails_leaves_the_connection_and_says_so(real_vault, run):
+def test_delete_with_failing_revocation_keeps_connection_and_fails(real_vault, run):
     real_vault.add_mount().add_connection().add_role(revocation_statements=["SELECT no_such_function()"])
     real_vault.issue("app")
     with pytest.raises(Problem, match="42883"):
@@ -412,7 +412,7 @@ def test_a_revocation_that_fails_leaves_the_connection_and_says_so(real_vault, r
     assert len(real_vault.leases()) == 1
 
 
-def test_a_check_run_before_the_mount_is_there_predicts_and_warns(vault, run):
+def test_check_mode_without_mount_predicts_and_warns(vault, run):
     foreseen = run("database_connection", check=True, name="db", **vault.connection())
     assert foreseen["changed"]
     assert "nothing is mounted there" in foreseen["warnings"][0]
@@ -432,7 +432,7 @@ def test_a_check_run_before_the_mount_is_there_predicts_and_warns(vault, run):
         "{{ printf `%v` . }}",
     ],
 )
-def test_template_with_whole_display_name_is_refused(mounted, run, template):
+def test_username_template_with_full_display_name_is_refused(mounted, run, template):
     sentence = run.refused("database_connection", name="db", **mounted.connection(), username_template=template)
     assert sentence.startswith("username_template")
     mounted.add_connection(username_template=template)
@@ -449,7 +449,7 @@ def test_template_with_whole_display_name_is_refused(mounted, run, template):
         ("{{.DisplayName | truncate_sha256 16}}", 16),
     ],
 )
-def test_template_with_cut_display_name_is_warned_about(mounted, run, template, most):
+def test_username_template_with_truncated_display_name_warns(mounted, run, template, most):
     (warning,) = run("database_connection", name="db", **mounted.connection(), username_template=template)["warnings"]
     assert f"lets {most} characters of a login's display name" in warning
     assert run("database_role", name="app", db_name="db", in_role=mounted.database.group)["warnings"] == []
@@ -458,6 +458,6 @@ def test_template_with_cut_display_name_is_warned_about(mounted, run, template, 
 @pytest.mark.parametrize(
     "template", ["v-{{.RoleName}}-{{random 20}}", "v-{{.DisplayName | sha256}}", "{{ if .RoleName }}x{{ end }}"]
 )
-def test_template_without_display_name_is_taken(mounted, run, template):
+def test_username_template_without_display_name_is_accepted(mounted, run, template):
     made = run("database_connection", name="db", **mounted.connection(), username_template=template)
     assert made["warnings"] == []

@@ -22,7 +22,7 @@ def token(vault, **more):
     return auth["client_token"]
 
 
-def test_a_check_run_issues_nothing_and_a_run_issues_a_user_each_time(issuing, run):
+def test_check_mode_issues_nothing_and_each_run_issues_a_user(issuing, run):
     foreseen = run("database_credentials", check=True, role="app")
     assert foreseen["changed"]
     assert set(foreseen["credentials"]) == SHAPE
@@ -37,7 +37,7 @@ def test_a_check_run_issues_nothing_and_a_run_issues_a_user_each_time(issuing, r
     assert first["warnings"] == []
 
 
-def test_the_user_works_until_its_lease_is_revoked(real_vault, run):
+def test_user_logs_in_until_lease_is_revoked(real_vault, run):
     database = real_vault.add_mount().add_connection().add_role().database
     issued = run("database_credentials", role="app")["credentials"]
     assert database.opens(issued["password"], issued["username"])
@@ -45,7 +45,7 @@ def test_the_user_works_until_its_lease_is_revoked(real_vault, run):
     assert not database.opens(issued["password"], issued["username"])
 
 
-def test_expires_at_is_a_time_in_utc(issuing, run):
+def test_expires_at_is_utc(issuing, run):
     issued = run("database_credentials", role="app")["credentials"]
     assert issued["expires_at"].endswith("Z")
     until = datetime.datetime.fromisoformat(issued["expires_at"].replace("Z", "+00:00"))
@@ -53,7 +53,7 @@ def test_expires_at_is_a_time_in_utc(issuing, run):
 
 
 @pytest.mark.both
-def test_the_credentials_of_a_static_role_are_read_and_nothing_changes(vault, run):
+def test_static_role_credentials_are_read_without_change(vault, run):
     vault.add_mount().add_connection()
     if "FakeWorld" not in type(vault).__name__:
         vault.database.sql(f"CREATE ROLE {vault.database.name}_static LOGIN PASSWORD 'old'")
@@ -68,7 +68,7 @@ def test_the_credentials_of_a_static_role_are_read_and_nothing_changes(vault, ru
     assert not run("database_credentials", check=True, static_role="reader")["changed"]
 
 
-def test_a_token_that_dies_before_the_lease_is_a_warning(real_vault, run):
+def test_token_expiring_before_lease_warns(real_vault, run):
     real_vault.add_mount().add_connection().add_role(default_ttl="1h")
     result = run("database_credentials", role="app", token=token(real_vault, ttl="90s"))
     assert result["credentials"]["lease_duration"] == 3600
@@ -76,14 +76,14 @@ def test_a_token_that_dies_before_the_lease_is_a_warning(real_vault, run):
     assert "the user is revoked with it" in result["warnings"][0]
 
 
-def test_a_periodic_token_is_no_warning(real_vault, run):
+def test_periodic_token_has_no_warning(real_vault, run):
     real_vault.add_mount().add_connection().add_role(default_ttl="1h")
     result = run("database_credentials", role="app", token=token(real_vault, period="90s"))
     assert result["warnings"] == []
     assert result["credentials"]["expires_in"] == 3600
 
 
-def test_what_the_server_warns_of_is_passed_on(real_vault, run):
+def test_server_warnings_are_passed_on(real_vault, run):
     real_vault.add_mount().add_connection().add_role(default_ttl="2h", max_ttl="1h")
     assert any("max_ttl" in warning for warning in run("database_credentials", role="app")["warnings"])
 
@@ -91,28 +91,28 @@ def test_what_the_server_warns_of_is_passed_on(real_vault, run):
 @pytest.mark.parametrize(
     ("role", "words"), [({"db_name": "gone"}, "gone"), ({"creation_statements": []}, "empty creation statements")]
 )
-def test_a_role_that_cannot_issue_is_the_servers_sentence(issuing, run, role, words):
+def test_role_that_cannot_issue_shows_server_error(issuing, run, role, words):
     issuing.write("roles/app", **role)
     sentence = run.refused("database_credentials", role="app")
     assert words in sentence
     assert f"{issuing.mount}/creds/app" in sentence
 
 
-def test_an_unknown_role_is_not_ok(issuing, run):
+def test_unknown_role_fails(issuing, run):
     assert "unknown role: nobody" in run.refused("database_credentials", role="nobody")
 
 
-def test_sql_that_fails_leaves_no_user_and_names_the_sqlstate(real_vault, run):
+def test_failing_sql_leaves_no_user_and_shows_sqlstate(real_vault, run):
     real_vault.add_mount().add_connection().add_role(creation_statements=["CREATE NONSENSE {{name}}"])
     assert "42601" in run.refused("database_credentials", role="app")
 
 
 @pytest.mark.parametrize("option", ["role", "static_role"])
 @pytest.mark.parametrize("name", ["a/b", "..", "../config/db", "a b", "früh", "", "a?list=true"])
-def test_what_cannot_be_a_name_is_said_and_not_sent(issuing, run, option, name):
+def test_invalid_name_is_refused_before_any_request(issuing, run, option, name):
     assert "cannot be a name" in run.refused("database_credentials", **{option: name})
 
 
-def test_one_kind_of_role_must_be_named_and_only_one(vault, run):
+def test_exactly_one_of_role_and_static_role_is_required(vault, run):
     assert "role" in run.refused("database_credentials")
     assert "mutually exclusive" in run.refused("database_credentials", role="a", static_role="b")

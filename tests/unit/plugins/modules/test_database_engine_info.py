@@ -7,13 +7,13 @@ from __future__ import annotations
 import pytest
 
 
-def test_a_mount_is_shown_as_the_module_returns_it(vault, run):
+def test_mount_is_shown_as_module_returns_it(vault, run):
     engine = run("database_engine", description="ours", default_lease_ttl="1h")["engine"]
     for check in (True, False):
         assert run("database_engine_info", check=check) == {"changed": False, "engines": [engine], "warnings": []}
 
 
-def test_without_a_mount_all_database_engines_are_shown_and_no_others(vault, run):
+def test_without_mount_only_database_engines_are_listed(vault, run):
     run("database_engine")
     run("database_engine", mount=f"{vault.mount}-2")
     shown = run("database_engine_info", mount=None)["engines"]
@@ -21,12 +21,12 @@ def test_without_a_mount_all_database_engines_are_shown_and_no_others(vault, run
     assert [e["mount"] for e in shown if e["mount"].startswith(vault.mount)] == [vault.mount, f"{vault.mount}-2"]
 
 
-def test_missing_mount_is_an_empty_list_or_an_error_if_it_must_exist(vault, run):
+def test_missing_mount_is_empty_list_or_error_with_must_exist(vault, run):
     assert run("database_engine_info")["engines"] == []
     assert f"There is no mount {vault.mount}" in run.refused("database_engine_info", must_exist=True)
 
 
-def test_a_mount_of_another_type_is_not_ok(vault, run):
+def test_mount_of_other_type_fails(vault, run):
     vault.client.write(f"sys/mounts/{vault.mount}", {"type": "kv"})
     try:
         assert "holds a kv engine" in run.refused("database_engine_info")
@@ -35,5 +35,5 @@ def test_a_mount_of_another_type_is_not_ok(vault, run):
 
 
 @pytest.mark.parametrize("mount", ["../sys", "a b", "früh"])
-def test_what_cannot_be_a_mount_is_said_and_not_sent(vault, run, mount):
+def test_invalid_mount_is_refused_before_any_request(vault, run, mount):
     assert "cannot be a mount" in run.refused("database_engine_info", mount=mount)

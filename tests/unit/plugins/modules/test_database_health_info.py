@@ -33,7 +33,7 @@ def causes(found):
     return [(each["kind"], each["state"], each["detail"]) for each in found["differences"]]
 
 
-def test_login_alone_needs_no_login_of_ours(vault, run):
+def test_login_check_needs_no_database_login(vault, run):
     vault.add_mount().add_connection()
     for check in (True, False):
         found = run("database_health_info", name="db", look=["login"], check=check)
@@ -47,7 +47,7 @@ def test_login_alone_needs_no_login_of_ours(vault, run):
     assert [each["name"] for each in found["differences"]] == ["db"]
 
 
-def test_refused_password_differs_and_a_server_that_is_away_is_unknown(fake_vault, run):
+def test_refused_password_differs_and_unreachable_server_is_unknown(fake_vault, run):
     fake_vault.add_mount().add_connection()
     fake_vault.database.passwords[fake_vault.database.admin] = "another"
     ((_kind, state, detail),) = causes(run("database_health_info", name="db", look=["login"]))
@@ -55,14 +55,14 @@ def test_refused_password_differs_and_a_server_that_is_away_is_unknown(fake_vaul
     assert "28P01" in detail
 
 
-def test_nothing_differs_where_all_is_well(made, run, app):
+def test_healthy_connection_has_no_differences(made, run, app):
     users = [made.issue(app) for _user in range(3)]
     found = look(run, made)
     assert (found["login"], found["differences"]) == ("ok", [])
     assert all(made.database.has(user["username"]) for user in users)
 
 
-def test_without_dba_what_was_not_looked_at_is_said(made, run, app):
+def test_without_dba_login_unchecked_parts_are_unknown(made, run, app):
     found = run("database_health_info", name="db")
     assert causes(found) == [("connections", "unknown", "its admin and users could not be looked at")]
     (_kind, state, detail), *_more = causes(look(run, made, login_password="wrong"))
@@ -80,7 +80,7 @@ def test_without_dba_what_was_not_looked_at_is_said(made, run, app):
         ("ALTER ROLE {} RENAME TO {}_old", "refused", "does not exist on this server: it was dropped or renamed"),
     ],
 )
-def test_admin_role_that_cannot_do_its_work_is_named_in_one_line(made, run, app, change, login, words):
+def test_admin_role_lacking_rights_is_one_difference(made, run, app, change, login, words):
     admin = made.database.admin
     made.database.sql(change.format(admin, admin))
     found = look(run, made, look=["login", "admin"])
@@ -89,7 +89,7 @@ def test_admin_role_that_cannot_do_its_work_is_named_in_one_line(made, run, app,
     assert words in detail
 
 
-def test_lease_without_user_is_named_and_can_be_ended(made, run, app):
+def test_lease_without_user_is_reported_with_removal(made, run, app):
     gone = made.issue(app)
     made.database.sql(f'DROP ROLE "{gone["username"]}"')
     found = look(run, made)
@@ -99,7 +99,7 @@ def test_lease_without_user_is_named_and_can_be_ended(made, run, app):
     assert look(run, made)["differences"] == []
 
 
-def test_lease_that_is_younger_than_min_age_is_not_judged(made, run, app):
+def test_lease_younger_than_min_age_is_ignored(made, run, app):
     gone = made.issue(app)
     made.database.sql(f'DROP ROLE "{gone["username"]}"')
     found = look(run, made, min_age="2m")
@@ -107,7 +107,7 @@ def test_lease_that_is_younger_than_min_age_is_not_judged(made, run, app):
 
 
 @pytest.mark.full
-def test_nothing_is_ended_for_what_another_server_shows(real_vault, run, postgres15):
+def test_other_server_makes_lease_without_user_uncertain(real_vault, run, postgres15):
     """The DBA's way leads to a clone: the admin role is there, the users of live leases are not, and Vault does not log in there."""
     real_vault.add_mount().add_connection()
     run("database_role", name="app", db_name="db", in_role=real_vault.database.group, default_ttl="1h")
@@ -130,7 +130,7 @@ def test_nothing_is_ended_for_what_another_server_shows(real_vault, run, postgre
     assert (found["userless_leases"], found["repair"]) == ([], [])
 
 
-def test_lease_whose_user_may_be_anothers_is_named_and_not_called_certain(made, run, app):
+def test_ambiguous_lease_is_reported_as_uncertain(made, run, app):
     gone, well = made.issue(app), made.issue(app)
     made.database.sql(f'DROP ROLE "{gone["username"]}"')
     found = look(run, made)
@@ -141,7 +141,7 @@ def test_lease_whose_user_may_be_anothers_is_named_and_not_called_certain(made, 
     assert made.database.has(well["username"])
 
 
-def test_user_without_lease_is_named(made, run, app):
+def test_user_without_lease_is_reported(made, run, app):
     made.write(f"roles/{app}", revocation_statements=["SELECT no_such_function()"])
     left = made.issue(app)
     made.client.ask("put", f"sys/leases/revoke-force/{left['lease_id']}")
@@ -150,7 +150,7 @@ def test_user_without_lease_is_named(made, run, app):
     assert found["userless_leases"] == []
 
 
-def test_user_of_a_former_admin_is_named_and_can_be_handed_over(real_vault, run):
+def test_user_of_former_admin_is_reported_with_repair(real_vault, run):
     """As after the admin role was dropped, or renamed, and made anew: from PostgreSQL 16 on it may not end what it did not make."""
     real_vault.add_mount().add_connection()
     run("database_role", name="app", db_name="db", in_role=real_vault.database.group, default_ttl="1h")

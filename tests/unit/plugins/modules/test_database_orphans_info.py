@@ -76,7 +76,7 @@ def until(vault, username, expression):
     )
 
 
-def test_a_user_with_a_lease_is_none_and_one_without_is(safe, run, app):
+def test_only_user_without_lease_is_orphan(safe, run, app):
     users = [safe.issue(app) for _user in range(3)]
     for check in (True, False):
         found = look(run, safe, check=check)
@@ -124,7 +124,7 @@ def test_open_databases_and_sessions_without_user_are_named(safe, run, app):
         database.sql(f"DROP DATABASE {database.name}_open")
 
 
-def test_whose_time_has_just_ended_is_certain_where_postgresql_tells_who_made_it(safe, run, app):
+def test_just_expired_user_with_known_creator_is_certain(safe, run, app):
     left = stranded(safe, app)
     expire(safe, left, "10 seconds")
     (orphan,) = look(run, safe)["orphans"]
@@ -135,7 +135,7 @@ def test_whose_time_has_just_ended_is_certain_where_postgresql_tells_who_made_it
         assert "Who made it cannot be seen" in orphan["why"]
 
 
-def test_a_renewed_a_shortened_and_an_overdue_lease_hold_their_users(safe, run, app):
+def test_renewed_shortened_and_overdue_leases_keep_their_users(safe, run, app):
     role(run, safe, f"{app}-b")
     long, short, failing = (safe.issue(name) for name in (app, app, f"{app}-b"))
     for lease_id, increment in ((long["lease_id"], 7200), (short["lease_id"], 60)):
@@ -148,7 +148,7 @@ def test_a_renewed_a_shortened_and_an_overdue_lease_hold_their_users(safe, run, 
     assert (found["orphans"], found["users"]) == ([], 3)
 
 
-def test_what_has_just_been_made_is_not_judged(safe, run, app):
+def test_user_younger_than_min_age_is_unknown(safe, run, app):
     left = stranded(safe, app, age=0)
     found = look(run, safe)
     assert certainties(found) == {left: "unknown"}
@@ -157,7 +157,7 @@ def test_what_has_just_been_made_is_not_judged(safe, run, app):
     assert "min_age" in orphan["why"]
 
 
-def test_of_two_users_of_one_second_and_one_lease_neither_is_called_leaseless(safe, run, app):
+def test_two_users_of_one_second_with_one_lease_are_unknown(safe, run, app):
     user = safe.issue(app)
     twin = re.sub(r".{5}(.{15}-\d+)$", r"Twin0\1", user["username"])
     safe.database.sql(f'CREATE ROLE "{twin}"')
@@ -170,7 +170,7 @@ def test_of_two_users_of_one_second_and_one_lease_neither_is_called_leaseless(sa
     assert user["lease_id"] in orphan["why"]
 
 
-def test_a_lease_of_a_role_with_the_same_first_letters_may_be_that_of_the_user(made, run, app):
+def test_lease_of_role_with_same_truncated_name_makes_user_unknown(made, run, app):
     reads, writes = f"{app}-reads", f"{app}-writes"
     for name in (reads, writes):
         role(run, made, name)
@@ -182,7 +182,7 @@ def test_a_lease_of_a_role_with_the_same_first_letters_may_be_that_of_the_user(m
     assert given in ({new: "unknown"}, {current["username"]: "unknown"})
 
 
-def test_without_the_right_to_list_leases_all_is_unknown_and_the_right_is_named(safe, run, app):
+def test_without_lease_list_right_all_users_are_unknown(safe, run, app):
     left = stranded(safe, app)
     expire(safe, left)
     policy = f'path "{safe.mount}/*" {{ capabilities = ["read", "list"] }}'
@@ -196,7 +196,7 @@ def test_without_the_right_to_list_leases_all_is_unknown_and_the_right_is_named(
     assert "Leases of other mounts are not known" in found["warnings"][0]
 
 
-def test_leases_of_another_mount_hold_users_and_users_of_another_connection_are_not_ours(safe, run, app):
+def test_leases_of_other_mounts_count_and_users_of_other_connections_do_not(safe, run, app):
     """The same server, the same admin, the same name of the role."""
     other = f"{safe.mount}-b"
     safe.add_mount(other)
@@ -220,7 +220,7 @@ def test_leases_of_another_mount_hold_users_and_users_of_another_connection_are_
         assert certainties(found) == {f"v-token-{app}-{RANDOM}-1700000000": "expired_and_leaseless"}
 
 
-def test_what_is_no_user_of_ours_is_left_alone(safe, run, app):
+def test_users_not_issued_by_vault_are_ignored(safe, run, app):
     names = {
         f"v-token-{app}-{RANDOM}-1700000001": "",  # no VALID UNTIL
         f"v-token-{app}-{RANDOM}-1700000002": "VALID UNTIL 'infinity'",
@@ -239,14 +239,14 @@ def test_what_is_no_user_of_ours_is_left_alone(safe, run, app):
             safe.database.sql(f'DROP ROLE "{name}"')
 
 
-def test_the_users_of_a_deleted_role_are_found_by_who_made_them(safe, run, app):
+def test_users_of_deleted_role_are_found_by_creator(safe, run, app):
     left = stranded(safe, app)
     safe.client.delete(f"{safe.mount}/roles/{app}")
     expected = {left: "leaseless"} if safe.database.server.major >= 16 else {}
     assert certainties(look(run, safe)) == expected
 
 
-def test_with_names_of_ones_own_form(made, run, app):
+def test_custom_username_template_is_recognised(made, run, app):
     made.add_connection(username_template='{{ printf "x_%s_%s_%s" .RoleName (random 6) unix_time }}')
     role(run, made, app)
     made.issue(app)
@@ -255,7 +255,7 @@ def test_with_names_of_ones_own_form(made, run, app):
     assert certainties(look(run, made)) == {left: "leaseless"}
 
 
-def test_names_without_a_time_are_paired_by_their_end(made, run, app):
+def test_names_without_time_are_matched_by_expiration(made, run, app):
     made.add_connection(username_template='{{ printf "x_%s_%s" .RoleName (random 12) }}')
     role(run, made, app)
     made.issue(app)
@@ -269,14 +269,14 @@ def test_names_without_a_time_are_paired_by_their_end(made, run, app):
         assert any("Put unix_time into the template" in warning for warning in found["warnings"])
 
 
-def test_a_template_that_is_not_understood_is_an_error_that_names_it(made, run, app):
+def test_unsupported_username_template_fails(made, run, app):
     made.add_connection(username_template="{{ if .RoleName }}v-{{ .RoleName }}-{{ random 8 }}{{ end }}")
     sentence = run.refused("database_orphans_info", name="db", **dba(made))
     assert "username_template of db" in sentence
     assert "its users cannot be distinguished from others" in sentence
 
 
-def test_the_removal_ends_sessions_keeps_objects_and_reaches_other_databases(safe, run, app):
+def test_removal_ends_sessions_and_keeps_objects_in_all_databases(safe, run, app):
     database = safe.database
     user = safe.issue(app)
     other = f"{database.name}_b"
@@ -307,7 +307,7 @@ def test_the_removal_ends_sessions_keeps_objects_and_reaches_other_databases(saf
             sql(f"DROP DATABASE {other} WITH (FORCE)")
 
 
-def test_the_removal_rolls_back_what_was_prepared(safe, run, app):
+def test_removal_rolls_back_prepared_transactions(safe, run, app):
     user = safe.issue(app)
     with safe.database.session(user=user["username"], password=user["password"]) as sql:
         sql("CREATE TABLE mine (); BEGIN; INSERT INTO mine DEFAULT VALUES")
@@ -326,7 +326,7 @@ def forget_with_parking(vault, run, app, user):
     assert vault.database.has(user["username"])
 
 
-def test_sessions_are_counted_and_ended_by_the_removal(safe, run, app):
+def test_removal_ends_counted_sessions(safe, run, app):
     database, user = safe.database, safe.issue(app)
     safe.write(f"roles/{app}", revocation_statements=["SELECT no_such_function()"])
     forget(safe, user["lease_id"])
@@ -339,14 +339,14 @@ def test_sessions_are_counted_and_ended_by_the_removal(safe, run, app):
     assert not database.has(user["username"])
 
 
-def test_any_user_may_look_and_nothing_can_be_written(safe, run, app):
+def test_any_login_suffices_and_session_is_read_only(safe, run, app):
     user = safe.issue(app)
     left = stranded(safe, app)
     found = look(run, safe, login_user=user["username"], login_password=user["password"])
     assert certainties(found) == {left: "leaseless"}
 
 
-def test_a_wrong_login_and_a_missing_connection_are_sentences(safe, run, app):
+def test_wrong_login_and_missing_connection_fail_with_explanation(safe, run, app):
     sentence = run.refused("database_orphans_info", name="db", login_user="nobody", login_password="wrong")
     assert "Could not look into the database" in sentence
     assert "wrong" not in sentence.replace("wrong password", "")

@@ -62,7 +62,7 @@ def changed_keys(result):
 
 
 @pytest.mark.both
-def test_the_life_of_a_role_with_its_own_statements(connected, run):
+def test_lifecycle_of_role_with_own_statements(connected, run):
     desired = {"name": "app", **OWN, "default_ttl": "1h", "max_ttl": "24h"}
     made = run.changes("database_role", **desired)
     assert made["role"]["default_ttl"] == 3600
@@ -82,7 +82,7 @@ def test_the_life_of_a_role_with_its_own_statements(connected, run):
 
 
 @pytest.mark.both
-def test_the_life_of_a_role_in_a_group(connected, run):
+def test_lifecycle_of_role_with_in_role(connected, run):
     desired = {"name": "app", "db_name": "db", "in_role": connected.database.group, "default_ttl": "1h"}
     made = run.changes("database_role", **desired)
     assert f"in_role name := '{connected.database.group}'" in made["role"]["creation_statements"][0]
@@ -101,7 +101,7 @@ def test_the_life_of_a_role_in_a_group(connected, run):
     run.changes("database_role", name="app", state="absent")
 
 
-def test_a_role_does_not_give_up_the_functions_unless_it_is_said(connected, run):
+def test_dropping_functions_needs_explicit_option(connected, run):
     desired = {"name": "app", "db_name": "db", "in_role": connected.database.group}
     run.changes("database_role", **desired, functions="leasehold")
     assert "Set functions: leasehold" in run.refused("database_role", **desired)
@@ -111,7 +111,7 @@ def test_a_role_does_not_give_up_the_functions_unless_it_is_said(connected, run)
     run.changes("database_role", name="app", **OWN)
 
 
-def test_a_ttl_edited_by_hand_among_fifty_roles_is_reported_alone_and_fixed(real_vault, run):
+def test_one_ttl_edited_among_fifty_roles_is_the_only_change(real_vault, run):
     run.watching = False
 
     def site(check=False):
@@ -142,7 +142,7 @@ def test_a_ttl_edited_by_hand_among_fifty_roles_is_reported_alone_and_fixed(real
     assert site() == []
 
 
-def test_statements_somebody_set_by_hand_stay_when_the_task_does_not_mention_them(connected, run):
+def test_statements_not_in_task_are_kept(connected, run):
     run("database_role", name="app", db_name="db", creation_statements=CREATION)
     connected.write("roles/app", revocation_statements=["SELECT 'by hand'"], default_ttl="5m")
     result = run.changes("database_role", name="app", db_name="db", creation_statements=CREATION, default_ttl="1h")
@@ -150,7 +150,7 @@ def test_statements_somebody_set_by_hand_stay_when_the_task_does_not_mention_the
     assert result["role"]["revocation_statements"] == ["SELECT 'by hand'"]
 
 
-def test_only_what_differs_is_sent(fake_vault, run):
+def test_only_differences_are_sent(fake_vault, run):
     fake_vault.add_mount().add_connection()
     run("database_role", name="app", **OWN, default_ttl="1h")
     fake_vault.server.writes.clear()
@@ -158,7 +158,7 @@ def test_only_what_differs_is_sent(fake_vault, run):
     assert fake_vault.server.writes == [("POST", f"{fake_vault.mount}/roles/app", {"default_ttl": 7200})]
 
 
-def test_a_role_that_is_encoded_on_the_server_is_compared_as_sql(connected, run):
+def test_encoded_statements_compare_as_sql(connected, run):
     encoded = base64.b64encode(json.dumps([CREATION]).encode()).decode()
     connected.write(
         "roles/app", db_name="db", creation_statements=[encoded], revocation_statements=json.dumps([REVOCATION])
@@ -166,14 +166,14 @@ def test_a_role_that_is_encoded_on_the_server_is_compared_as_sql(connected, run)
     run.nothing("database_role", name="app", **OWN)
 
 
-def test_statements_can_be_emptied_and_zero_is_the_mounts_default(connected, run):
+def test_statements_can_be_emptied_and_ttl_zero_is_mount_default(connected, run):
     run("database_role", name="app", **OWN, default_ttl="1h")
     assert run.changes("database_role", name="app", revocation_statements=[])["role"]["revocation_statements"] == []
     assert run.changes("database_role", name="app", default_ttl=0)["role"]["default_ttl"] == 0
 
 
 @pytest.mark.parametrize("allowed", ["app-*", "*", "*-one", "a*-*e"])
-def test_an_allowance_with_stars_counts(vault, run, allowed):
+def test_allowed_roles_wildcard_matches(vault, run, allowed):
     vault.add_mount().add_connection(allowed_roles=allowed)
     run.changes("database_role", name="app-one", **OWN)
 
@@ -184,30 +184,30 @@ def test_an_allowance_with_stars_counts(vault, run, allowed):
 @pytest.mark.parametrize(
     "name", ["a/b", "..", "../config/db", "a b", "früh", "", "-a", ".a", "a.", "a\n", "a?x", "{{x}}"]
 )
-def test_what_cannot_be_a_name_is_said_and_not_sent(connected, run, name):
+def test_invalid_name_is_refused_before_any_request(connected, run, name):
     assert "cannot be a name" in run.refused("database_role", name=name, **OWN)
     assert "cannot be a name" in run.refused("database_role", name=name, state="absent")
 
 
 @pytest.mark.parametrize("option", ["default_ttl", "max_ttl"])
 @pytest.mark.parametrize("ttl", ["abc", "-1", "-1h", "1w", "1.0001s", "1 h", ""])
-def test_what_is_no_duration_is_refused(connected, run, option, ttl):
+def test_invalid_duration_is_refused(connected, run, option, ttl):
     sentence = run.refused("database_role", name="app", **OWN, **{option: ttl})
     assert sentence.startswith(f"{option}: {ttl!r}")
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_a_default_above_the_maximum_is_refused(connected, run, check):
+def test_default_ttl_above_max_ttl_is_refused(connected, run, check):
     sentence = run.refused("database_role", name="app", **OWN, default_ttl="2h", max_ttl="1h", check=check)
     assert "default_ttl (7200 s) is longer than max_ttl (3600 s)" in sentence
 
 
-def test_a_default_above_a_maximum_that_is_there_already_is_refused(connected, run):
+def test_default_ttl_above_stored_max_ttl_is_refused(connected, run):
     connected.add_role(max_ttl="1h")
     assert "longer than max_ttl" in run.refused("database_role", name="app", default_ttl="2h")
 
 
-def test_an_unknown_connection_is_refused_and_in_a_check_run_a_warning(vault, run):
+def test_unknown_connection_is_refused_and_warns_in_check_mode(vault, run):
     vault.add_mount()
     assert "no connection db" in run.refused("database_role", name="app", **OWN)
     foreseen = run("database_role", check=True, name="app", **OWN)
@@ -216,19 +216,19 @@ def test_an_unknown_connection_is_refused_and_in_a_check_run_a_warning(vault, ru
 
 
 @pytest.mark.parametrize("allowed", ["", "other", "app-*", "App", "ap?"])
-def test_a_role_the_connection_does_not_allow_is_refused(vault, run, allowed):
+def test_role_not_allowed_by_connection_is_refused(vault, run, allowed):
     vault.add_mount().add_connection(allowed_roles=allowed)
     assert "does not allow the role app" in run.refused("database_role", name="app", **OWN)
     assert "does not allow" in run("database_role", check=True, name="app", **OWN)["warnings"][0]
 
 
-def test_moving_a_role_to_a_connection_that_does_not_exist_is_refused(connected, run):
+def test_db_name_change_to_missing_connection_is_refused(connected, run):
     connected.add_role()
     assert "no connection elsewhere" in run.refused("database_role", name="app", db_name="elsewhere")
 
 
 @pytest.mark.parametrize("db_name", ["../roles/x", "a b", ""])
-def test_a_connection_that_cannot_be_one_is_refused(connected, run, db_name):
+def test_invalid_db_name_is_refused(connected, run, db_name):
     assert "db_name" in run.refused("database_role", name="app", **{**OWN, "db_name": db_name})
 
 
@@ -245,36 +245,36 @@ def test_creation_statements_cannot_be_emptied(connected, run, empty):
     assert "creation_statements are empty" in run.refused("database_role", name="app", creation_statements=empty)
 
 
-def test_statements_that_ansible_has_templated_are_recognised(connected, run):
+def test_statements_templated_by_ansible_are_refused(connected, run):
     sentence = run.refused("database_role", name="app", **{**OWN, "creation_statements": 'CREATE ROLE ""'})
     assert "!unsafe" in sentence
 
 
 @pytest.mark.parametrize("nonsense", [{"a": 1}, 7, [1, 2], [["nested"]]])
-def test_statements_that_are_no_text_are_refused(connected, run, nonsense):
+def test_statements_that_are_not_text_are_refused(connected, run, nonsense):
     sentence = run.refused("database_role", name="app", **{**OWN, "creation_statements": nonsense})
     assert "statements are one string of SQL or a list of strings" in sentence
 
 
-def test_a_group_and_own_statements_at_once_are_refused(connected, run):
+def test_in_role_with_own_statements_is_refused(connected, run):
     sentence = run.refused("database_role", name="app", in_role="app_rw", **OWN)
     assert "give either in_role or your own statements" in sentence
 
 
-def test_companions_without_a_group_are_refused(connected, run):
+def test_options_of_in_role_without_it_are_refused(connected, run):
     assert "in_role" in run.refused("database_role", name="app", **OWN, revocation="parking")
 
 
 @pytest.mark.parametrize("group", ["", "x" * 64, "a{{name}}", "a\\b", "a\nb"])
-def test_what_cannot_be_a_group_is_refused(connected, run, group):
+def test_invalid_in_role_is_refused(connected, run, group):
     assert "PostgreSQL role" in run.refused("database_role", name="app", db_name="db", in_role=group)
 
 
-def test_a_role_without_a_connection_is_refused(connected, run):
+def test_role_without_db_name_is_refused(connected, run):
     assert "db_name is needed" in run.refused("database_role", name="app", creation_statements=CREATION)
 
 
-def test_checks_that_need_the_server_can_be_turned_off(vault, run):
+def test_validate_false_skips_server_checks(vault, run):
     vault.add_mount()
     run.changes("database_role", name="app", **OWN, validate=False)
 
@@ -283,7 +283,7 @@ def test_checks_that_need_the_server_can_be_turned_off(vault, run):
 
 
 @pytest.mark.both
-def test_deleting_with_live_leases_refuses_with_their_number_or_revokes_them_first(connected, run):
+def test_delete_with_live_leases_is_refused_or_revokes_first(connected, run):
     connected.add_role("app").add_role("app-two")
     for role in ("app", "app", "app-two"):
         connected.issue(role)
@@ -308,7 +308,7 @@ def revoke(vault, user):
     vault.client.ask("put", "sys/leases/revoke", {"lease_id": user["lease_id"]})
 
 
-def test_a_member_works_at_once_and_is_really_gone_at_the_end(member):
+def test_member_logs_in_and_is_dropped_at_end(member):
     user = member.issue("app")
     with member.database.session(user=user["username"], password=user["password"]) as sql:
         sql("INSERT INTO items (name) VALUES ('one')")
@@ -318,7 +318,7 @@ def test_a_member_works_at_once_and_is_really_gone_at_the_end(member):
     assert member.leases() == []
 
 
-def test_what_a_member_made_stays_and_belongs_to_the_group(member):
+def test_objects_of_dropped_member_belong_to_group(member):
     user = member.issue("app")
     with member.database.session(user=user["username"], password=user["password"]) as sql:
         sql("CREATE TABLE made AS SELECT 1 AS one")
@@ -330,7 +330,7 @@ def test_what_a_member_made_stays_and_belongs_to_the_group(member):
     assert member.database.sql("SELECT one FROM made") == [(1,)]
 
 
-def test_a_members_open_session_ends_even_in_a_transaction_with_locks(member):
+def test_revocation_ends_session_holding_locks(member):
     user = member.issue("app")
     with member.database.session(user=user["username"], password=user["password"]) as sql:
         sql("CREATE TABLE mine (x int)")
@@ -343,20 +343,20 @@ def test_a_members_open_session_ends_even_in_a_transaction_with_locks(member):
     assert not member.database.has(user["username"])
 
 
-def test_a_member_somebody_dropped_by_hand_does_not_strand_its_lease(member):
+def test_revocation_of_manually_dropped_member_succeeds(member):
     user = member.issue("app")
     member.database.sql(f'DROP ROLE "{user["username"]}"')
     revoke(member, user)
     assert member.leases() == []
 
 
-def test_a_member_can_be_renewed(member):
+def test_member_is_renewed(member):
     user = member.issue("app")
     answer = member.client.ask("put", "sys/leases/renew", {"lease_id": user["lease_id"], "increment": 7200})
     assert answer["lease_duration"] == 7200
 
 
-def test_a_migration_users_objects_belong_to_the_group_at_once(member, run):
+def test_set_role_makes_group_owner_of_new_objects(member, run):
     run("database_role", name="app", db_name="db", in_role=member.database.group, set_role=True, verify="login")
     user = member.issue("app")
     with member.database.session(user=user["username"], password=user["password"]) as sql:
@@ -367,7 +367,7 @@ def test_a_migration_users_objects_belong_to_the_group_at_once(member, run):
 
 
 @pytest.mark.parametrize("manner", ["strict", "parking"])
-def test_a_user_that_owns_something_in_another_database(member, run, manner):
+def test_user_owning_objects_in_other_database_is_parked(member, run, manner):
     run("database_role", name="app", db_name="db", in_role=member.database.group, revocation=manner)
     user = member.issue("app")
     with member.database.session("postgres") as sql:
@@ -387,7 +387,7 @@ def test_a_user_that_owns_something_in_another_database(member, run, manner):
 
 
 @pytest.mark.parametrize("how", ["issue", "login"])
-def test_verify_is_content_with_a_role_that_works_and_leaves_nothing(any_postgres, run, how):
+def test_verify_of_working_role_leaves_no_user(any_postgres, run, how):
     any_postgres.add_mount().add_connection()
     desired = {"name": "app", "db_name": "db", "in_role": any_postgres.database.group, "verify": how}
     assert run("database_role", **desired)["changed"]
@@ -408,7 +408,7 @@ def test_verify_is_content_with_a_role_that_works_and_leaves_nothing(any_postgre
         "a$$%s }}",
     ],
 )
-def test_a_group_of_any_name_works(real, run, group):
+def test_group_with_special_characters_works(real, run, group):
     quoted = group.replace('"', '""')
     real.database.sql(f'CREATE ROLE "{quoted}"')
     try:
@@ -433,13 +433,13 @@ def test_a_group_of_any_name_works(real, run, group):
         ),
     ],
 )
-def test_verify_catches_statements_that_fail(real, run, how, wrong, words):
+def test_verify_finds_failing_statements(real, run, how, wrong, words):
     with pytest.raises(Problem, match=words):
         run("database_role", name="app", **{**OWN, **wrong}, verify=how)
     assert real.read("roles/app") is None, "what does not work is not kept, so the next run finds it again"
 
 
-def test_a_change_that_verify_refuses_is_put_back(real, run):
+def test_change_failing_verify_is_rolled_back(real, run):
     run("database_role", name="app", **OWN, default_ttl="1h", verify="login")
     before = real.read("roles/app")
     for _again in range(2):
@@ -455,7 +455,7 @@ def test_a_change_that_verify_refuses_is_put_back(real, run):
 
 
 @pytest.mark.parametrize("how", ["issue", "login"])
-def test_verify_catches_the_first_articles_revocation_where_tables_exist(real, run, how):
+def test_verify_finds_revocation_failing_on_existing_tables(real, run, how):
     with real.database.session() as sql:
         sql(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {real.database.admin} WITH GRANT OPTION")
         sql(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {real.database.admin} WITH GRANT OPTION")
@@ -463,7 +463,7 @@ def test_verify_catches_the_first_articles_revocation_where_tables_exist(real, r
         run("database_role", name="app", **{**OWN, "creation_statements": GRANTS}, verify=how)
 
 
-def test_verify_login_catches_an_admin_without_grant_option(real, run):
+def test_verify_login_finds_admin_without_grant_option(real, run):
     with real.database.session() as sql:
         sql(f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {real.database.admin}")
         sql(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {real.database.admin}")
@@ -472,20 +472,20 @@ def test_verify_login_catches_an_admin_without_grant_option(real, run):
     assert real.leases() == []
 
 
-def test_verify_login_catches_an_admin_without_any_right(real, run):
+def test_verify_login_finds_admin_without_rights(real, run):
     # Until PostgreSQL 15 a member of a group has what the group has, and with any right at all GRANT only warns.
     says = r"cannot issue.*42501" if real.database.server.major >= 16 else r"lacks SELECT on items.*WITH GRANT OPTION"
     with pytest.raises(Problem, match=says):
         run("database_role", name="app", **{**OWN, "creation_statements": GRANTS}, verify="login")
 
 
-def test_verify_login_says_where_it_tried_when_it_cannot_get_there(real, run):
+def test_verify_login_to_unreachable_server_names_address(real, run):
     with pytest.raises(Problem, match=r"logging in to 127.0.0.1 failed.*login_host"):
         run("database_role", name="app", **OWN, verify="login", login_port=9)
     assert real.leases() == []
 
 
-def test_verify_does_nothing_when_nothing_changed(real, run):
+def test_verify_without_change_does_nothing(real, run):
     real.add_role(revocation_statements=["SELECT no_such_function()"])
     run.nothing("database_role", name="app", creation_statements=CREATION, verify="issue")
 
@@ -503,7 +503,7 @@ def test_verify_does_nothing_when_nothing_changed(real, run):
     ids=["literal", "DO block", "lower-case do", "tagged", "line comment", "comment"],
 )
 @pytest.mark.parametrize("shape", ["list", "one string"])
-def test_a_semicolon_inside_a_statement_does_not_break_it(real, run, statement, shape):
+def test_semicolon_inside_statement_is_preserved(real, run, statement, shape):
     creation = [CREATION, statement] if shape == "list" else f"{CREATION};\n{statement}"
     made = run.changes("database_role", name="app", **{**OWN, "creation_statements": creation})
     assert made["role"]["creation_statements"] == ([creation] if shape == "one string" else creation)
@@ -542,7 +542,7 @@ SECOND_ARTICLE = {
     ],
     ids=["first", "second"],
 )
-def test_an_articles_commands_as_tasks(vault, run, allowed, article, words):
+def test_tutorial_commands_as_tasks(vault, run, allowed, article, words):
     connection = {
         "plugin_name": "postgresql-database-plugin",
         **vault.connection(),
@@ -564,7 +564,7 @@ def test_an_articles_commands_as_tasks(vault, run, allowed, article, words):
 
 
 @pytest.mark.parametrize("article", [FIRST_ARTICLE, SECOND_ARTICLE], ids=["first", "second"])
-def test_an_articles_role_issues_a_user_that_works(real_vault, run, article):
+def test_tutorial_role_issues_working_user(real_vault, run, article):
     database = real_vault.database
     with database.session() as sql:
         sql(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {database.admin} WITH GRANT OPTION")
@@ -590,7 +590,7 @@ def test_an_articles_role_issues_a_user_that_works(real_vault, run, article):
         ("{socket}", "{port}"),
     ],
 )
-def test_verify_login_with_private_ca_goes_where_vault_goes(tls_vault, run, tmp_path, host, port):
+def test_verify_login_uses_private_ca_of_connection(tls_vault, run, tmp_path, host, port):
     """Vault's driver, libpq by `verify: login`, by the filters' URL and by .pgpass: the same servers with the same authority."""
     database = tls_vault.database
     here = {"port": database.port, "socket": database.server.directory}
@@ -612,7 +612,7 @@ def test_verify_login_with_private_ca_goes_where_vault_goes(tls_vault, run, tmp_
     psycopg2.connect(passfile=str(tmp_path / "pgpass"), **words).close()
 
 
-def test_verify_login_without_the_private_ca_says_so(tls_vault, run, tmp_path):
+def test_verify_login_without_private_ca_fails_with_explanation(tls_vault, run, tmp_path):
     """And a URL whose host and port are among its parameters is read."""
     database = tls_vault.database
     run("database_engine")

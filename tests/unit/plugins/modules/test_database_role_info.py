@@ -12,7 +12,7 @@ def connected(vault):
     return vault.add_mount().add_connection()
 
 
-def test_one_role_is_shown_as_the_module_returns_it_in_readable_sql(connected, run):
+def test_role_is_shown_in_readable_sql(connected, run):
     role = run("database_role", name="app", db_name="db", in_role=connected.database.group)["role"]
     assert "REASSIGN OWNED BY" in role["revocation_statements"][-1]
     for check in (True, False):
@@ -21,28 +21,28 @@ def test_one_role_is_shown_as_the_module_returns_it_in_readable_sql(connected, r
 
 
 @pytest.mark.both
-def test_what_is_shown_can_be_given_back_without_a_difference(connected, run):
+def test_shown_role_reapplies_without_change(connected, run):
     run("database_role", name="app", db_name="db", in_role=connected.database.group, default_ttl="1h")
     run.nothing("database_role", **run("database_role_info", name="app")["roles"][0])
 
 
-def test_without_a_name_all_are_shown_and_none_is_an_empty_list(connected, run):
+def test_without_name_all_are_listed_or_empty_list(connected, run):
     assert run("database_role_info")["roles"] == []
     connected.add_role("b").add_role("a")
     assert [role["name"] for role in run("database_role_info")["roles"]] == ["a", "b"]
 
 
-def test_missing_role_is_an_empty_list_or_an_error_if_it_must_exist(connected, run):
+def test_missing_role_is_empty_list_or_error_with_must_exist(connected, run):
     assert run("database_role_info", name="app")["roles"] == []
     sentence = run.refused("database_role_info", name="app", must_exist=True)
     assert f"There is no role {connected.mount}/roles/app" in sentence
 
 
 @pytest.mark.parametrize("options", [{}, {"name": "app"}])
-def test_a_mount_that_is_not_there_is_another_sentence(vault, run, options):
+def test_missing_mount_has_its_own_error(vault, run, options):
     assert "nothing is mounted there" in run.refused("database_role_info", **options)
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "a b", "früh"])
-def test_what_cannot_be_a_name_is_said_and_not_sent(connected, run, name):
+def test_invalid_name_is_refused_before_any_request(connected, run, name):
     assert "cannot be a name" in run.refused("database_role_info", name=name)

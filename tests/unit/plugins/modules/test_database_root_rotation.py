@@ -34,7 +34,7 @@ def assert_rotated(vault):
 
 
 @pytest.mark.both
-def test_twice_is_changed_and_then_ok(connected, run):
+def test_second_run_is_unchanged(connected, run):
     foreseen = rotate(run, connected, check=True)
     assert foreseen["changed"]
     assert "not known without a probe" in foreseen["warnings"][0]
@@ -51,13 +51,13 @@ def test_twice_is_changed_and_then_ok(connected, run):
     assert_rotated(connected)
 
 
-def test_the_time_of_the_rotation_is_left_beside_the_connection(connected, run):
+def test_rotation_time_is_stored_in_connection(connected, run):
     rotate(run, connected)
     shown = run("database_connection_info", name="db")["connections"][0]
     assert shown["root_rotated_at"].endswith("Z")
 
 
-def test_a_run_that_was_killed_before_the_rotation_is_finished_by_the_next(connected, run, monkeypatch):
+def test_run_killed_before_rotation_is_completed_by_next_run(connected, run, monkeypatch):
     def die(*_arguments, **_more):
         raise KeyboardInterrupt
 
@@ -72,7 +72,7 @@ def test_a_run_that_was_killed_before_the_rotation_is_finished_by_the_next(conne
     assert_rotated(connected)
 
 
-def test_a_run_that_was_killed_in_the_probe_leaves_one_and_the_next_run_removes_it(connected, run, monkeypatch):
+def test_probe_of_killed_run_is_removed_by_next_run(connected, run, monkeypatch):
     def die(client, path):
         raise SystemExit
 
@@ -93,7 +93,7 @@ def test_a_run_that_was_killed_in_the_probe_leaves_one_and_the_next_run_removes_
     assert_rotated(connected)
 
 
-def test_a_run_that_was_killed_after_the_rotation_is_recognised_and_noted_by_the_next(connected, run, monkeypatch):
+def test_run_killed_after_rotation_is_recorded_by_next_run(connected, run, monkeypatch):
     original = Client.ask
 
     def die_afterwards(client, method, path, *arguments, **more):
@@ -129,7 +129,7 @@ def test_refused_password_without_known_rotation_fails_unless_assumed(connected,
 
 
 @pytest.mark.parametrize("how", [{"rotate": "once", "password": "first"}, {"rotate": "always"}], ids=str)
-def test_url_with_credentials_is_refused_before_any_rotation(vault, run, how):
+def test_url_with_credentials_is_refused_before_rotation(vault, run, how):
     database = vault.database
     url = database.url.replace("{{username}}:{{password}}", f"{database.admin}:{database.admin_password}")
     vault.add_mount().add_connection(connection_url=url)
@@ -139,7 +139,7 @@ def test_url_with_credentials_is_refused_before_any_rotation(vault, run, how):
     assert_still_not_rotated(vault)
 
 
-def test_an_answer_that_is_lost_does_not_rotate_again_nor_report_a_failure(connected, run, monkeypatch):
+def test_lost_answer_does_not_rotate_again_or_fail(connected, run, monkeypatch):
     original, rotations = Client.ask, []
 
     def lose_the_answer(client, method, path, *arguments, **more):
@@ -157,7 +157,7 @@ def test_an_answer_that_is_lost_does_not_rotate_again_nor_report_a_failure(conne
     assert not rotate(run, connected)["changed"]
 
 
-def test_a_request_that_is_lost_is_a_failure_and_the_next_run_rotates(connected, run, monkeypatch):
+def test_lost_request_fails_and_next_run_rotates(connected, run, monkeypatch):
     original = Client.ask
 
     def lose_the_request(client, method, path, *arguments, **more):
@@ -174,7 +174,7 @@ def test_a_request_that_is_lost_is_a_failure_and_the_next_run_rotates(connected,
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_a_database_that_lets_nobody_in_is_unknown_and_nothing_is_rotated(connected, run, check):
+def test_database_refusing_all_logins_rotates_nothing(connected, run, check):
     connected.database.refuse_all()
     if check:
         assert rotate(run, connected, check=True)["changed"]
@@ -186,7 +186,7 @@ def test_a_database_that_lets_nobody_in_is_unknown_and_nothing_is_rotated(connec
     assert_still_not_rotated(connected)
 
 
-def test_a_database_that_is_down_is_unknown_and_nothing_is_rotated(connected, run):
+def test_unreachable_database_rotates_nothing(connected, run):
     database = connected.database
     down = database.url.replace(f":{database.port}/", ":9/")
     connected.write("config/db", connection_url=down, verify_connection=False)
@@ -197,26 +197,26 @@ def test_a_database_that_is_down_is_unknown_and_nothing_is_rotated(connected, ru
     assert_still_not_rotated(connected)
 
 
-def test_a_wrong_bootstrap_password_rotates_nothing(connected, run):
+def test_wrong_bootstrap_password_rotates_nothing(connected, run):
     run.refused("database_root_rotation", name="db", password="a-password-of-nobody")
     assert_still_not_rotated(connected)
 
 
-def test_a_database_that_does_not_ask_for_passwords_is_a_failure(fake_vault, run):
+def test_trust_authentication_fails(fake_vault, run):
     fake_vault.add_mount().add_connection()
     fake_vault.database.trusting = True
     with pytest.raises(Problem, match=r"still lets the bootstrap password in.*pg_hba"):
         rotate(run, fake_vault)
 
 
-def test_always_rotates_in_every_run_and_needs_no_password(connected, run):
+def test_rotate_always_rotates_each_run_without_password(connected, run):
     for _run in range(2):
         assert run("database_root_rotation", name="db", rotate="always", check=True)["changed"]
         assert run("database_root_rotation", name="db", rotate="always")["rotated"]
     assert_rotated(connected)
 
 
-def test_older_than_rotates_only_what_is_old(connected, run):
+def test_older_than_rotates_only_old_passwords(connected, run):
     def due(**more):
         return run("database_root_rotation", name="db", rotate="always", older_than="30d", **more)
 
@@ -231,7 +231,7 @@ def test_older_than_rotates_only_what_is_old(connected, run):
         assert due()["rotated"]
 
 
-def test_server_that_lost_the_last_rotation_is_told_from_one_that_was_rotated(real_vault, run):
+def test_database_that_lost_rotation_is_distinguished_from_rotated_one(real_vault, run):
     """As after a restore of PostgreSQL: neither the first password nor that of Vault opens it."""
     real_vault.add_mount()
     run("database_connection", name="db", **real_vault.connection())
@@ -243,7 +243,7 @@ def test_server_that_lost_the_last_rotation_is_told_from_one_that_was_rotated(re
     assert "one of the two servers was restored" in str(caught.value)
 
 
-def test_a_failed_rotation_keeps_the_password(real_vault, run):
+def test_failed_rotation_keeps_password(real_vault, run):
     real_vault.add_mount()
     options = {**real_vault.connection(), "root_rotation_statements": "SELECT no_such_function()"}
     run("database_connection", name="db", **options)
@@ -252,13 +252,13 @@ def test_a_failed_rotation_keeps_the_password(real_vault, run):
     assert_still_not_rotated(real_vault)
 
 
-def test_the_user_may_be_another_than_the_connections(connected, run):
+def test_username_may_differ_from_connection(connected, run):
     assert not rotate(run, connected, username="nobody_of_this_name", assume_rotated=True)["rotated"]
     assert_still_not_rotated(connected)
     assert rotate(run, connected, username=connected.database.admin)["rotated"]
 
 
-def test_nothing_to_rotate_is_a_refusal_and_in_a_check_run_a_warning(vault, run):
+def test_missing_connection_is_refused_and_warns_in_check_mode(vault, run):
     vault.add_mount()
     assert "There is no connection" in run.refused("database_root_rotation", name="db", password="x" * 8)
     foreseen = rotate(run, vault, check=True)
@@ -266,19 +266,19 @@ def test_nothing_to_rotate_is_a_refusal_and_in_a_check_run_a_warning(vault, run)
     assert "no connection" in foreseen["warnings"][0]
 
 
-def test_a_missing_mount_is_not_ok(vault, run):
+def test_missing_mount_fails(vault, run):
     assert "There is no connection" in run.refused("database_root_rotation", name="db", password="x" * 8)
     assert rotate(run, vault, check=True)["changed"]
 
 
-def test_once_needs_the_password(vault, run):
+def test_rotate_once_requires_password(vault, run):
     assert "password" in run.refused("database_root_rotation", name="db")
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "a b", "früh"])
-def test_what_cannot_be_a_name_is_said_and_not_sent(vault, run, name):
+def test_invalid_name_is_refused_before_any_request(vault, run, name):
     assert "cannot be a name" in run.refused("database_root_rotation", name=name, password="x" * 8)
 
 
-def test_passwords_stay_out_of_the_result(connected, run):
+def test_result_has_no_passwords(connected, run):
     assert connected.database.admin_password not in str(rotate(run, connected))

@@ -18,7 +18,7 @@ def desired(user):
     return {"name": "reports", "db_name": "db", "username": user, "rotation_period": "24h"}
 
 
-def test_the_life_of_a_static_role(reports, run, user, desired):
+def test_lifecycle_of_static_role(reports, run, user, desired):
     made = run.changes("database_static_role", **desired)
     assert made["static_role"]["rotation_period"] == 86400
     assert not reports.database.opens("first-password", user)  # Vault rotates at once
@@ -34,7 +34,7 @@ def test_the_life_of_a_static_role(reports, run, user, desired):
     assert reports.database.has(user)
 
 
-def test_what_somebody_else_changed_is_reported_and_fixed(reports, run, user, desired):
+def test_change_made_elsewhere_is_reported_and_reverted(reports, run, user, desired):
     run("database_static_role", **desired)
     reports.write("static-roles/reports", username=user, rotation_period=60, rotation_statements=["SELECT 'by hand'"])
     result = run.changes("database_static_role", **desired)
@@ -43,7 +43,7 @@ def test_what_somebody_else_changed_is_reported_and_fixed(reports, run, user, de
     assert result["static_role"]["rotation_statements"] == ["SELECT 'by hand'"]
 
 
-def test_the_user_cannot_change(reports, run, desired):
+def test_username_change_is_refused(reports, run, desired):
     run("database_static_role", **desired)
     sentence = run.refused("database_static_role", **{**desired, "username": "somebody_else"})
     assert "username" in sentence
@@ -62,20 +62,20 @@ def test_the_user_cannot_change(reports, run, desired):
         ({"rotation_period": None}, "rotation_period"),
     ],
 )
-def test_bad_input_is_refused_and_rotates_nothing(reports, run, user, desired, wrong, words):
+def test_invalid_input_is_refused_without_rotation(reports, run, user, desired, wrong, words):
     assert words in run.refused("database_static_role", **{**desired, **wrong})
     assert reports.database.opens("first-password", user)
 
 
 @pytest.mark.lacks("rotation_schedule")
-def test_a_schedule_that_would_be_ignored_is_refused_and_rotates_nothing(reports, run, user, desired):
+def test_schedule_ignored_by_server_is_refused_without_rotation(reports, run, user, desired):
     scheduled = {**desired, "rotation_period": None, "rotation_schedule": "0 0 * * *"}
     assert "rotation_schedule" in run.refused("database_static_role", **scheduled)
     assert reports.database.opens("first-password", user)
 
 
 @pytest.mark.needs("rotation_schedule")
-def test_role_with_schedule_is_made_changed_and_found_again(reports, run, user, desired):
+def test_role_with_schedule_is_created_updated_and_unchanged(reports, run, user, desired):
     scheduled = {**desired, "rotation_period": None, "rotation_schedule": "0 0 * * *", "rotation_window": "1h"}
     run.changes("database_static_role", **scheduled)
     assert not reports.database.opens("first-password", user)
@@ -83,12 +83,12 @@ def test_role_with_schedule_is_made_changed_and_found_again(reports, run, user, 
     assert reports.read("static-roles/reports")["rotation_schedule"] == "0 3 * * 6"
 
 
-def test_a_role_the_connection_does_not_allow_is_refused(reports, run, user, desired):
+def test_role_not_allowed_by_connection_is_refused(reports, run, user, desired):
     reports.write("config/db", allowed_roles="another")
     assert "does not allow the role reports" in run.refused("database_static_role", **desired)
     assert reports.database.opens("first-password", user)
 
 
-def test_no_password_is_shown(reports, run, desired):
+def test_password_is_not_shown(reports, run, desired):
     made = run("database_static_role", **desired)
     assert reports.read("static-creds/reports")["password"] not in str(made)

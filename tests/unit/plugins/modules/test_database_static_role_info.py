@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 
-def test_static_roles_are_shown_as_the_module_returns_them(reports, run):
+def test_static_roles_are_shown_as_module_returns_them(reports, run):
     assert run("database_static_role_info")["static_roles"] == []
     user = f"{reports.database.name}_reports"
     made = run("database_static_role", name="reports", db_name="db", username=user, rotation_period="1h")["static_role"]
@@ -14,16 +14,16 @@ def test_static_roles_are_shown_as_the_module_returns_them(reports, run):
         assert run("database_static_role_info", check=check, name="reports")["static_roles"] == [made]
 
 
-def test_missing_static_role_is_an_empty_list_or_an_error_if_it_must_exist(vault, run):
+def test_missing_static_role_is_empty_list_or_error_with_must_exist(vault, run):
     vault.add_mount()
     assert run("database_static_role_info", name="nobody")["static_roles"] == []
     assert "There is no static_role" in run.refused("database_static_role_info", name="nobody", must_exist=True)
 
 
-def test_a_mount_that_is_not_there_is_another_sentence(real_vault, run):
+def test_missing_mount_has_its_own_error(real_vault, run):
     assert "nothing is mounted there" in run.refused("database_static_role_info")
 
 
-def test_the_password_is_not_shown(reports, run):
+def test_password_is_not_shown(reports, run):
     reports.write("static-roles/r", db_name="db", username=f"{reports.database.name}_reports", rotation_period="1h")
     assert reports.read("static-creds/r")["password"] not in str(run("database_static_role_info"))

@@ -19,7 +19,7 @@ def password(vault):
     return vault.read("static-creds/reports")["password"]
 
 
-def test_every_run_rotates_and_a_check_run_does_not(rotated, run):
+def test_each_run_rotates_and_check_mode_does_not(rotated, run):
     for _time in range(2):
         first = password(rotated)
         assert run("database_static_role_rotation", check=True, name="reports")["changed"]
@@ -29,12 +29,12 @@ def test_every_run_rotates_and_a_check_run_does_not(rotated, run):
         assert rotated.database.opens(password(rotated), f"{rotated.database.name}_reports")
 
 
-def test_what_is_young_enough_is_left_alone(rotated, run):
+def test_recent_password_is_kept(rotated, run):
     run.nothing("database_static_role_rotation", name="reports", older_than="30d")
     assert run("database_static_role_rotation", name="reports", older_than="0")["changed"]
 
 
-def test_the_password_is_not_shown(rotated, run):
+def test_password_is_not_shown(rotated, run):
     result = run("database_static_role_rotation", name="reports")
     assert password(rotated) not in str(result)
 
@@ -48,7 +48,7 @@ def test_the_password_is_not_shown(rotated, run):
         ({"name": "reports", "mount": "nowhere"}, "nothing is mounted there"),
     ],
 )
-def test_bad_input_is_refused(rotated, run, options, words):
+def test_invalid_input_is_refused(rotated, run, options, words):
     first = password(rotated)
     assert words in run.refused("database_static_role_rotation", **options)
     assert password(rotated) == first

@@ -29,7 +29,7 @@ def actions(result):
 
 
 @pytest.mark.both
-def test_the_life_of_an_engine_in_one_document(vault, run, document):
+def test_lifecycle_of_engine_in_one_document(vault, run, document):
     made = run.changes("database_sync", **document)
     assert actions(made) == {vault.mount: "create", "db": "create", "app": "create", "reports": "create"}
     assert vault.issue("app")["username"]
@@ -38,12 +38,12 @@ def test_the_life_of_an_engine_in_one_document(vault, run, document):
     assert actions(run.changes("database_sync", **document)) == {"reports": "update"}
 
 
-def test_a_check_run_knows_what_the_run_would_have_made_before(run, document):
+def test_check_mode_accounts_for_objects_created_earlier_in_run(run, document):
     """Nothing is there yet: no mount for the connection, and no connection for the roles."""
     assert run("database_sync", check=True, **document)["warnings"] == []
 
 
-def test_what_somebody_else_changed_is_reported_alone_and_fixed(vault, run, document):
+def test_only_change_made_elsewhere_is_reported_and_reverted(vault, run, document):
     run("database_sync", **document)
     vault.write("roles/app", default_ttl=120, max_ttl=7200)
     result = run.changes("database_sync", **document)
@@ -53,7 +53,7 @@ def test_what_somebody_else_changed_is_reported_alone_and_fixed(vault, run, docu
 
 
 @pytest.mark.both
-def test_what_is_not_declared_stays_unless_it_is_to_be_pruned(vault, run, document):
+def test_undeclared_objects_are_kept_unless_pruned(vault, run, document):
     run("database_sync", **document)
     vault.add_role("old").add_connection("old-db")
     run.nothing("database_sync", **document)
@@ -64,7 +64,7 @@ def test_what_is_not_declared_stays_unless_it_is_to_be_pruned(vault, run, docume
 
 
 @pytest.mark.both
-def test_pruning_with_live_leases_refuses_or_revokes_first(vault, run, document):
+def test_prune_with_live_leases_is_refused_or_revokes_first(vault, run, document):
     run("database_sync", **document)
     vault.write("config/db", allowed_roles=["*"])
     vault.add_role("old").issue("old")
@@ -74,7 +74,7 @@ def test_pruning_with_live_leases_refuses_or_revokes_first(vault, run, document)
     assert vault.leases() == []
 
 
-def test_what_does_not_depend_on_a_failure_is_finished_and_the_next_run_does_the_rest(vault, run, document):
+def test_failure_skips_only_dependent_objects(vault, run, document):
     wrong = {
         **document,
         "connections": [*document["connections"], {"name": "odd", **vault.connection(), "username": "nobody"}],
@@ -86,7 +86,7 @@ def test_what_does_not_depend_on_a_failure_is_finished_and_the_next_run_does_the
     run.nothing("database_sync", **document)
 
 
-def test_what_somebody_else_makes_at_the_same_moment_is_found_there(fake_vault, run, monkeypatch):
+def test_object_created_concurrently_is_accepted(fake_vault, run, monkeypatch):
     server, mount = fake_vault.server, f"sys/mounts/{fake_vault.mount}"
     answer = server.answer
 
@@ -101,7 +101,7 @@ def test_what_somebody_else_makes_at_the_same_moment_is_found_there(fake_vault, 
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_a_server_that_goes_away_is_said_once_and_nothing_more_is_tried(fake_vault, run, monkeypatch, concurrency):
+def test_unavailable_server_is_reported_once_and_stops_requests(fake_vault, run, monkeypatch, concurrency):
     server, asked, tenth = fake_vault.server, [], itertools.count(1)
     document = {
         "connections": [{"name": "db", **fake_vault.connection(), "allowed_roles": ["*"]}],
@@ -137,11 +137,11 @@ def test_a_server_that_goes_away_is_said_once_and_nothing_more_is_tried(fake_vau
         ({"name": "other"}, "does not allow the role other"),
     ],
 )
-def test_bad_input_is_refused(vault, run, document, wrong, words):
+def test_invalid_input_is_refused(vault, run, document, wrong, words):
     run("database_sync", **document)
     document["roles"].append({"db_name": "db", "in_role": "g", **wrong})
     assert words in run.refused("database_sync", **document)
 
 
-def test_no_password_is_shown(vault, run, document):
+def test_password_is_not_shown(vault, run, document):
     assert vault.database.admin_password not in str(run("database_sync", **document))

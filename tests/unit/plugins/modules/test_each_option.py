@@ -226,7 +226,7 @@ ELSEWHERE = {
 HOW = {*STATE, "keep_leases"}
 
 
-def test_every_option_is_given_here_or_has_its_reason():
+def test_every_option_is_covered_or_exempt():
     """A new option fails this until it has a value above, or a reason."""
     kept: dict[str, set[str]] = {}
     for module, resource, base, values in cases().values():

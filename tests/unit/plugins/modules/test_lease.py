@@ -21,7 +21,7 @@ def refused(run, **options):
     return run.refused("lease", mount=None, **options)
 
 
-def test_the_life_of_a_lease(issuing, run):
+def test_lifecycle_of_lease(issuing, run):
     user = issuing.issue("app")
     one = {"lease_id": user["lease_id"]}
     for check in (True, False):
@@ -41,23 +41,23 @@ def test_the_life_of_a_lease(issuing, run):
         assert not lease(run, check=check, **one, state="absent")["changed"]
 
 
-def test_a_lease_is_never_shortened(issuing, run):
+def test_renewal_never_shortens_lease(issuing, run):
     one = {"lease_id": issuing.issue("app")["lease_id"]}
     lease(run, **one, valid_for="90m")
     assert not lease(run, **one, valid_for="1m", increment="2m")["changed"]
     assert issuing.client.ask("put", "sys/leases/lookup", one)["data"]["ttl"] > 5000
 
 
-def test_longer_than_the_hard_limit_is_a_failure_not_a_shorter_life(issuing, run):
+def test_renewal_beyond_max_ttl_fails(issuing, run):
     with pytest.raises(Problem, match=r"hard limit.*Issue new credentials"):
         lease(run, lease_id=issuing.issue("app")["lease_id"], valid_for="5h")
 
 
-def test_a_lease_that_has_ended_cannot_be_kept(issuing, run):
+def test_renewal_of_ended_lease_fails(issuing, run):
     assert "has ended" in refused(run, lease_id=f"{issuing.mount}/creds/app/nobody")
 
 
-def test_a_prefix_is_revoked_as_a_whole(issuing, run):
+def test_prefix_revokes_all_leases(issuing, run):
     issuing.add_role("other")
     for role in ("app", "app", "other"):
         issuing.issue(role)
@@ -71,7 +71,7 @@ def test_a_prefix_is_revoked_as_a_whole(issuing, run):
 
 
 @pytest.mark.parametrize("whole_prefix", [True, False])
-def test_a_lease_that_cannot_be_revoked_is_a_failure_or_forgotten_by_force(real_vault, run, whole_prefix):
+def test_irrevocable_lease_fails_or_is_forgotten_with_force(real_vault, run, whole_prefix):
     real_vault.add_mount().add_connection().add_role(revocation_statements=["SELECT no_such_function()"])
     user = real_vault.issue("app")
     what = {"prefix": f"{real_vault.mount}/creds"} if whole_prefix else {"lease_id": user["lease_id"]}
@@ -96,5 +96,5 @@ def test_a_lease_that_cannot_be_revoked_is_a_failure_or_forgotten_by_force(real_
         ({"prefix": "sys/x", "state": "absent"}, "is not a lease"),
     ],
 )
-def test_bad_input_is_refused(real_vault, run, options, words):
+def test_invalid_input_is_refused(real_vault, run, options, words):
     assert words in refused(run, **options)

@@ -11,7 +11,7 @@ def shown(run, vault, check=False, prefix="creds"):
     return run("lease_info", check=check, mount=None, prefix=f"{vault.mount}/{prefix}")
 
 
-def test_leases_are_listed_and_counted_by_role(real_vault, run):
+def test_leases_are_listed_with_count_by_role(real_vault, run):
     real_vault.add_mount().add_connection().add_role("app", default_ttl="1h").add_role("other")
     assert shown(run, real_vault)["leases"] == []
     ids = {real_vault.issue(role)["lease_id"] for role in ("app", "app", "other")}
@@ -26,7 +26,7 @@ def test_leases_are_listed_and_counted_by_role(real_vault, run):
     assert all(3500 < lease["ttl"] <= 3600 and lease["renewable"] for lease in app)
 
 
-def test_a_lease_whose_revocation_fails_is_still_shown_and_cannot_be_renewed(real_vault, run):
+def test_irrevocable_lease_is_listed_and_not_renewable(real_vault, run):
     real_vault.add_mount().add_connection()
     real_vault.add_role(revocation_statements=["SELECT no_such_function()"], default_ttl="1s")
     lease_id = real_vault.issue("app")["lease_id"]
@@ -36,5 +36,5 @@ def test_a_lease_whose_revocation_fails_is_still_shown_and_cannot_be_renewed(rea
     assert lease["ttl"] <= 0
 
 
-def test_bad_input_is_refused(real_vault, run):
+def test_invalid_input_is_refused(real_vault, run):
     assert "is not a lease" in run.refused("lease_info", mount=None, prefix="../sys")

@@ -100,7 +100,7 @@ def reached(bao):
     return {"url": bao.url, "ca_cert": str(bao.ca_cert), "token": bao.token}
 
 
-def test_each_module_is_tried():
+def test_every_module_is_covered():
     assert {module for module, _options in (TASKS | UNCHECKED).values()} == set(VAULT_MODULES)
 
 
@@ -121,21 +121,21 @@ def fails(module, options, check):
 
 @pytest.mark.real
 @in_each_task
-def test_a_sealed_server(sealed, module, options, check):
+def test_sealed_server_fails(sealed, module, options, check):
     sentence = fails(module, {**sealed, **options}, check)
     assert "sealed" in sentence
     assert "Unseal it first" in sentence
 
 
 @in_each_task
-def test_a_server_that_is_not_there(module, options, check):
+def test_unreachable_server_fails(module, options, check):
     sentence = fails(module, {"url": "https://127.0.0.1:9", "token": "a-token", **options}, check)
     assert "https://127.0.0.1:9 could not be reached" in sentence
     assert "Connection refused" in sentence
 
 
 @in_each_task
-def test_a_host_that_does_not_exist(monkeypatch, module, options, check):
+def test_unknown_host_fails(monkeypatch, module, options, check):
     def not_found(*_arguments, **_options):  # at once; a resolver may think about it for seconds
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -146,7 +146,7 @@ def test_a_host_that_does_not_exist(monkeypatch, module, options, check):
 
 
 @in_each_task
-def test_a_certificate_of_another_authority(reached, tmp_path, module, options, check):
+def test_untrusted_certificate_fails(reached, tmp_path, module, options, check):
     (tmp_path / "ca.pem").write_bytes(servers.Authority("another").certificate)
     sentence = fails(module, {**reached, "ca_cert": str(tmp_path / "ca.pem"), **options}, check)
     assert "Could not trust" in sentence
@@ -154,13 +154,13 @@ def test_a_certificate_of_another_authority(reached, tmp_path, module, options, 
 
 
 @in_each_task
-def test_a_token_the_server_does_not_know(reached, module, options, check):
+def test_unknown_token_fails(reached, module, options, check):
     sentence = fails(module, {**reached, "token": "s.nobodystoken", **options}, check)
     assert "expired, revoked or unknown" in sentence
 
 
 @pytest.mark.parametrize(("module", "options", "check"), NEED_RIGHTS)
-def test_a_token_without_rights_names_the_path_and_the_capability(reached, powerless, module, options, check):
+def test_token_without_rights_fails_naming_path_and_capability(reached, powerless, module, options, check):
     sentence = fails(module, {**reached, "token": powerless, "mount": "database-of-nobody", **options}, check)
     tried, needed, path = {
         "database_engine": ("read", "read", "sys/mounts/"),
@@ -189,7 +189,7 @@ def test_a_token_without_rights_names_the_path_and_the_capability(reached, power
 
 @pytest.mark.needs("namespaces")
 @in_each_task
-def test_an_unknown_namespace(reached, module, options, check):
+def test_unknown_namespace_fails(reached, module, options, check):
     assert "has no namespace 'elsewhere'" in fails(module, {**reached, "namespace": "elsewhere", **options}, check)
 
 
@@ -201,7 +201,7 @@ def powerless(bao):
 
 
 @pytest.mark.needs("namespaces")
-def test_an_unknown_namespace_a_missing_mount_and_an_absent_object_are_three_sentences(reached, real_vault):
+def test_unknown_namespace_missing_mount_and_absent_object_have_distinct_errors(reached, real_vault):
     mount = real_vault.add_mount().mount
     asked = [{"namespace": "elsewhere"}, {"mount": "database-of-nobody"}, {"mount": mount, "must_exist": True}]
     sentences = [fails("database_role_info", {"name": "app", **reached, **where}, False) for where in asked]
@@ -213,7 +213,7 @@ def test_an_unknown_namespace_a_missing_mount_and_an_absent_object_are_three_sen
 @pytest.mark.parametrize(
     ("url", "words"), [("", "VAULT_ADDR"), ("vault.example.com", "must begin with https://"), ("https://", "address")]
 )
-def test_an_address_that_is_none(url, words):
+def test_invalid_address_fails(url, words):
     assert words in fails("database_role_info", {"url": url, "token": "a-token", "name": "app"}, False)
 
 
@@ -235,7 +235,7 @@ SHAPES = [
 
 
 @in_each_task
-def test_json_of_another_shape_is_a_sentence_or_nothing_found(stub, module, options, check):
+def test_json_of_unexpected_shape_fails_or_finds_nothing(stub, module, options, check):
     """Neither a fault of ours nor a traceback; what is not there may be said to be absent."""
     given = {"retries": 0, "url": stub.url, "token": "s.token", "mount": "database", **options}
     known = specification_of(module)["argument_spec"]

@@ -23,7 +23,7 @@ def policy(vault):
 
 
 @pytest.mark.both
-def test_the_life_of_a_password_policy(vault, run, policy):
+def test_lifecycle_of_password_policy(vault, run, policy):
     made = run.changes("password_policy", **policy, policy=POLICY)
     assert made["diff"]["before"] == ""
     assert made["password_policy"] == {"name": policy["name"], "policy": POLICY}
@@ -43,7 +43,7 @@ def test_the_life_of_a_password_policy(vault, run, policy):
     run.nothing("password_policy", **policy, state="absent")
 
 
-def test_what_somebody_else_changed_is_fixed(vault, run, policy):
+def test_change_made_elsewhere_is_reverted(vault, run, policy):
     run("password_policy", **policy, policy=POLICY)
     vault.client.write(f"sys/policies/password/{policy['name']}", {"policy": POLICY.replace("24", "8")})
     result = run.changes("password_policy", **policy, policy=POLICY)
@@ -51,24 +51,24 @@ def test_what_somebody_else_changed_is_fixed(vault, run, policy):
     assert "length = 24" in result["diff"]["after"]
 
 
-def test_names_keep_their_capitals(vault, run, policy):
+def test_name_keeps_case(vault, run, policy):
     for name in (f"{policy['name']}-x", f"{policy['name']}-X"):
         run.changes("password_policy", **{**policy, "name": name}, policy=POLICY)
 
 
 @pytest.mark.parametrize("name", ["", "a//b", "a/b", "a b", "a?b", "a\nb", "früh", "{{x}}"])
-def test_what_cannot_be_a_name_is_said_and_not_sent(vault, run, name):
+def test_invalid_name_is_refused_before_any_request(vault, run, name):
     assert "cannot be a name" in run.refused("password_policy", mount=None, name=name, policy=POLICY)
 
 
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize("text", [None, "", " \n"])
-def test_a_policy_without_a_text_is_refused_and_not_sent(vault, run, policy, check, text):
+def test_policy_without_text_is_refused_before_any_request(vault, run, policy, check, text):
     assert "policy is needed" in run.refused("password_policy", **policy, policy=text, check=check)
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_the_text_of_a_policy_that_is_there_cannot_be_taken_away(vault, run, policy, check):
+def test_empty_text_for_existing_policy_is_refused(vault, run, policy, check):
     run("password_policy", **policy, policy=POLICY)
     assert "policy is needed" in run.refused("password_policy", **policy, policy="", check=check)
 
@@ -82,7 +82,7 @@ def test_the_text_of_a_policy_that_is_there_cannot_be_taken_away(vault, run, pol
         ("lenght", "expected start of object"),
     ],
 )
-def test_what_the_server_refuses_is_its_own_sentence(real_vault, run, text, words):
+def test_server_refusal_is_passed_on(real_vault, run, text, words):
     """And a check run cannot know it."""
     options = {"mount": None, "name": f"{real_vault.mount}-app", "policy": text}
     assert run("password_policy", check=True, **options)["changed"]
@@ -97,7 +97,7 @@ def test_what_the_server_refuses_is_its_own_sentence(real_vault, run, text, word
         (POLICY.replace("012", "0'12"), "breaks the SQL"),
     ],
 )
-def test_what_the_server_takes_without_a_word_is_a_warning(vault, run, policy, text, words):
+def test_keyword_ignored_by_server_warns(vault, run, policy, text, words):
     (foreseen,) = run("password_policy", check=True, **policy, policy=text)["warnings"]
     (warning,) = run("password_policy", **policy, policy=text)["warnings"]
     assert words in foreseen
@@ -105,12 +105,12 @@ def test_what_the_server_takes_without_a_word_is_a_warning(vault, run, policy, t
     assert run("password_policy", **policy, policy=text)["warnings"] == []
 
 
-def test_json_is_left_to_the_server(vault, run, policy):
+def test_json_policy_is_not_parsed_here(vault, run, policy):
     text = '{"length": 20, "rule": [{"charset": {"charset": "abc", "min-chars": 1}}]}'
     assert run.changes("password_policy", **policy, policy=text)["warnings"] == []
 
 
-def test_a_connection_makes_its_passwords_by_it(real_vault, run):
+def test_connection_generates_passwords_by_policy(real_vault, run):
     """And makes none, once the policy is gone."""
     name = f"{real_vault.mount}-app"
     run("password_policy", mount=None, name=name, policy=POLICY)
@@ -125,7 +125,7 @@ def test_a_connection_makes_its_passwords_by_it(real_vault, run):
     assert "no password policy found" in run.refused("database_credentials", role="app")
 
 
-def test_a_quote_among_the_characters_breaks_the_sql_of_one_kind_of_connection(real_vault, run):
+def test_quote_in_charset_warns(real_vault, run):
     name = f"{real_vault.mount}-app"
     run("password_policy", mount=None, name=name, policy=POLICY.replace("0123456789", "'").replace("24", "25"))
     real_vault.add_mount().add_connection(password_policy=name, password_authentication="scram-sha-256").add_role()

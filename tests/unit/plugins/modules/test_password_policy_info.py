@@ -15,7 +15,7 @@ def name(vault):
 
 
 @pytest.mark.both
-def test_one_policy_is_shown_as_the_server_keeps_it_and_can_be_given_back(vault, run, name):
+def test_policy_is_shown_as_stored_and_reapplies_without_change(vault, run, name):
     made = run("password_policy", mount=None, name=name, policy=POLICY)["password_policy"]
     for check in (True, False):
         shown = run("password_policy_info", check=check, mount=None, name=name)
@@ -23,7 +23,7 @@ def test_one_policy_is_shown_as_the_server_keeps_it_and_can_be_given_back(vault,
     run.nothing("password_policy", mount=None, name=name, policy=made["policy"])
 
 
-def test_without_a_name_all_are_shown(vault, run, name):
+def test_without_name_all_are_listed(vault, run, name):
     def shown():
         return {policy["name"]: policy for policy in run("password_policy_info", mount=None)["password_policies"]}
 
@@ -32,18 +32,18 @@ def test_without_a_name_all_are_shown(vault, run, name):
     assert shown()[name]["policy"] == POLICY
 
 
-def test_under_a_name_that_others_gave_it_a_policy_is_named_alone(real_vault, run):
+def test_policy_with_unsupported_name_is_listed_by_name_only(real_vault, run):
     strange = f"{real_vault.mount}/früh"
     real_vault.client.write(f"sys/policies/password/{strange}", {"policy": POLICY})
     assert {"name": strange} in run("password_policy_info", mount=None)["password_policies"]
 
 
-def test_missing_policy_is_an_empty_list_or_an_error_if_it_must_exist(vault, run, name):
+def test_missing_policy_is_empty_list_or_error_with_must_exist(vault, run, name):
     assert run("password_policy_info", mount=None, name=name)["password_policies"] == []
     sentence = run.refused("password_policy_info", mount=None, name=name, must_exist=True)
     assert f"There is no password_policy sys/policies/password/{name}" in sentence
 
 
 @pytest.mark.parametrize("wrong", ["a//b", "../x", "a?b"])
-def test_what_cannot_be_a_name_is_said_and_not_sent(vault, run, wrong):
+def test_invalid_name_is_refused_before_any_request(vault, run, wrong):
     assert "cannot be a name" in run.refused("password_policy_info", mount=None, name=wrong)

@@ -29,7 +29,7 @@ def rights(*granted):
     return Rights(found, found, {place: frozenset(names) for place, names in ALL.items()})
 
 
-def test_rights_on_all_objects_are_a_group_and_others_are_named():
+def test_rights_on_all_objects_become_group_and_others_are_listed():
     some = rights(
         "a schemas USAGE a", "a tables SELECT t u", "a tables DELETE t", "b schemas USAGE b", "b tables SELECT v"
     )
@@ -67,12 +67,12 @@ def test_names_of_groups_have_no_gaps_and_superusers_with_sessions_are_noted():
     assert found["notes"] == ["Sessions here are of root, superusers; what they may do is not in the document."]
 
 
-def test_name_that_is_no_login_is_refused():
+def test_role_without_login_is_refused():
     with pytest.raises(Refused, match="logins names biling, which cannot be looked at"):
         discover.described(rows_of, {"database": "app", "login_user": "dba", "logins": ["a", "biling"]})
 
 
-def test_without_the_right_to_use_a_schema_there_is_no_group():
+def test_schema_without_usage_has_no_group():
     some = rights("a tables SELECT t u")
     assert group_of(some) is None
     assert beyond(some, None) == ["SELECT on 2 of 2 tables in schema a (t, u)"]
@@ -88,7 +88,7 @@ SELECT n.nspname, c.relname, p FROM pg_class AS c JOIN pg_namespace AS n ON n.oi
 @pytest.mark.real
 @pytest.mark.full
 @pytest.mark.parametrize("server", ["postgres", "postgres15"])
-def test_group_of_a_login_has_its_rights_or_the_difference_is_named(request, server):
+def test_group_has_rights_of_login_or_lists_difference(request, server):
     server = request.getfixturevalue(server)
     number = secrets.token_hex(4)
     database, owner, reader, writer, odd = (f"{name}_{number}" for name in ("db", "owner", "reader", "writer", "odd"))

@@ -80,7 +80,7 @@ def site(request):
         site.sql(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}", "postgres")
 
 
-def test_from_nothing_then_nothing_then_what_others_changed(site):
+def test_lifecycle_on_empty_server(site):
     done = site.changes()
     assert f"{site.entry['database']}: + database, owner {site.owner}" in done
     assert f"{site.rw}: + SELECT, INSERT on tables in schema public (those to come from {site.owner})" in done
@@ -94,7 +94,7 @@ def test_from_nothing_then_nothing_then_what_others_changed(site):
     ]
 
 
-def test_group_of_two_databases_is_refused_unless_it_is_shared(site):
+def test_group_of_two_databases_is_refused_unless_shared(site):
     other = {**site.entry, "name": "other", "database": f"other_{site.number}"}
     other["admin"] = {"username": f"admin2_{site.number}", "password": "first"}
     assert f"both have the group {site.rw}" in site.refused(site.entry, other)
@@ -112,7 +112,7 @@ def test_group_of_two_databases_is_refused_unless_it_is_shared(site):
     assert "has rights in" not in " ".join(site(site.entry, other)["warnings"])
 
 
-def test_group_of_more_than_the_document_says_is_refused(site):
+def test_superuser_group_is_refused(site):
     team = f"team_{site.number}"
     site.sql(f"CREATE ROLE {team} IN ROLE pg_monitor; CREATE ROLE {site.rw} IN ROLE {team}", "postgres")
     assert f"{site.rw} is a member of pg_monitor, which has rights on the whole server" in site.refused()
@@ -127,7 +127,7 @@ def test_runs_at_the_same_moment_end_well(site):
     assert site()["changes"] == []
 
 
-def test_login_that_is_refused_names_the_variables_to_correct(site):
+def test_refused_login_names_variables_to_correct(site):
     for password in ("wrong", None):
         with pytest.raises(
             Problem, match=r"Logging in to .*password.*\. Correct login_user and .* postgresql_access_login_password"
@@ -145,7 +145,7 @@ def away(request):
         yield str(listener.getsockname()[1])
 
 
-def test_server_that_is_away_is_named_and_the_others_are_done(site, away):
+def test_unreachable_server_fails_and_others_are_done(site, away):
     there = {**site.entry, "name": "away", "host": "127.0.0.1", "port": away}
     here = {**site.entry, "host": site.server.host, "port": str(site.server.port)}
     with pytest.raises(
@@ -156,7 +156,7 @@ def test_server_that_is_away_is_named_and_the_others_are_done(site, away):
     assert site.sql("SELECT 1")
 
 
-def test_prune_takes_what_the_document_no_longer_has(site):
+def test_prune_removes_undeclared_privileges(site):
     site.changes()
     site.sql(f"SET ROLE {site.owner}; CREATE TABLE sales.b ()")
     site()

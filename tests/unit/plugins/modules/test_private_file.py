@@ -52,7 +52,7 @@ def test_content_is_shown_in_diff_only(run, tmp_path, monkeypatch, owner):
     assert answer["invocation"]["module_args"]["path"] == str(tmp_path / "file")
 
 
-def test_file_that_is_not_valid_is_not_written(run, tmp_path):
+def test_invalid_file_is_not_written(run, tmp_path):
     answer = run(
         path=str(tmp_path / "file"),
         content="first",
@@ -64,7 +64,7 @@ def test_file_that_is_not_valid_is_not_written(run, tmp_path):
     assert run(path=str(tmp_path / "file"), content="second", validate="grep -q second '%s'")["changed"]
 
 
-def test_refusal_is_a_sentence(run, tmp_path):
+def test_refusal_is_explained(run, tmp_path):
     (tmp_path / "link").symlink_to("/etc/hostname")
     assert "symbolic link" in run(path=str(tmp_path / "link"), content="x")["msg"]
     assert "is not there" in run(path=str(tmp_path / "none"))["msg"]

@@ -16,7 +16,7 @@ def quota(vault):
 
 
 @pytest.mark.both
-def test_life_of_a_rate_limit_quota(vault, run, quota):
+def test_lifecycle_of_rate_limit_quota(vault, run, quota):
     made = run.changes("rate_limit_quota", **quota, rate=5, interval="1m", block_interval="5m")
     assert made["diff"]["before"] == ""
     shown = made["rate_limit_quota"]
@@ -41,13 +41,13 @@ def test_life_of_a_rate_limit_quota(vault, run, quota):
     run.nothing("rate_limit_quota", mount=None, name=quota["name"], state="absent")
 
 
-def test_path_of_a_mount_is_the_same_with_and_without_a_slash(vault, run, quota):
+def test_mount_path_ignores_trailing_slash(vault, run, quota):
     run.changes("rate_limit_quota", **{**quota, "path": vault.mount}, rate=5000)
     run.nothing("rate_limit_quota", **{**quota, "path": f"{vault.mount}/"}, rate=5000)
     run.changes("rate_limit_quota", **quota)
 
 
-def test_what_somebody_else_changed_is_set_back(vault, run, quota):
+def test_change_made_elsewhere_is_reverted(vault, run, quota):
     run("rate_limit_quota", **quota, rate=5)
     vault.client.write(f"sys/quotas/rate-limit/{quota['name']}", {"rate": 500, "path": quota["path"]})
     assert "rate: 500" in run.changes("rate_limit_quota", **quota, rate=5)["diff"]["before"]
@@ -66,11 +66,11 @@ def test_what_somebody_else_changed_is_set_back(vault, run, quota):
         ({"rate": 5, "path": "db", "name": "a/b"}, "cannot be a name"),
     ],
 )
-def test_what_the_server_would_misread_is_refused_and_not_sent(fake_vault, run, check, options, words):
+def test_value_misread_by_server_is_refused_before_any_request(fake_vault, run, check, options, words):
     assert words in run.refused("rate_limit_quota", **{"mount": None, "name": "app", **options}, check=check)
 
 
-def test_second_quota_of_one_path_and_unknown_mount_are_refused_by_the_server(real_vault, run):
+def test_second_quota_of_path_and_unknown_mount_show_server_error(real_vault, run):
     real_vault.add_mount()
     limit = {"mount": None, "rate": 5000}
     run("rate_limit_quota", name=f"{real_vault.mount}-a", path=real_vault.mount, **limit)
@@ -82,7 +82,7 @@ def test_second_quota_of_one_path_and_unknown_mount_are_refused_by_the_server(re
     )
 
 
-def test_role_of_jwt_is_refused_where_the_server_breaks_off(fake_vault, run):
+def test_quota_of_jwt_role_is_refused(fake_vault, run):
     """OpenBao 2.7.2 ended the connection: a nil pointer in the JWT method, which is asked for the role without a storage."""
     fake_vault.client.write("sys/auth/ci", {"type": "jwt"})
     limit = {"mount": None, "name": "app", "rate": 5}
@@ -90,7 +90,7 @@ def test_role_of_jwt_is_refused_where_the_server_breaks_off(fake_vault, run):
     run.changes("rate_limit_quota", **limit, path="auth/ci/login")
 
 
-def test_users_of_one_role_are_limited_and_those_of_others_are_not(real_vault, run):
+def test_quota_limits_credentials_of_one_role_only(real_vault, run):
     real_vault.add_mount().add_connection().add_role().add_role("other")
     run(
         "rate_limit_quota",
@@ -106,7 +106,7 @@ def test_users_of_one_role_are_limited_and_those_of_others_are_not(real_vault, r
     run("database_credentials", role="other", retries=0)
 
 
-def test_logins_of_one_role_are_limited_and_those_of_others_are_not(real_vault, run):
+def test_quota_limits_logins_of_one_role_only(real_vault, run):
     mount, client = real_vault.mount, real_vault.client
     client.write(f"sys/auth/{mount}", {"type": "approle"})
     role_ids = {}

@@ -13,7 +13,7 @@ def quota(vault):
 
 
 @pytest.mark.both
-def test_one_quota_is_shown_and_can_be_given_back(vault, run, quota):
+def test_quota_is_shown_and_reapplies_without_change(vault, run, quota):
     made = run("rate_limit_quota", mount=None, **quota, rate=5000)["rate_limit_quota"]
     for check in (True, False):
         shown = run("rate_limit_quota_info", check=check, mount=None, name=quota["name"])
@@ -22,7 +22,7 @@ def test_one_quota_is_shown_and_can_be_given_back(vault, run, quota):
     run.nothing("rate_limit_quota", mount=None, **given)
 
 
-def test_without_a_name_all_are_shown(vault, run, quota):
+def test_without_name_all_are_listed(vault, run, quota):
     def shown():
         return {found["name"]: found for found in run("rate_limit_quota_info", mount=None)["rate_limit_quotas"]}
 
@@ -31,7 +31,7 @@ def test_without_a_name_all_are_shown(vault, run, quota):
     assert shown()[quota["name"]]["rate"] == 5000.0
 
 
-def test_missing_quota_is_an_empty_list_or_an_error_if_it_must_exist(vault, run, quota):
+def test_missing_quota_is_empty_list_or_error_with_must_exist(vault, run, quota):
     assert run("rate_limit_quota_info", mount=None, name=quota["name"])["rate_limit_quotas"] == []
     sentence = run.refused("rate_limit_quota_info", mount=None, name=quota["name"], must_exist=True)
     assert f"There is no rate_limit_quota sys/quotas/rate-limit/{quota['name']}" in sentence
