@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from environments import output_of, tool
 
-from .conftest import ROOT, output_of, tool
+from .conftest import ROOT
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
