@@ -211,10 +211,16 @@ class Play:
         self._count = 0
 
     def __call__(
-        self, what: str, *arguments: str, env: Mapping[str, str] | None = None, check: bool = False, ok: bool = True
+        self,
+        what: str,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        check: bool = False,
+        ok: bool = True,
+        seconds: float = 300,
     ) -> Run:
-        """Run it to its end, which must be a good one unless `ok` says otherwise."""
-        run = self.start(what, *arguments, *(["--check", "--diff"] if check else []), env=env).finish(300)
+        """Run it to its end, which must be a good one unless `ok` says otherwise, and come within `seconds`."""
+        run = self.start(what, *arguments, *(["--check", "--diff"] if check else []), env=env).finish(seconds)
         assert run.ok or not ok, run.output
         return run
 

@@ -40,7 +40,7 @@ if t.TYPE_CHECKING:
 BEGUN = "begun "  # before the time: a rotation that may not have come to its end
 PASSWORD = password("password")
 AGAIN = "run this again when it can be tried"
-PENDING = 300  # seconds after its begin in which a rotation that was cut off may be rolled back; 30 to 60 were seen
+PENDING = 300  # seconds after its begin in which a rotation that was cut off may be rolled back; 60 to 125 were seen
 
 
 def rotate_root(session: Session, desired: Values, check_mode: bool) -> Values:

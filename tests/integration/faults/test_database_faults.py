@@ -28,6 +28,8 @@ FIRST_PASSWORD = "first-of-them-all"
 LINKS = 40
 COMMIT = b"Q\0\0\0\x0bcommit\0"
 ROTATION = "Make the first passwords worthless"
+ROLLBACKS = 1800
+"""Seconds that a run with all cuts may take: a server that rolls a rotation back does so two minutes later, one after the other."""
 
 
 class Row(Ground):
@@ -56,7 +58,7 @@ class Row(Ground):
             **({"postgresql_access_login_password": self.server.password} if dba else {}),
         }  # fmt: skip
         path = self.play.write("document.yml", as_yaml(document))
-        return self.play("leasehold.vault.vault", "-e", f"@{path}", ok=ok)
+        return self.play("leasehold.vault.vault", "-e", f"@{path}", ok=ok, seconds=ROLLBACKS)
 
     def logs_in(self, name: str) -> bool:
         """Whether Vault does: a write of nothing to a connection lets it try."""
