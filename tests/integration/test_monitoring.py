@@ -9,7 +9,6 @@ The commands of an alert's runbook in docs/monitoring.md are run while it fires.
 from __future__ import annotations
 
 import contextlib
-import functools
 import getpass
 import grp
 import http.server
@@ -89,6 +88,7 @@ class Watched:
                 "roles": {
                     # Strict, so that a revocation can fail.
                     "app-role": {"in_role": "watched_rw", "default_ttl": "1h", "max_ttl": "24h", "revocation": "strict"},
+                    "parking-role": {"in_role": "watched_rw", "default_ttl": "1h", "max_ttl": "24h"},
                 },
                 "static_roles": {"reports": {"username": "watched_reports", "rotation_period": "5s"}},
             }],
@@ -217,13 +217,19 @@ def commands_of(heading: str) -> list[str]:
 
 @contextlib.contextmanager
 def served(directory: Path) -> Iterator[str]:
-    """The files of a directory over HTTP, as node_exporter serves those of others."""
+    """The `*.prom` of a directory over HTTP, as node_exporter serves those of its textfile collector."""
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
+    class Metrics(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write(b"".join(file.read_bytes() for file in sorted(directory.glob("*.prom"))))
+
         def log_message(self, *_arguments: t.Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer((servers.HOST, 0), functools.partial(Quiet, directory=str(directory)))
+    server = http.server.ThreadingHTTPServer((servers.HOST, 0), Metrics)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield f"{servers.HOST}:{server.server_address[1]}"
@@ -237,7 +243,7 @@ def watched(
     postgres: servers.PostgreSQL, tmp_path_factory: pytest.TempPathFactory, _collection_tree: None
 ) -> Iterator[Watched]:
     directory = tmp_path_factory.mktemp("watched")
-    with BareOpenBao() as bao, served(directory) as files:
+    with BareOpenBao() as bao, served(directory / "textfile") as files:
         world = Watched(Play(directory, bao), bao, postgres)
         world.textfile.parent.mkdir()
         world.sql("CREATE ROLE watched_reports LOGIN", "postgres")
@@ -245,7 +251,7 @@ def watched(
         config = directory / "prometheus" / "prometheus.yml"
         config.write_text(
             "# ours\nglobal: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files:\n  # - first.yml\n\n"
-            "scrape_configs:\n- job_name: node # as node_exporter\n  metrics_path: /textfile/leasehold.prom\n"
+            "scrape_configs:\n- job_name: node # as node_exporter\n"
             f"  basic_auth: {{username: other, password: theirs-alone}}\n  static_configs: [{{targets: ['{files}']}}]\n"
         )
         config.chmod(0o640)
@@ -537,9 +543,9 @@ def test_users_that_could_not_be_dropped_are_counted_and_removed(watched: Watche
         lease_monitoring_heartbeat_textfile=str(watched.textfile),
         lease_monitoring_heartbeat_database=watched.document["vault_databases"][0],
     )
-    user = watched.issue("app-role")
+    user = watched.issue("parking-role")
     watched.owns_something_elsewhere(user)
-    watched.revoke(user)
+    assert watched.revoke(user) == {}
     watched.play("leasehold.vault.heartbeat", "-e", "@databases.yml", *settings)
     watched.fires("VaultUsersParked")
     login = {word: value for word, value in watched.document.items() if word.startswith("postgresql_access_login")}
@@ -549,6 +555,23 @@ def test_users_that_could_not_be_dropped_are_counted_and_removed(watched: Watche
     watched.play("leasehold.vault.heartbeat", "-e", "@databases.yml", *settings)
     watched.is_quiet("VaultUsersParked")
     watched.runbook("VaultSessionsWithoutUser")
+
+
+def test_a_root_password_that_is_not_rotated(watched: Watched) -> None:
+    rotate = ("leasehold.vault.rotate_root", "-e", "@databases.yml")
+    noting = extra(leasehold_rotate_textfile=str(watched.textfile.with_name("rotation.prom")))
+    watched.play(*rotate, *noting)
+    watched.waits_for("it is known", lambda: watched.prometheus.query("leasehold_root_rotated_timestamp_seconds"))
+    assert "VaultRootRotationLate" not in watched.prometheus.firing()
+
+    long_ago = {"leasehold_root_rotated_at": "2020-01-01T00:00:00Z"}
+    assert "errors" not in watched.request("POST", "database/config/production-db", long_ago)
+    watched.play(*rotate, *noting, *extra(leasehold_rotate_older_than="36500d"))
+    alert = watched.fires("VaultRootRotationLate")
+    assert alert["labels"]["connection"] == "production-db"
+    watched.runbook("VaultRootRotationLate")
+    watched.play(*rotate, *noting, *extra(leasehold_rotate_older_than="30d"))
+    watched.is_quiet("VaultRootRotationLate")
 
 
 def approle(watched: Watched, **settings: t.Any) -> dict[str, str]:
