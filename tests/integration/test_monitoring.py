@@ -596,7 +596,8 @@ def test_the_series_of_rules_and_dashboard_are_those_of_the_server(watched: Watc
     assert asked - known - {"vault_down"} == set()
     written = set(re.findall(r"`(vault_\w+?)`", RUNBOOKS.replace("{", "`")))
     elsewhere = {"vault_audit_sink_failure"}  # not on every server, as the page says
-    assert {name for name in written if not name.endswith("User")} - elsewhere <= known
+    variables = {"vault_databases"}
+    assert {name for name in written if not name.endswith("User")} - elsewhere - variables <= known
 
     for panel in json.loads(dashboard)["panels"]:
         for target in panel["targets"]:
