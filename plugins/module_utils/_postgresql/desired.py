@@ -265,6 +265,8 @@ def _odd_groups(given: Values) -> t.Iterator[str]:
                 continue
             if key not in (*PRIVILEGES, "schemas"):
                 wrong[f"the unknown keyword {key}"] = None
+            elif value is None:
+                continue  # as if it were not there
             elif not isinstance(value, (list, tuple)) or not value:
                 wrong[f"{key} without a list"] = None
             elif key != "schemas":

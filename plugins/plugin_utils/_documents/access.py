@@ -21,6 +21,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.auth_m
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_mount import TYPES
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_role import ROLES
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents import automation as _automation
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.shapes import OWN_KEYS
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.migrations import roles_of
 
 Values = dict[str, t.Any]
@@ -130,7 +131,8 @@ class _Application:
         self.entry, self.mount, self.known, self.engine = entry, mount, known, engine
         self.margin, self.url, self.groups = margin, url, groups
         self.name = str(entry.get("name") or "")
-        self._only(entry, ENTRY, "an application")
+        own = {key for key in entry if str(key).startswith(OWN_KEYS)}
+        self._only(entry, ENTRY | own, "an application")
         self._named(self.name, "its name")
         if self.name.lower() in ("root", "default", "response-wrapping"):
             self._refuse("is the name of a policy that belongs to Vault itself; choose another.")

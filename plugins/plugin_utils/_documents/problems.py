@@ -138,6 +138,7 @@ DATABASE = keys(
         "login": keys({"host": text, "port": port, "ca_cert": text}),
     },
     ["name", "admin"],
+    own=True,
 )
 BESIDE = dict.fromkeys(("mount", "role", "role_id_file", "secret_id_file", "jwt_file"), text)
 """What ``auth`` says of a method beside the options of its role."""
@@ -213,6 +214,7 @@ APPLICATION = keys(
         "cutover": keys({"login": text, "role": VAULT_NAME, "accept": list_of(text)}, ["login"]),
     },
     ["name"],
+    own=True,
 )
 
 
@@ -324,10 +326,11 @@ def _parts(path: str, entry: Values) -> Problems:
     ]
     seen = {DEFINER: "the role that the functions run as"}
     for where, name in parts:
-        if isinstance(name, str) and name in seen:
+        if not isinstance(name, str):
+            continue  # told by its shape
+        if name in seen:
             yield f"{where}: {name!r} is {seen[name]}, too; owner, groups, admin role and users are different roles"
-        elif name:
-            seen[name] = where
+        seen.setdefault(name, where)
 
 
 def _users(path: str, entry: Values) -> Problems:

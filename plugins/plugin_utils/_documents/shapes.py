@@ -171,8 +171,8 @@ def map_of(item: Shape, least: int = 0, key: Check | None = None) -> Shape:
     return Shape(check, {**schema, **({"minProperties": least} if least else {})})
 
 
-def keys(known: t.Mapping[str, Shape], required: t.Sequence[str] = ()) -> Shape:
-    """A dictionary of these keys; those that begin with ``x_`` are the document's own."""
+def keys(known: t.Mapping[str, Shape], required: t.Sequence[str] = (), own: bool = False) -> Shape:
+    """A dictionary of these keys; with ``own``, those that begin with ``x_`` are the document's own."""
 
     def check(value: t.Any, path: str) -> Problems:
         if not isinstance(value, t.Mapping):
@@ -185,7 +185,7 @@ def keys(known: t.Mapping[str, Shape], required: t.Sequence[str] = ()) -> Shape:
             if key in known:
                 if item is not None and not (item == "" and key in required):
                     yield from known[key](item, f"{path}.{key}")
-            elif not str(key).startswith(OWN_KEYS):
+            elif not (own and str(key).startswith(OWN_KEYS)):
                 yield f"{path}: unknown key {key}{nearest(key, known)}"
 
     properties = {
@@ -195,7 +195,7 @@ def keys(known: t.Mapping[str, Shape], required: t.Sequence[str] = ()) -> Shape:
     schema: Schema = {
         "type": ["object", "string"],
         "properties": properties,
-        "patternProperties": {f"^{OWN_KEYS}": {}},
+        **({"patternProperties": {f"^{OWN_KEYS}": {}}} if own else {}),
         "additionalProperties": False,
         "pattern": TEMPLATE,
     }

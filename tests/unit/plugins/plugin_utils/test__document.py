@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import json
 import re
 from pathlib import Path
@@ -12,6 +13,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.leasehold.vault.plugins.filter.postgresql_document import postgresql_document
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import read_entries
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.access import access_document
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.agent import agent_document
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.databases import database_document
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.problems import problems_of
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -360,6 +368,68 @@ def test_schema_takes_templates_nothing_and_keys_of_ones_own():
     entry = {**GOOD, "port": "{{ port }}", "groups": "{{ groups_of_all }}", "sslmode": "{{ mode }}", "connect": None}
     entry["roles"] = {"app-role": None, "other": {"set_role": "{{ yes }}", "default_ttl": "{{ ttl }}"}}
     assert refused_by_schema([GOOD, entry]) == []
+
+
+NONSENSE = (
+    None, "", " ", "ä b", "x" * 64, "'; DROP TABLE t; --", 0, -1, 1.5, 65536, 10**30, float("nan"), True, [], {}, [None], [[]], [{}],
+    {"x": None}, {"x_own": 1}, {7: 7}, {None: None}, ("a",), b"bytes", {"a"}, datetime.date(2026, 1, 1), "1h", "::1", "%s", "\0", "²", "٥",
+)  # fmt: skip
+BILLING = {
+    "name": "billing", "x_team": "shop", "roles": ["app-role"], "static_roles": ["reports"], "policies": ["extra"],
+    "auth": {"approle": {"token_ttl": "1h"}, "kubernetes": {"namespaces": ["shop"]}, "automation": {"platform": "github", "branch": "main"}},
+    "limits": {"logins": {"rate": 5}}, "deliver": {"hosts": ["web"], "become": True}, "manifests": {"kinds": ["agent_injector"]},
+    "agent": {"files": [{"path": "/f", "format": "env"}], "login": {"approle": {"mount": "a"}}, "reload": ["kill"]},
+}  # fmt: skip
+
+
+def with_nonsense(node):
+    """The same with each kind of nonsense in the place of each value."""
+    for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
+        for nonsense in NONSENSE:
+            changed = copy.copy(node)
+            changed[key] = nonsense
+            yield changed
+        if isinstance(value, (dict, list)):
+            for inner in with_nonsense(value):
+                changed = copy.copy(node)
+                changed[key] = inner
+                yield changed
+
+
+@pytest.mark.full
+def test_nonsense_anywhere_is_never_an_exception_and_the_schema_refuses_no_more_than_the_check():
+    entry = {**GOOD, "users": {"reporter": {"in_role": ["app_ro"]}}, "replicas": [{"host": "db2"}], "connect": ["pool"]}
+    entry["pooler"] = {"kind": "pgbouncer", "auth_user": "pool"}
+    assert problems_of([entry], [BILLING]) == []
+    found = [([changed], None) for changed in with_nonsense(entry)] + [
+        (None, [changed]) for changed in with_nonsense(BILLING)
+    ]
+    assert len(found) > 2000
+    for databases, applications in found:
+        problems = problems_of(databases, applications)
+        assert all(problem.startswith(("vault_databases[0]", "vault_applications[0]")) for problem in problems)
+        try:
+            refused = refused_by_schema(databases, applications)
+        except TypeError:
+            continue  # what no file can hold
+        assert problems or not refused, (refused, databases, applications)
+        if not problems:
+            accepted_by_what_follows(databases, applications)
+
+
+def accepted_by_what_follows(databases, applications):
+    """What the check lets through has no problem that those who use the document find, but for what is missing."""
+    try:
+        if databases:
+            database_document(databases)
+            read_entries(postgresql_document(databases), "postgres")
+        else:
+            access_document(applications, [GOOD])
+            agent_document(applications, [GOOD])
+    except (AnsibleFilterError, Refused) as error:
+        assert re.search(
+            r"lacks |missing|deliver: say to which|manifests|agent|auth|reload|roles|limits", str(error)
+        ), error
 
 
 # -- the documents of this repository --------------------------------------------------------------------------------------
