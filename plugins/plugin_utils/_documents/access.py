@@ -21,8 +21,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.auth_m
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_mount import TYPES
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_role import ROLES
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents import automation as _automation
-from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.shapes import OWN_KEYS
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.migrations import roles_of
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.shapes import OWN_KEYS
 
 Values = dict[str, t.Any]
 
