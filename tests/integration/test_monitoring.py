@@ -542,6 +542,8 @@ def test_users_that_could_not_be_dropped_are_counted_and_removed(watched: Watche
     settings = extra(
         lease_monitoring_heartbeat_textfile=str(watched.textfile),
         lease_monitoring_heartbeat_database=watched.document["vault_databases"][0],
+        lease_monitoring_heartbeat_sweep_user="postgres",
+        lease_monitoring_heartbeat_sweep_password=watched.document["postgresql_access_login_password"],
     )
     user = watched.issue("parking-role")
     watched.owns_something_elsewhere(user)
@@ -555,6 +557,7 @@ def test_users_that_could_not_be_dropped_are_counted_and_removed(watched: Watche
     watched.play("leasehold.vault.heartbeat", "-e", "@databases.yml", *settings)
     watched.is_quiet("VaultUsersParked")
     watched.runbook("VaultSessionsWithoutUser")
+    watched.runbook("VaultServerUnknown")
 
 
 def test_a_root_password_that_is_not_rotated(watched: Watched) -> None:

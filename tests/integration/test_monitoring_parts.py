@@ -317,14 +317,16 @@ CONDITIONS = {
     "VaultTokenEndsFirst": "leasehold_heartbeat_expires_in_seconds < leasehold_heartbeat_lease_duration_seconds - 5",
     "VaultUsersParked": "leasehold_parked_users > 0",
     "VaultSessionsWithoutUser": "leasehold_sessions_without_user > 0",
+    "VaultServerUnknown": "leasehold_server_unknown > 0",
 }
 AFTER = {
     **dict.fromkeys(("VaultDown", "VaultSealed", "VaultNoActiveNode"), "2m"), "VaultLeasesGrow": "15m",
-    **dict.fromkeys(("VaultIssueRateUnusual", "VaultSessionsWithoutUser"), "10m"),
+    **dict.fromkeys(("VaultIssueRateUnusual", "VaultSessionsWithoutUser", "VaultServerUnknown"), "10m"),
 }  # fmt: skip
 """How long a condition must hold; the others fire at once."""
 WARNINGS = {
     "VaultPasswordChangeFails", "VaultLeasesGrow", "VaultIssueRateUnusual", "VaultRootRotationLate", "VaultTokenEndsFirst", "VaultUsersParked",
+    "VaultServerUnknown",
 }  # fmt: skip
 """The others are critical."""
 COUNTERS = {

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import typing as t
 from contextlib import ExitStack, closing, contextmanager
@@ -228,6 +229,57 @@ def test_verify_looks_at_each_standby(cluster: Cluster, play: Play) -> None:
     finally:
         cluster.standbys[1].start()
     assert "could not be asked" in run.output
+    cluster.standbys[1].sql("SELECT pg_wal_replay_pause()")
+    try:
+        run = play("leasehold.vault.verify", *cluster.document, ok=False)
+    finally:
+        cluster.standbys[1].sql("SELECT pg_wal_replay_resume()")
+    assert not run.ok
+    assert "proves nothing" in run.output
+
+
+@pytest.mark.full
+def test_heartbeat_counts_and_ends_what_vault_left_on_standbys(
+    bao: servers.OpenBao, cluster: Cluster, play: Play, tmp_path: Path
+) -> None:
+    textfile, ground = tmp_path / "leasehold.prom", cluster.ground
+    beat = extra(
+        lease_monitoring_heartbeat_mount=ground.mount,
+        lease_monitoring_heartbeat_role="app",
+        lease_monitoring_heartbeat_textfile=str(textfile),
+        lease_monitoring_heartbeat_database=cluster.entry,
+    )
+    ground.sql("CREATE ROLE sweeper LOGIN PASSWORD 'sweeps' IN ROLE pg_signal_backend")
+    user = ground.issue("app")
+
+    def counted() -> dict[str, int]:
+        found = re.findall(r'^leasehold_(\w+){server="[\d.]+:(\d+)"} (\d+)$', textfile.read_text(), re.MULTILINE)
+        return {f"{word} {port}": int(count) for word, port, count in found}
+
+    ports = [ground.server.port, *(each.port for each in cluster.standbys)]
+    with cluster.sessions(user) as sessions:
+        bao.request("PUT", "sys/leases/revoke", {"lease_id": user["lease_id"]})
+        play("leasehold.vault.heartbeat", *beat)
+        assert all(map(lives, sessions)), "nobody was told to end them"
+        expected = dict(zip(ports, (0, 1, 1)))
+        assert counted() == {
+            **{f"sessions_without_user {port}": count for port, count in expected.items()},
+            **{f"server_unknown {port}": 0 for port in ports},
+        }
+        play(
+            "leasehold.vault.heartbeat",
+            *beat,
+            *extra(lease_monitoring_heartbeat_sweep_user="sweeper"),
+            env={"LEASEHOLD_SWEEP_PASSWORD": "sweeps"},
+        )
+        assert not any(map(lives, sessions))
+    assert set(counted().values()) == {0}
+    cluster.standbys[1].halt()
+    try:
+        play("leasehold.vault.heartbeat", *beat)
+    finally:
+        cluster.standbys[1].start()
+    assert counted()[f"server_unknown {ports[2]}"] == 1
 
 
 # --------------------------------------------------------------------------------------------------------------- fail-over

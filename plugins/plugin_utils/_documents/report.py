@@ -17,6 +17,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.times import
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import user_in
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.root_rotation import BEGUN
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import policy_language
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents import drift
 
 Values = dict[str, t.Any]
 
@@ -73,12 +74,13 @@ def lease_report(gathered: Values, now: str = "", shown: int = 200) -> Values:
         "sessions_without_user": int(gathered.get("sessions_without_user") or 0),
         "mismatches": _mismatches(gathered, roles),
         "connections": [
-            {"name": one["name"], "rotated_at": given.removeprefix(BEGUN), "begun": given.startswith(BEGUN), "age": _age(given, moment)}
+            _root(one["name"], given, moment, int(gathered.get("rotation_late") or 0))
             for one in gathered.get("connections") or []
             for given in [one.get("root_rotated_at") or ""]
         ],
         "static_roles": [_static(one, moment) for one in gathered.get("static_roles") or []],
         "drift": gathered.get("drift"),
+        "servers": drift.report({"nodes": gathered.get("nodes") or []})["lines"],
         "next": [
             {word: lease[word] for word in ("lease_id", "issued_at", "expires_at")}
             for lease in sorted(leases, key=lambda lease: lease["left"] or 0)[:shown]
@@ -173,6 +175,18 @@ def cure(error: str) -> str:
 
 def _age(given: str, moment: datetime.datetime) -> int | None:
     return int((moment - time_of(given.removeprefix(BEGUN))).total_seconds()) if given else None
+
+
+def _root(name: str, given: str, moment: datetime.datetime, late: int) -> Values:
+    """``late`` is the number of seconds after which a rotation on a schedule is late; 0 if there is none."""
+    age = _age(given, moment)
+    return {
+        "name": name,
+        "rotated_at": given.removeprefix(BEGUN),
+        "begun": given.startswith(BEGUN),
+        "age": age,
+        "late": bool(late and (age is None or age > late)),
+    }
 
 
 def _static(role: Values, moment: datetime.datetime) -> Values:

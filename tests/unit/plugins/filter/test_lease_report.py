@@ -126,3 +126,29 @@ def test_passwords_have_an_age_and_late_rotations_are_told():
     )  # fmt: skip
     assert [row["age"] for row in made["connections"]] == [30 * 86400 + 43200, None]
     assert [row["late"] for row in made["static_roles"]] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("limit", "late"), [(0, [False, False]), (31 * 86400, [False, True]), (30 * 86400, [True, True])]
+)
+def test_root_password_is_late_by_the_limit_of_its_schedule(limit, late):
+    made = report(
+        connections=[{"name": "old", "root_rotated_at": "2026-01-01T00:00:00Z"}, {"name": "never"}], rotation_late=limit
+    )
+    assert [row["late"] for row in made["connections"]] == late
+
+
+def test_servers_that_are_not_what_the_document_says_are_named():
+    node = {
+        "name": "db",
+        "host": "db2",
+        "port": "5432",
+        "replica": True,
+        "in_recovery": True,
+        "started": "1",
+        "ended": 2,
+        "problem": "",
+    }
+    (line,) = report(nodes=[node])["servers"]
+    assert line.startswith("sessions/db at db2:5432: 2 session(s) go on without their user")
+    assert report()["servers"] == []
