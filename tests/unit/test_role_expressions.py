@@ -213,7 +213,16 @@ def test_only_a_refusal_of_the_login_proves_that_it_has_ended(evaluate: Evaluate
             "__database_secrets_first",
         ),
     ):
-        assert evaluate.condition(where, "that", **{word: after}) is gone, where
+        given = {word: after, "__database_secrets_node_label": "db at db2:5432", "__database_secrets_issued": {}}
+        assert evaluate.condition(where, "that", **given) is gone, where
+
+
+def test_refusal_of_a_user_that_a_standby_never_knew_proves_nothing(evaluate: Evaluate) -> None:
+    where = "roles/database_secrets/tasks/verify_role.yml: The user is gone on each replica"
+    for label, proves in (("db at db2:5432", False), ("db at db2:543", True)):
+        issued = {"warnings": ["The user v-app could not log in on each server within 15 s. db at db2:5432: FATAL."]}
+        given = {"item": {"msg": REFUSED}, "__database_secrets_node_label": label, "__database_secrets_issued": issued}
+        assert evaluate.condition(where, "that", **given) is proves
 
 
 # ------------------------------------------------------------------------------------------------------------- playbooks
@@ -258,7 +267,7 @@ def test_files_of_the_timers_hold_no_password(evaluate: Evaluate) -> None:
         ["{{ __lease_monitoring_heartbeat_variables }}", "{{ __lease_monitoring_rotation_document }}"],
         "lease_monitoring", lease_monitoring_heartbeat_database=DATABASE, lease_monitoring_rotation_databases=[DATABASE],
     )  # fmt: skip
-    assert found[0]["lease_monitoring_heartbeat_database"] == {"host": "db", "database": "app"}
+    assert found[0]["lease_monitoring_heartbeat_database"] == {"name": "db", "host": "db", "database": "app"}
     assert found[1]["vault_databases"] == [{"name": "db", "roles": {"app": {}}}]
 
 
