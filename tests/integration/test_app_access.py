@@ -343,7 +343,7 @@ def test_one_that_ends_too_soon_is_replaced_and_ended(applications: Applications
     run = applications.run()
     assert applications.file("secret_id_accessor") != before
     assert not applications.is_good(before)
-    assert "End the one that was replaced" in run.changed
+    assert "Destroy the replaced secret id" in run.changed
     assert applications.run().changed == []
 
 

@@ -87,7 +87,7 @@ def test_password_lost_in_a_rotation_is_replaced_and_rotated_away(play: Play, he
     here.connection("db", leasehold_root_rotated_at="begun 2026-01-01T00:00:00Z")
     here.sql(f"ALTER ROLE {here.admin} NOLOGIN PASSWORD 'nobody-knows' VALID UNTIL '2020-01-01'")
     found = run(play, here, "vault")
-    assert "Give it to the admin role, as the DBA" in found.changed
+    assert "Set the password of the admin role, as the DBA" in found.changed
     user = here.issue("ended")
     assert here.opens(user["username"], user["password"]), "Vault has the new one"
     assert not here.opens(here.admin, here.admin_password)

@@ -430,7 +430,7 @@ def asked(play: Play, log: Path | str, settings: Values | None = None, **questio
     variables |= settings or {}
     run = play("leasehold.vault.audit", *extra(**variables))
     assert run.changes == 0
-    return run.result("Answer")["ansible_facts"]["lease_monitoring_held"], " ".join(
+    return run.result("Set the result of the audit search")["ansible_facts"]["lease_monitoring_held"], " ".join(
         run.messages("What the log does not tell")[0]
     )
 

@@ -425,7 +425,7 @@ def test_lines_of_pg_hba_are_written_and_loaded_once(access: Access) -> None:
     access.document |= {"postgresql_access_pg_hba": [rule], "postgresql_access_pg_hba_path": str(file)}
     try:
         first, again = access.run_well(), access.run_well()
-        assert first.changed == ["Let the hosts of pg_hba.conf in"]
+        assert first.changed == ["Manage pg_hba.conf"]
         assert again.changed == []
         assert access.dba(
             "SELECT user_name, address FROM pg_hba_file_rules WHERE address = '192.0.2.7' AND error IS NULL"

@@ -56,7 +56,7 @@ def test_one_ca_cert_serves_site_twice_verify_and_the_users(
         assert play("leasehold.vault.site", "-e", f"@{path}").changed
         assert play("leasehold.vault.site", "-e", f"@{path}").changed == []
         run = play("leasehold.vault.verify", "-e", f"@{path}")
-        assert run.result("The first password is refused")["msg"] == "production-db: the first password is refused"
+        assert run.result("Check that the initial root password is refused")["msg"] == "production-db: the first password is refused"
         assert "could read 0 and write 0 of 0 tables, and is refused" in run.messages("The user is gone")[0]
 
         # What could not be asked is not refused.
@@ -71,7 +71,7 @@ def test_one_ca_cert_serves_site_twice_verify_and_the_users(
             "POST", "private-ca/config/production-db", {"allowed_roles": ["another"], "verify_connection": False}
         )
         run = play("leasehold.vault.rotate_root", "-e", f"@{path}", ok=False)
-        assert "is not an allowed role" in run.result("Vault can log in")["msg"]
+        assert "is not an allowed role" in run.result("Check that Vault can log in")["msg"]
         bao.request(
             "POST", "private-ca/config/production-db", {"allowed_roles": ["app-role"], "verify_connection": False}
         )

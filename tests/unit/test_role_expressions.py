@@ -109,7 +109,7 @@ def test_owner_that_getent_does_not_know_stops_the_delivery(
 )
 def test_what_did_not_arrive_on_the_host_is_a_failure(evaluate: Evaluate, unwrapped: Values, arrived: bool) -> None:
     given = {"__app_access_unwrapped": unwrapped, "__app_access_delivery": DELIVERY}
-    assert evaluate.condition(f"{PRESENT}It must have arrived", "that", **given) is arrived
+    assert evaluate.condition(f"{PRESENT}Check that the secret id was delivered", "that", **given) is arrived
 
 
 @pytest.mark.parametrize(("changed", "had", "ends"), [(True, True, True), (False, True, False), (True, False, False)])
@@ -118,12 +118,12 @@ def test_secret_id_that_was_replaced_is_ended(evaluate: Evaluate, changed: bool,
         "__app_access_issued": {"changed": changed},
         "__app_access_accessor": {"content": "eA=="} if had else {"skipped": True},
     }
-    assert evaluate.condition(f"{PRESENT}End the one that was replaced", "when", **given) is ends
+    assert evaluate.condition(f"{PRESENT}Destroy the replaced secret id", "when", **given) is ends
 
 
 def test_application_that_is_gone_loses_its_policy_and_its_files(evaluate: Evaluate) -> None:
     document = [{"name": name, "state": state} for name, state in (("shop", "present"), ("old", "absent"))]
-    loops = ("Say what each application may do", "Take away what an application that is gone might do")
+    loops = ("Manage the policies of the applications", "Remove the policies of absent applications")
     for loop, name in zip(loops, ("shop", "old"), strict=True):
         found = evaluate.part(f"roles/app_access/tasks/main.yml: {loop}", "loop", __app_access_document=document)
         assert [each["name"] for each in found] == [name]
@@ -161,7 +161,7 @@ def test_first_password_is_rotated_where_it_is_asked_for_and_known(
     database = {**DATABASE, "admin": {"username": "admin", "password": password}}
     given = {"database_secrets_rotate_root": asked, "__database_secrets_database": database}
     assert (
-        evaluate.condition("roles/database_secrets/tasks/main.yml: Make the first passwords worthless", "when", **given)
+        evaluate.condition("roles/database_secrets/tasks/main.yml: Rotate the initial root passwords", "when", **given)
         is rotates
     )
 
@@ -186,7 +186,7 @@ def test_only_users_whose_end_is_certain_are_removed_unasked(evaluate: Evaluate)
     ("rotated_at", "noted"), [("2026-01-01T00:00:00Z", "1767225600"), ("begun 2026-01-01T00:00:00Z", "0"), ("", "0")]
 )
 def test_rotation_without_a_noted_end_is_as_old_as_can_be(evaluate: Evaluate, rotated_at: str, noted: str) -> None:
-    where = "roles/database_secrets/tasks/note_rotations.yml: Write it for the node exporter"
+    where = "roles/database_secrets/tasks/note_rotations.yml: Write the metrics for the node exporter"
     connections = {"connections": [{"name": "db", "root_rotated_at": rotated_at}]}
     given = {"__database_secrets_connections": connections, "database_secrets_databases": [DATABASE]}
     text = evaluate.part(where, "leasehold.vault.private_file", "content", **given)
@@ -209,7 +209,7 @@ def test_only_a_refusal_of_the_login_proves_that_it_has_ended(evaluate: Evaluate
         ("roles/database_secrets/tasks/verify_role.yml: The user is gone", "__database_secrets_after"),
         ("roles/database_secrets/tasks/verify_role.yml: The user is gone on each replica", "item"),
         (
-            "roles/database_secrets/tasks/verify_connection.yml: The first password is refused",
+            "roles/database_secrets/tasks/verify_connection.yml: Check that the initial root password is refused",
             "__database_secrets_first",
         ),
     ):
@@ -236,7 +236,7 @@ def drift(evaluate: Evaluate, **more: t.Any) -> Values:
         "inventory_hostname": "localhost",
         "database_secrets_held": {},
     }
-    where = "playbooks/drift.yml: Put it together"
+    where = "playbooks/drift.yml: Compile the drift report"
     return t.cast("Values", evaluate.part(where, "ansible.builtin.set_fact", "leasehold_drift", **given, **more))
 
 
@@ -254,7 +254,7 @@ def test_part_that_could_not_be_compared_is_no_part_that_does_not_differ(evaluat
 @pytest.mark.parametrize(("said", "meant"), [("database", True), ("other", False), (None, False)])
 def test_teardown_is_of_the_mount_that_is_named(evaluate: Evaluate, said: str | None, meant: bool) -> None:
     given = {"__teardown_mount": "database", **({"leasehold_teardown": said} if said else {})}
-    assert evaluate.condition("playbooks/teardown.yml: Refuse to guess that it is meant", "that", **given) is meant
+    assert evaluate.condition("playbooks/teardown.yml: Require the mount to be named", "that", **given) is meant
 
 
 # ------------------------------------------------------------------------------------------------------ lease_monitoring
@@ -283,7 +283,7 @@ def test_heartbeat_notes_when_the_user_ends_and_not_only_its_lease(evaluate: Eva
     issued = {"credentials": {"expires_in": 60, "lease_duration": 3600}}
     given = {"__lease_monitoring_issued": issued, "__lease_monitoring_looked": {"skipped": True}}
     text = evaluate.part(
-        f"{MONITORING}tasks/beat.yml: Note that it went well", "leasehold.vault.private_file", "content", **given
+        f"{MONITORING}tasks/beat.yml: Record success", "leasehold.vault.private_file", "content", **given
     )
     assert "leasehold_heartbeat_expires_in_seconds 60\n" in text
     assert "leasehold_heartbeat_lease_duration_seconds 3600\n" in text
@@ -313,7 +313,7 @@ def test_standby_is_not_scraped_with_a_token(evaluate: Evaluate, token: str, nod
         "lease_monitoring_targets": [f"vault{number}:8200" for number in range(nodes)],
     }
     assert (
-        evaluate.condition(f"{MONITORING}tasks/prometheus.yml: Refuse to watch standbys with a token", "that", **given)
+        evaluate.condition(f"{MONITORING}tasks/prometheus.yml: Refuse a metrics token with several targets", "that", **given)
         is taken
     )
 
@@ -339,14 +339,14 @@ def test_directory_that_others_can_write_is_none_for_an_agent(evaluate: Evaluate
         "stat": {"exists": True, "islnk": False, "pw_name": "shop", **found},
         "item": [{"name": "shop", "user": "shop"}, {"directory": "/run/shop"}],
     }
-    where = "roles/vault_agent/tasks/present.yml: The agents must be able to write there, and nobody else but root"
+    where = "roles/vault_agent/tasks/present.yml: Check who can write to the directories of the files"
     assert evaluate.condition(where, "that", item=item) is taken
 
 
 @pytest.mark.parametrize(("has", "taken"), [(True, True), (False, False), (None, True)])
 def test_server_without_namespaces_is_refused(evaluate: Evaluate, has: bool | None, taken: bool) -> None:
     """None: it is not known, which the task before refuses."""
-    where = "roles/vault_agent/tasks/namespace.yml: Refuse a server that says that it has none"
+    where = "roles/vault_agent/tasks/namespace.yml: Refuse a server without namespace support"
     assert evaluate.condition(where, "that", server={"name": "a server", "namespaces": has}) is taken
 
 

@@ -101,9 +101,9 @@ def test_tasks_with_secrets_are_recognised() -> None:
     assert set(with_secrets()) >= {
         "roles/app_access/tasks/present.yml: Issue a secret id, unless the one there is still good",
         "roles/app_access/tasks/present.yml: Unwrap it on the host",
-        "roles/database_secrets/tasks/login_test.yml: Let Vault log in and make a user",
+        "roles/database_secrets/tasks/login_test.yml: Issue a test user",
         "roles/database_secrets/tasks/lost.yml: Generate a password",
-        "roles/database_secrets/tasks/orphans.yml: Issue a user that looks",
+        "roles/database_secrets/tasks/orphans.yml: Issue a temporary login",
         "roles/database_secrets/tasks/verify_role.yml: Issue a user",
         "roles/lease_monitoring/tasks/beat.yml: Issue a user",
         "roles/lease_monitoring/tasks/beat.yml: Report",
@@ -139,16 +139,16 @@ def test_file_with_secret_is_for_its_owner_only(where: str) -> None:
 
 READ_BY_ALL = {
     "roles/app_access/tasks/main.yml: Write the manifests for clusters",
-    "roles/database_secrets/tasks/note_rotations.yml: Write it for the node exporter",
-    "roles/lease_monitoring/tasks/beat.yml: Note that it went well",
-    "roles/lease_monitoring/tasks/collector.yml: Let the collector scrape Vault and send to OneUptime",
-    "roles/lease_monitoring/tasks/heartbeat.yml: Write down what it does, and how often",
+    "roles/database_secrets/tasks/note_rotations.yml: Write the metrics for the node exporter",
+    "roles/lease_monitoring/tasks/beat.yml: Record success",
+    "roles/lease_monitoring/tasks/collector.yml: Configure the collector to scrape Vault and export to OneUptime",
+    "roles/lease_monitoring/tasks/heartbeat.yml: Write the heartbeat service and timer",
     "roles/lease_monitoring/tasks/prometheus.yml: Write the rules",
-    "roles/lease_monitoring/tasks/rotation.yml: Write down how, and when",
+    "roles/lease_monitoring/tasks/rotation.yml: Write the rotation service and timer",
     "roles/vault_agent/tasks/present.yml: Write the agents' configuration",
     "roles/vault_agent/tasks/present.yml: Write the units",
-    "roles/vault_agent/tasks/present.yml: Write what is done before and after",
-    "roles/vault_agent/tasks/present.yml: Write what the agents render",
+    "roles/vault_agent/tasks/present.yml: Write the scripts of the agents",
+    "roles/vault_agent/tasks/present.yml: Write the templates of the agents",
 }
 """Tasks that write a file without a secret for programs of other users."""
 

@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
 FIRST_PASSWORD = "first-of-them-all"
 LINKS = 40
 COMMIT = b"Q\0\0\0\x0bcommit\0"
-ROTATION = "Make the first passwords worthless"
+ROTATION = "Rotate the initial root passwords"
 ROLLBACKS = 1800
 """Seconds that a run with all cuts may take: a server that rolls a rotation back does so two minutes later, one after the other."""
 
