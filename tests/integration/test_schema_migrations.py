@@ -15,7 +15,7 @@ from environments import output_of, tool
 from .conftest import extra
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import servers
 
@@ -79,7 +79,7 @@ def entry(server: servers.PostgreSQL, name: str) -> Values:
 
 
 @pytest.fixture
-def existing(postgres: servers.PostgreSQL) -> None:
+def existing(postgres: servers.PostgreSQL, bao: servers.OpenBao) -> Iterator[None]:
     """Databases in use: all tables are the owner's in one, and those of users that are gone in the other."""
     for name in ("owned", "gone"):
         sql(postgres, "postgres", f"CREATE ROLE mig_{name}_owner")
@@ -92,6 +92,13 @@ def existing(postgres: servers.PostgreSQL) -> None:
             "mig_gone",
             f"CREATE ROLE {user}; GRANT CREATE ON SCHEMA public TO {user}; SET ROLE {user}; {table(f't{number}')}",
         )
+    yield
+    bao.request("DELETE", "sys/mounts/mig")
+    for name in ("fresh", "owned", "gone"):
+        sql(postgres, "postgres", f"DROP DATABASE IF EXISTS mig_{name} WITH (FORCE)")
+    found = "SELECT quote_ident(rolname) FROM pg_roles WHERE rolname ~ '^(mig_|v-old-)' ORDER BY rolname"
+    for (name,) in sql(postgres, "postgres", found):
+        sql(postgres, "postgres", f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 def output_of(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
     """What a command printed; it must end well.  It does not see the collection where the tests see it."""
     done = subprocess.run(
-        [str(word) for word in command], env=os.environ | {"PYTHONPATH": ""} | (environment or {}), cwd="/",
+        [str(word) for word in command], env={**os.environ, "PYTHONPATH": "", **(environment or {})}, cwd="/",
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    return done.stdout
+    return str(done.stdout)
 
 
 def tool(name: str) -> Path:
