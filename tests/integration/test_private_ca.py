@@ -56,7 +56,10 @@ def test_one_ca_cert_serves_site_twice_verify_and_the_users(
         assert play("leasehold.vault.site", "-e", f"@{path}").changed
         assert play("leasehold.vault.site", "-e", f"@{path}").changed == []
         run = play("leasehold.vault.verify", "-e", f"@{path}")
-        assert run.result("Check that the initial root password is refused")["msg"] == "production-db: the first password is refused"
+        assert (
+            run.result("Check that the initial root password is refused")["msg"]
+            == "production-db: the first password is refused"
+        )
         assert "could read 0 and write 0 of 0 tables, and is refused" in run.messages("The user is gone")[0]
 
         # What could not be asked is not refused.

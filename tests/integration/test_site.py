@@ -181,7 +181,10 @@ def test_verify_proves_it(site: Site, runs: FirstRuns) -> None:
     assert [text.partition(":")[0] for text in given] == ["app-role", "analytics-role", "own-role"]
     assert "could read 1 and write 1 of 1 tables, and is refused" in given[0]
     assert "could read 1 and write 0 of 1 tables, and is refused" in given[1]
-    assert run.result("Check that the initial root password is refused")["msg"] == "production-db: the first password is refused"
+    assert (
+        run.result("Check that the initial root password is refused")["msg"]
+        == "production-db: the first password is refused"
+    )
     assert run.changed == []
     assert site.users("") == []
 

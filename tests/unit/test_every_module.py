@@ -151,17 +151,17 @@ def test_every_util_is_private_by_name_and_says_so():
         assert "PRIVATE to the collection" in file.read_text(encoding="utf-8"), file
 
 
-ROOMS = ("_core", "_vault", "_postgresql", "_resources", "_operations")
+PACKAGES = ("_core", "_vault", "_postgresql", "_resources", "_operations")
 """Of `module_utils`: each imports from itself and from those before it."""
 
 
-def test_room_imports_only_from_rooms_before_it():
+def test_package_imports_only_from_packages_before_it():
     ours = "ansible_collections.leasehold.vault.plugins."
     for file in (PLUGINS / "module_utils").rglob("*.py"):
         imported = [node.module or "" for node in ast.walk(tree(file)) if isinstance(node, ast.ImportFrom)]
-        for kind, room in (name.removeprefix(ours).split(".")[:2] for name in imported if name.startswith(ours)):
+        for kind, package in (name.removeprefix(ours).split(".")[:2] for name in imported if name.startswith(ours)):
             assert kind == "module_utils", file
-            assert ROOMS.index(room) <= ROOMS.index(file.parent.name), file
+            assert PACKAGES.index(package) <= PACKAGES.index(file.parent.name), file
 
 
 @each_file

@@ -313,7 +313,9 @@ def test_standby_is_not_scraped_with_a_token(evaluate: Evaluate, token: str, nod
         "lease_monitoring_targets": [f"vault{number}:8200" for number in range(nodes)],
     }
     assert (
-        evaluate.condition(f"{MONITORING}tasks/prometheus.yml: Refuse a metrics token with several targets", "that", **given)
+        evaluate.condition(
+            f"{MONITORING}tasks/prometheus.yml: Refuse a metrics token with several targets", "that", **given
+        )
         is taken
     )
 
