@@ -117,6 +117,15 @@ OPTION_OF_COLUMNS = REVOKE_OPTION._replace(text="- GRANT OPTION for {} on column
 ACTIONS = (GRANT, REVOKE, OF_COLUMNS, REVOKE_OPTION, OPTION_OF_COLUMNS)
 
 
+class Difference(t.NamedTuple):
+    """Privileges on objects that are to change, or the reason why this login cannot change them."""
+
+    action: Action
+    privileges: tuple[str, ...]
+    reason: str = ""
+    fatal: bool = False
+
+
 def listed(words: Collection[str]) -> str:
     return ", ".join(words)
 
@@ -503,20 +512,22 @@ class DatabasePlan(Plan):
 
     def _objects(self, group: Group, kind: str, schema: str, desired: frozenset[str]) -> None:
         found: dict[Action, dict[tuple[str, ...], list[str]]] = {action: {} for action in ACTIONS}
-        for alike in self.contents.objects:
-            if (alike.schema, alike.kind) != (schema, kind):
-                continue
-            lacks = _in_order(desired - {each.privilege for each in alike.acl if each.grantee == group.name})
-            if lacks and self._can(alike.owner, alike.usable):
-                found[GRANT].setdefault(lacks, []).extend(alike.names)
-            elif lacks:
-                self._cannot_grant(group, kind, schema, alike, lacks)
-            for action, privileges in self._beyond(group, alike, desired, REVOKE, REVOKE_OPTION):
-                found[action].setdefault(privileges, []).extend(alike.names)
-        for alike in self.contents.columns:
-            if (alike.schema, alike.kind) == (schema, kind):
-                for action, privileges in self._beyond(group, alike, desired, OF_COLUMNS, OPTION_OF_COLUMNS):
-                    found[action].setdefault(privileges, []).extend(alike.names)
+        blocked: dict[Difference, list[str]] = {}
+        differing = [
+            *((each, (*self._lacking(group, each, desired), *self._beyond(group, each, desired, REVOKE, REVOKE_OPTION)))
+              for each in self.contents.objects if (each.schema, each.kind) == (schema, kind)),
+            *((each, (*self._beyond(group, each, desired, OF_COLUMNS, OPTION_OF_COLUMNS),))
+              for each in self.contents.columns if (each.schema, each.kind) == (schema, kind)),
+        ]  # fmt: skip
+        for alike, differences in differing:
+            for each in differences:
+                names = (
+                    blocked.setdefault(each, []) if each.reason else found[each.action].setdefault(each.privileges, [])
+                )
+                names.extend(alike.names)
+        for each, names in blocked.items():
+            meaning = f"{each.action.meaning(each.privileges, kind, schema)}{_some(sorted(names))}"
+            self.cannot(group.name, meaning, each.reason, each.fatal)
         to_come = self._to_come(group, kind, schema, desired)
         for action, there in found.items():
             future = {creator: each[action] for creator, each in to_come.items() if each.get(action)}
@@ -524,9 +535,25 @@ class DatabasePlan(Plan):
                 creators = [creator for creator, each in future.items() if each == privileges]
                 self._change(group, kind, schema, action, privileges, there.get(privileges, []), creators)
 
+    def _lacking(self, group: Group, alike: Objects, desired: frozenset[str]) -> Iterator[Difference]:
+        lacks = desired - {each.privilege for each in alike.acl if each.grantee == group.name}
+        if not lacks:
+            return
+        if self._can(alike.owner, alike.usable):
+            yield Difference(GRANT, _in_order(lacks))
+        elif alike.extension:
+            meaning = f"privileges of groups on {alike.kind} of extensions"
+            reason = _whose("what an extension made", alike.owner)
+            self.cannot(f"schema {alike.schema}", meaning, reason, fatal=False)
+        else:
+            for_all = {each.privilege for each in alike.acl if each.grantee == PUBLIC}
+            # What a user of Vault owns goes to its group when it is revoked.
+            fatal = not lacks <= for_all and not alike.owner.startswith("v-")
+            yield Difference(GRANT, _in_order(lacks), _whose("what is named", alike.owner), fatal)
+
     def _beyond(
         self, group: Group, alike: Objects, desired: frozenset[str], take: Action, take_option: Action
-    ) -> Iterator[tuple[Action, tuple[str, ...]]]:
+    ) -> Iterator[Difference]:
         """What the group holds there beyond what it is to have, also the right to pass on what it is to have."""
         if alike.owner == group.name:
             return
@@ -536,32 +563,17 @@ class DatabasePlan(Plan):
             (take_option, [each for each in held if each.privilege in desired and each.grantable]),
         ):
             for grantor in sorted({each.grantor for each in current} - {alike.owner}):
-                privileges = _in_order({each.privilege for each in current if each.grantor == grantor})
-                self._stays(group, alike, action, privileges, f"{grantor} granted it and has to revoke it")
+                privileges = {each.privilege for each in current if each.grantor == grantor}
+                yield Difference(action, _in_order(privileges), f"{grantor} granted it and has to revoke it")
             ours = {each.privilege for each in current if each.grantor == alike.owner}
             if ours and not self._can(alike.owner, alike.usable):
-                self._stays(group, alike, action, _in_order(ours), _whose("what is named", alike.owner))
+                yield Difference(action, _in_order(ours), _whose("what is named", alike.owner))
                 continue
             passed_on = ours & _passed_on(alike.acl, group.name)
             if passed_on:
-                self._stays(group, alike, action, _in_order(passed_on), _first_revoke(alike.acl, group.name, passed_on))
+                yield Difference(action, _in_order(passed_on), _first_revoke(alike.acl, group.name, passed_on))
             if ours - passed_on:
-                yield action, _in_order(ours - passed_on)
-
-    def _stays(self, group: Group, alike: Objects, action: Action, privileges: tuple[str, ...], reason: str) -> None:
-        meaning = f"{action.meaning(privileges, alike.kind, alike.schema)}{_some(alike.names)}"
-        self.cannot(group.name, meaning, reason, fatal=False)
-
-    def _cannot_grant(self, group: Group, kind: str, schema: str, alike: Objects, privileges: tuple[str, ...]) -> None:
-        if alike.extension:
-            meaning = f"privileges of groups on {kind} of extensions"
-            self.cannot(f"schema {schema}", meaning, _whose("what an extension made", alike.owner), fatal=False)
-            return
-        for_all = {each.privilege for each in alike.acl if each.grantee == PUBLIC}
-        # What a user of Vault owns goes to its group when it is revoked.
-        fatal = not set(privileges) <= for_all and not alike.owner.startswith("v-")
-        meaning = f"{GRANT.meaning(privileges, kind, schema)}{_some(alike.names)}"
-        self.cannot(group.name, meaning, _whose("what is named", alike.owner), fatal=fatal)
+                yield Difference(action, _in_order(ours - passed_on))
 
     def _default(self, group: Group, kind: str, schema: str, creator: str, option: bool = False) -> set[str]:
         """What the group will have on what this creator creates, or may pass on of it."""
