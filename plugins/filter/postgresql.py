@@ -62,7 +62,7 @@ def postgresql_pgpass(credentials: Credentials, host: Host = "*", database: str 
 def _target(
     host: Host, database: str, port: t.Any, parameters: dict[str, t.Any], default_port: str = DEFAULT_PORT
 ) -> Target:
-    """Where it is, with what was said beside the host, which wins over what an entry says."""
+    """The server, from the host or entry; options given beside it win over the entry."""
     try:
         if isinstance(host, str):
             return Target(parse_addresses(host, port, default_port), database, parameters)

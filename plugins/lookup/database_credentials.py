@@ -141,7 +141,7 @@ _raw:
       description: What to renew or revoke with M(leasehold.vault.lease).
       type: str
     lease_duration:
-      description: Seconds, as Vault said when the lease was issued or last renewed.
+      description: Seconds, as Vault returned when the lease was issued or last renewed.
       type: int
     expires_in:
       description: Seconds until the user really ends, that is, the shorter of the lease and its token.

@@ -106,7 +106,7 @@ secret_id:
     secret_id_ttl: 2592000
     secret_id_num_uses: 0
 wrap_info:
-  description: The token that unwraps it, with C(creation_path) and C(ttl), as the server said.
+  description: The token that unwraps it, with C(creation_path) and C(ttl), as the server returned them.
   returned: when it was issued with O(wrap_ttl)
   type: dict
   sample:

@@ -80,7 +80,7 @@ credentials:
       type: str
       returned: success
     lease_duration:
-      description: Seconds, as Vault said; for a static role those until the next rotation.
+      description: Seconds, as Vault returned; for a static role those until the next rotation.
       type: int
       returned: success
     expires_in:

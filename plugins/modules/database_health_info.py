@@ -16,7 +16,7 @@ description:
     their users and users their leases. This is what differs after one of the servers was restored, or after a fail-over.
   - Vault is asked for its login by C(reset) of the connection. It closes its sessions in the database and opens new ones; no object in Vault or
     PostgreSQL is changed. The session of O(login_user) is read-only.
-  - A standby, or a server without the admin role, may not have the newest users, so nothing is said about its users and leases. That a live lease
+  - A standby, or a server without the admin role, may not have the newest users, so its users and leases are not judged. That a live lease
     has no user is only certain where a login of Vault is seen after a C(reset), which a pooler between hides.
   - What could not be looked at is a difference of its own, with the state V(unknown).
   - Needs C(read) on the connection, C(update) on C(<mount>/reset/<name>), and what M(leasehold.vault.database_orphans_info) needs.

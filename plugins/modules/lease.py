@@ -84,7 +84,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lease:
-  description: The lease as it now is; C(lease_duration) is what Vault said, C(expires_in) what will happen.
+  description: The lease as it now is; C(lease_duration) is what Vault returned, C(expires_in) the seconds it really has left.
   returned: with state present
   type: dict
   sample:

@@ -104,7 +104,7 @@ differences:
   sample:
     billing: [DELETE on 1 of 12 tables in schema public (invoices)]
 notes:
-  description: What is to be said of the database itself.
+  description: Notes about the database itself.
   returned: success
   type: list
   elements: str

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""What can go wrong, each as one sentence for the person who runs the play."""
+"""The exceptions; each text is one sentence for the user who runs the play."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typing as t
 
 
 class Problem(Exception):
-    """A sentence that says what was tried, on which path, what is in the way and what to do.
+    """An error text: what was tried, on which path, why it failed and what to do.
 
     ``result`` is what the module returns beside it, when something was done before it failed.
     """
@@ -28,7 +28,7 @@ class Problem(Exception):
 
 
 class Refused(Problem):
-    """Not sent to the server, because the server would ignore it, break on it, or lose something."""
+    """Refused before any request: the server would ignore it, fail, or lose data."""
 
 
 class MountMissing(Refused):
@@ -40,4 +40,4 @@ class Forbidden(Problem):
 
 
 class NotConverged(Problem):
-    """The server accepted the request and still does not hold what was asked for."""
+    """The server accepted the request, but reading back shows something else."""

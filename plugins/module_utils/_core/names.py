@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""What can be a name or a mount in Vault, so that it can stand in a path and nothing else can."""
+"""Validation of names and mount paths that become part of a request path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 
 
 def name(value: t.Any) -> str:
-    """A name as Vault's own path pattern has it, so that it can stand in a path and nothing else can."""
+    """A name that matches Vault's own path pattern; ``ValueError`` otherwise."""
     given = str(value)
     if not _NAME.fullmatch(given):
         raise ValueError(

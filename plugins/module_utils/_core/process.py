@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""The process that a task runs in: which signals end it, and what it leaves behind."""
+"""The process of a task: deferred signals, no core dumps."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""The one engine that decides what has to happen.  It knows no Ansible, no HTTP and no database.
+"""Reconciliation: decides what has to change and does it.  It knows no Ansible, no HTTP and no database.
 
 A resource is declared once: a path and its fields.  From that declaration come the module's options, the
 comparison, the request and the diff.  ``plan()`` only thinks; ``reconcile()`` reads, asks ``plan()``, acts and
@@ -286,7 +286,7 @@ class Outcome:
 
 
 def plan(resource: Resource, desired: Values, answer: Values | None, reconcile_options: ReconcileOptions) -> Plan:
-    """Say what has to happen and touch nothing: check mode and diff are this function's answer."""
+    """Decide what has to change, without any request: check mode and diff show this plan."""
     exists = answer is not None
     before = resource.current_values(answer) if answer is not None else {}
     if reconcile_options.state == "absent":

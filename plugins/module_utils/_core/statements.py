@@ -4,11 +4,11 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""SQL that really ends what it began, and the checks for SQL that does not.
+"""Creation and revocation SQL that leaves nothing behind, and checks for SQL that does.
 
 The reasons are measurements on PostgreSQL 15 and 18: a role that is only a member of a group can be issued in constant
 time and dropped without rights on any table; a revocation that does not end sessions, keep objects and tolerate a missing
-role strands its lease for good; and the server splits whatever it is given at every ``;`` unless told otherwise.
+role strands its lease for good; and the server splits whatever it is given at every ``;`` unless a statement is encoded.
 """
 
 from __future__ import annotations

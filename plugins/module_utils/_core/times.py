@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""Moments and durations, as Vault writes them and as our results do."""
+"""Timestamps and durations in Vault's formats and in that of results."""
 
 from __future__ import annotations
 

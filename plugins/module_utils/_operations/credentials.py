@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""Credentials as modules and lookups return them: one dictionary, with what Vault said and what will happen."""
+"""Credentials as modules and lookups return them: one dictionary with Vault's answer and the effective expiration."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Issued(t.NamedTuple):
 def issue(
     client: Client, mount: str, role: str, note: t.Callable[[Values], None] = lambda _credentials: None
 ) -> Issued:
-    """Make a database user.  When another one may have been made on the way, that is said.
+    """Make a database user.  Warns when a second one may have been created by a repeated request.
 
     ``note`` is called with the credentials as soon as there are any.
     """

@@ -73,7 +73,7 @@ class Causes(t.NamedTuple):
     refusing: list[str]
     """Why it cannot log in."""
     lacking: list[str]
-    """What it cannot do once it is logged in."""
+    """What it lacks once it is logged in."""
     looked: bool = True
 
 
@@ -125,7 +125,7 @@ def _look_inside(client: Client, desired: Values, current: Values, answer: Value
 
 
 def _ask_for_login(client: Client, desired: Values, current: Values) -> tuple[str, str]:
-    """``ok``, ``refused`` or ``unknown``, and what the server said."""
+    """``ok``, ``refused`` or ``unknown``, and the server's error."""
     if current.get("verify_connection") is False and client.identity.product != "openbao":
         return (
             UNKNOWN,

@@ -150,7 +150,7 @@ def _end_prefix(client: Client, desired: Values, check_mode: bool) -> Values:
         try:
             client.revoke_prefix(prefix)
         except VaultError:
-            # It stops at the first failure; one by one, the others end, and each failure is told.
+            # Revoking by prefix stops at the first failure; one by one, the others are revoked and each failure is reported.
             warnings = _revoke_each(client, client.leases(prefix), desired["force"])
         after = client.leases(prefix)
         gone = len(set(before) - set(after))

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""The life of a module, from options to answer, and nothing that depends on where it runs.
+"""Runs a module's task, from options to result, independent of where it runs.
 
 There are three kinds.  *state*: a declared resource is made to be as asked.  *info*: the same declarations, only read.
 *act*: something happens each time and says so.  Each module holds one :class:`Task`.

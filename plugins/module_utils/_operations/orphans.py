@@ -4,12 +4,12 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""Users in the database that no lease holds any more, and how sure that is.
+"""Database users without a lease, and how certain that is.
 
 No API tells which user belongs to which lease.  What there is: the name has the role (often cut to 8 letters) and the second in which it
 was made; the lease has its role and the time of its registration, which comes 0.01 to 0.93 s later; and VALID UNTIL lies 4 to 5 s behind
 the end of the lease, also after a renewal.  So users and leases of a role are paired by time, from the surest evidence to the weakest.
-Whatever leaves a doubt is called unknown: a user is only said to be leaseless when no lease is left that might be its own.
+Whatever leaves a doubt is called unknown: a user is reported as leaseless only when no remaining lease can be its own.
 
 Who made a user is known from PostgreSQL 16 on: the maker has the ADMIN option on it.
 """
@@ -99,7 +99,7 @@ class User:
     roles: set[str] = dataclasses.field(default_factory=set)
     """The roles with leases whose users have such names."""
     family: str = ""
-    """One of them, the same for all whose names cannot be told apart."""
+    """One of them, the same for all roles whose names are indistinguishable."""
     lease: Lease | None = None
 
     @property
@@ -468,7 +468,7 @@ def _said(moment: float) -> str:
 
 
 def families(users: Iterable[User], leases: Iterable[Lease]) -> None:
-    """Let roles whose users cannot be told apart be one."""
+    """Union-find: roles whose users have indistinguishable names form one set."""
     elder: dict[str, str] = {}
 
     def eldest(role: str) -> str:
@@ -536,7 +536,7 @@ class _Near:
 
 
 def pair(users: Sequence[User], leases: Sequence[Lease]) -> None:
-    """Give users their leases, the surest pairs first."""
+    """Match users and leases greedily, the strongest evidence first."""
     near = _Near(leases)
     for evidence, seconds in ((_same_second, 2), (_same_seconds, 2), (_later, SLOWEST), (_about_then, 2)):
         for user in users:
@@ -547,7 +547,7 @@ def pair(users: Sequence[User], leases: Sequence[Lease]) -> None:
 
 
 def rival(user: User, near: _Near) -> Lease | None:
-    """A lease that was given to another user, and may be this one's all the same."""
+    """A lease matched to another user that may belong to this one."""
     for lease in near.of(user, SLOW):
         weak = lease.evidence is _about_then and _about_then(user, lease)
         if lease.user and (weak or _later(user, lease)):
@@ -556,7 +556,7 @@ def rival(user: User, near: _Near) -> Lease | None:
 
 
 def owner_instead(lease: Lease, users: Iterable[User]) -> User | None:
-    """A user that was given another lease, and may be this one's all the same."""
+    """A user matched to another lease that may own this one."""
     for user in users:
         slow = user.made is None or lease.issued - user.made <= SLOW
         if user.lease and user.family == lease.family and slow and (_later(user, lease) or _about_then(user, lease)):

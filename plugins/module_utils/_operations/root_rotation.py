@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""Root rotation that asks the truth: does the bootstrap password still open the database?
+"""Root rotation that tests whether the database still accepts the bootstrap password.
 
 Nothing a server shows tells whether a root password was rotated.  A second connection with the same URL and the bootstrap
 password does: Vault makes it only if the database lets it in.  That probe needs no way to the database from here, and is
@@ -12,7 +12,7 @@ removed in every case; what a killed run leaves is removed by the next.
 
 A rotation that is cut off between the database's commit and its answer leaves a password that nobody knows: OpenBao forgets the new one
 with the failed request.  HashiCorp Vault has written it down before, and sets the old one again within two minutes (``rollback_pending``);
-the bootstrap password may work again then, so nothing is said of it until it was asked again.  Both are found out, at once or by the next run.
+the bootstrap password may work again then, so its state is reported only after it was tried again.  Both are found out, at once or by the next run.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _rotate_once(client: Client, desired: Values, current: Values) -> Values:
             ) from None
         result = {"changed": True, "rotated": True, "warnings": warnings}
         if not error.unanswered:
-            result["warnings"].append(f"The root password is rotated, although Vault said: {error}")
+            result["warnings"].append(f"The root password is rotated, although Vault answered: {error}")
     if _accepts_bootstrap_password(client, desired, current, AGAIN):
         raise Problem(
             f"The root password of {CONNECTION.at(desired)} was rotated, and the database still lets the bootstrap password in: it does "
@@ -137,7 +137,7 @@ def _require_login(client: Client, desired: Values, noted: str) -> None:
 
 
 def reset(client: Client, desired: Values) -> None:
-    """Let Vault close its connections to the database and log in anew, which changes no object; raises what the database said."""
+    """Let Vault close its connections to the database and log in anew, which changes no object; raises the database's error."""
     client.ask("post", f"{MOUNT.desired_value(desired)}/reset/{desired['name']}")
 
 

@@ -4,10 +4,10 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""Many objects in one task: the same declarations and the same engine as the single modules, in the right order.
+"""Reconciles many objects in one task, with the declarations of the single modules, in the right order.
 
 engine, then connections, then roles that go, then roles, then connections that go.  What depends on a failed object is not
-tried; everything else is, and then all errors are told at once.  Interrupted anywhere, the next run finishes the job: there is
+tried; everything else is, and then all errors are reported together.  Interrupted anywhere, the next run finishes the job: there is
 no state but the server's.
 """
 
@@ -250,7 +250,7 @@ NOT_TRIED = "not tried, because Vault was unavailable; run it again"
 
 
 class Workers:
-    """Some at a time; when Vault is away for one of them, the rest does not wait for it in turn."""
+    """Runs some at a time; when Vault is unavailable for one, the rest is not tried."""
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
@@ -341,5 +341,5 @@ def synchronisation() -> Task:
 
 
 def _within(resource: Resource) -> Values:
-    """The options of one entry of a document, where the mount is said once."""
+    """The options of one entry of a document, where the mount is given once."""
     return {option: spec for option, spec in resource.argument_spec().items() if option != "mount"}

@@ -82,7 +82,7 @@ def place_of(words: Mapping[str, t.Any]) -> str:
 
 
 class Session:
-    """A session in one database; nothing is in a transaction unless it is said."""
+    """A session in one database; autocommit, except inside `transaction()`."""
 
     def __init__(self, words: Mapping[str, t.Any], database: str) -> None:
         self.where = f"{database} at {place_of(words)}"

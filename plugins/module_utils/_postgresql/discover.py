@@ -256,7 +256,7 @@ def _of_the_role(row: tuple[t.Any, ...]) -> list[str]:
 
 
 def _makers(query: Query, database: str, taken: set[str]) -> tuple[str, list[str], list[str]]:
-    """The owner of the document, the other roles that own tables, and what is to be said of both."""
+    """The owner of the document, the other roles that own tables, and notes about both."""
     ((owner, logs_in, superuser),) = query(_DATABASE_OWNER)
     notes = []
     if logs_in or superuser:

@@ -92,7 +92,7 @@ ROUNDS = 5
 
 @dataclasses.dataclass
 class Result:
-    """What was done, or would be, in one place, and what was not."""
+    """What was or would be changed in one place, and what could not be."""
 
     where: str
     changes: list[str] = dataclasses.field(default_factory=list)

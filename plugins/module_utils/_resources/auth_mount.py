@@ -39,7 +39,7 @@ TYPE: Values = {"type": "str", "choices": list(TYPES), "required": True}
 
 
 def at_its_type(desired: Values) -> Values:
-    """A method is mounted under its own name, unless it is said otherwise."""
+    """The mount path defaults to the method's type."""
     return {**desired, "mount": desired.get("mount") or desired["type"]}
 
 

@@ -169,7 +169,7 @@ def _mounted_as_said(server: Server, desired: Values, plan: Plan) -> Diagnostics
     try:
         current = (server.read(f"sys/internal/ui/mounts/auth/{mount}") or {}).get("type")
     except Forbidden:
-        return ()  # also the answer where nothing is mounted, which reading the role has told already
+        return ()  # also the answer where nothing is mounted, which reading the role has reported already
     if current and current != desired["type"]:
         raise Refused(f"The auth mount {mount} holds a {current} method, not {desired['type']}; correct type or mount.")
     return ()

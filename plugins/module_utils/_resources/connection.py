@@ -81,7 +81,7 @@ def _unfold(desired: Values) -> Values:
             raise Refused(f"{key} is given twice, beside plugin_options and in it; give it once.")
         unfolded[key] = value
     if unfolded.get("verify_connection") is None:
-        # HashiCorp Vault keeps the last value since 1.19, so silence would mean whatever somebody said before.
+        # HashiCorp Vault keeps the last value since 1.19, so omitting it would keep the last value.
         unfolded["verify_connection"] = True
     if unfolded.get("password") is not None and unfolded.get("update_password") == "always":
         unfolded["root_rotated_at"] = ""

@@ -61,7 +61,7 @@ class Place(t.NamedTuple):
 
 
 def place_of(connection: Values) -> Place | None:
-    """Where a connection (as the server returns it, or the options of the module) leads; None if that cannot be told.
+    """Where a connection (as the server returns it, or the options of the module) leads; None if it cannot be determined.
 
     Only URLs of PostgreSQL are read.  Names are not looked up: the server may resolve them otherwise than this machine.
     """

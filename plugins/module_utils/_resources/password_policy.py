@@ -23,7 +23,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._resources import 
 
 
 def _as_meant(desired: Values, plan: Plan) -> Diagnostics:
-    """The server checks lengths and rules itself, when the policy is written; what it takes without a word is told here."""
+    """The server checks lengths and rules itself, when the policy is written; this adds warnings for what it silently ignores."""
     if plan.action not in ("create", "update"):
         return
     if not plan.after.get("policy", "").strip():

@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Values
 
 Path = tuple[str, "Values"]
-"""A path, and what is said of it."""
+"""A path and its rules."""
 
 _CAPABILITIES = {"create", "read", "update", "patch", "delete", "list", "scan", "sudo", "deny", "recover", "subscribe"}
 _KEYS = {

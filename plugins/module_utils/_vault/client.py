@@ -69,7 +69,7 @@ class Client(Sender):
     """A session with one server, in one namespace."""
 
     def notices(self) -> builtins.list[str]:
-        """What the server said in ``warnings`` of its answers since this was last asked."""
+        """The ``warnings`` of the server's answers since the last call."""
         taken, self._notices = self._notices, []
         return list(dict.fromkeys(taken))
 
@@ -177,7 +177,7 @@ class Client(Sender):
                     )
 
     def content_of(self, path: str, response: t.Any) -> Values:
-        """What a good answer holds; a page of something else that answered 200 is said to be one."""
+        """What a good answer holds; an error if it is not an answer of Vault, such as a login page."""
         try:
             answer = response.json() if response.content else {}
         except ValueError:

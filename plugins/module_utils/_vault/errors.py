@@ -100,7 +100,7 @@ class VaultError(Problem):
 
 
 class Explainer:
-    """Makes an exception of an error that one server answered, without the secrets that it has been told of."""
+    """Makes an exception of an error that one server answered, with the secrets passed to `mask()` left out."""
 
     def __init__(self, url: str, namespace: str) -> None:
         self.url, self.namespace = url, namespace

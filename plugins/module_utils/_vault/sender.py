@@ -78,7 +78,7 @@ class Sender:
         self.uses_left: int | None = None
         """Requests that the token is good for (num_uses), where that is known and limited; the last one ends what was issued under it."""
         self.token_ttl: int | None = None
-        """Seconds the token lives, as the login said."""
+        """TTL of the token in seconds, as the login returned it."""
         if not transport.is_address(self.url):
             raise VaultError(
                 f"{self.url!r} is not an address of Vault: it must begin with https:// or http:// and name a host."

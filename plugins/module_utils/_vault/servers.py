@@ -127,7 +127,7 @@ class Feature:
         return " or ".join([*having, *(["OpenBao"] if self.openbao else [])])
 
     def known_to(self, server: Identity) -> bool | None:
-        """None if it cannot be told from what the server says of itself."""
+        """None if the server's health and version do not show it."""
         if not server.product:
             return None
         if server.product == "vault" and self.enterprise and not server.enterprise:

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""The wire: kept connections, TLS, proxies and redirects, and no opinion on what an answer means.
+"""HTTP transport: connections, TLS, proxies and redirects; answers are not interpreted.
 
 It is urllib3, which hvac brings along.  hvac's own way, through requests, takes twice the processor time for each
 request and as long again to import; a whole engine is thousands of requests, and a module imports for one.
@@ -267,7 +267,7 @@ def _timed_response() -> type:
 
 def warm_up() -> None:
     """What is done once for a process, to be done before that forks."""
-    with contextlib.suppress(ImportError):  # said where it is needed
+    with contextlib.suppress(ImportError):  # reported where it is needed
         from urllib3.util.ssl_ import create_urllib3_context
 
         create_urllib3_context()

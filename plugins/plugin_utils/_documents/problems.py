@@ -290,7 +290,7 @@ def _names(entries: t.Sequence[tuple[str, Values]]) -> Problems:
 
 
 def _addresses(path: str, entry: Values) -> Problems:
-    """Hosts and ports as the URL for Vault and the logins will have them; ports alone are told by their shape."""
+    """Hosts and ports as the URL for Vault and the logins will have them; ports alone are checked by their shape."""
     host, beside = entry.get("host"), entry.get("port")
     if isinstance(host, str) and (beside is None or not list(port(beside, ""))):
         try:
@@ -327,7 +327,7 @@ def _parts(path: str, entry: Values) -> Problems:
     seen = {DEFINER: "the role that the functions run as"}
     for where, name in parts:
         if not isinstance(name, str):
-            continue  # told by its shape
+            continue  # reported by the check of its shape
         if name in seen:
             yield f"{where}: {name!r} is {seen[name]}, too; owner, groups, admin role and users are different roles"
         seen.setdefault(name, where)
@@ -378,7 +378,7 @@ def _admins(entries: t.Sequence[tuple[str, Values]]) -> Problems:
         try:
             addresses = parse_addresses(hosts, entry.get("port"))
         except ValueError:
-            continue  # told by _addresses
+            continue  # reported by _addresses
         place = Place(frozenset(f"{canonical(host)}:{number}" for host, number in addresses), "", str(user))
         for other, current in keepers:
             if current.user == place.user and current.shares_server(place):

@@ -227,7 +227,7 @@ def _mismatches(gathered: Values, roles: list[Values]) -> list[Values] | None:
 
 
 def _life(login: Values) -> int:
-    """Seconds that a token of this login lives if nobody renews it; 0 if that is not said, or it is renewed by design."""
+    """Seconds that a token of this login lives if nobody renews it; 0 if unknown, or if it is a periodic token."""
     if login.get("token_period"):
         return 0
     given = [login.get(f"token_{word}") or 0 for word in ("ttl", "max_ttl", "explicit_max_ttl")]

@@ -169,7 +169,7 @@ _end: list[EndOfRun] = []
 
 
 def run_has_end() -> bool:
-    """Whether the main process has been told to give back: it has where it loaded an action plugin of ours, or the callback."""
+    """Whether cleanup is registered in the main process: it has where it loaded an action plugin of ours, or the callback."""
     return bool(_end)
 
 

@@ -159,7 +159,7 @@ def test_a_rotation_that_was_refused_is_the_servers_sentence():
 def test_a_rotation_that_failed_and_was_done_is_done():
     result = rotate(Client(True, False, False, rotation=VaultError("Vault answered 500", 500, "conn closed")))
     assert result["rotated"] is True
-    assert result["warnings"] == ["The root password is rotated, although Vault said: Vault answered 500"]
+    assert result["warnings"] == ["The root password is rotated, although Vault answered: Vault answered 500"]
 
 
 def test_a_database_that_cannot_be_asked_afterwards_is_unknown_and_the_cure_is_another_run():
