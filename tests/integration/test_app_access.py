@@ -145,8 +145,8 @@ def runs(applications: Applications) -> FirstRuns:
 def test_a_check_run_predicts_and_touches_nothing(runs: FirstRuns) -> None:
     assert not runs.touched
     changed = runs.predicted.changed
-    assert "Say what each application may do (Billing)" in changed
-    assert "Say who may log in as it (Billing (kubernetes))" in changed
+    assert "Manage the policies of the applications (Billing)" in changed
+    assert "Manage the auth roles of the applications (Billing (kubernetes))" in changed
     assert ISSUE in changed
 
 

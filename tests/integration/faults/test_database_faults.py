@@ -214,7 +214,7 @@ def next_run(roots: Rotations) -> Run:
 @pytest.mark.full
 def test_the_next_run_rotates_what_was_not_and_replaces_what_was_lost(roots: Rotations, next_run: Run) -> None:
     row = roots.row
-    replaced = [task for task in next_run.changed if task.startswith("Give it to the admin role")]
+    replaced = [task for task in next_run.changed if task.startswith("Set the password of the admin role")]
     assert len(replaced) == sum(bool(result.get("lost")) for result in roots.results.values())
     assert [name for name in row.links if row.opens(name, FIRST_PASSWORD)] == []
     assert [name for name in row.links if not row.logs_in(name)] == []
