@@ -269,7 +269,7 @@ def test_the_credentials_open_the_database_until_the_token_ends(applications: Ap
     assert not applications.opens(user["username"], user["password"])
 
 
-def test_the_token_outlives_the_longest_lease(applications: Applications, token: str) -> None:
+def test_token_period_exceeds_longest_lease(applications: Applications, token: str) -> None:
     current = applications.ask(token, "GET", "auth/token/lookup-self")[1]["data"]
     assert current["period"] == 25 * HOUR
     assert current["policies"] == ["billing"]

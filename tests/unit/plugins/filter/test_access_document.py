@@ -36,14 +36,14 @@ def paths(**entry):
 # -- the policy -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_policy_is_one_the_server_understands():
+def test_generated_policy_is_accepted_by_server():
     policy = documented({"static_roles": ["reports"]})["policy"]
     assert policy["name"] == "app"
     assert checked(policy["policy"]) == policy["policy"]
     assert unknown_words(policy["policy"]) == []
 
 
-def test_an_application_reads_its_roles_and_nothing_else():
+def test_policy_grants_roles_of_application_only():
     allowed = paths(roles=["app-role", "other"], static_roles=["reports"])
     of_the_engine = {path: rules for path, rules in allowed.items() if path.startswith("database/")}
     assert of_the_engine == {
@@ -55,7 +55,7 @@ def test_an_application_reads_its_roles_and_nothing_else():
     assert leases == ["database/creds/app-role/*", "database/creds/other/*"]
 
 
-def test_who_reads_static_credentials_only_has_no_leases_to_care_for():
+def test_policy_of_static_roles_has_no_lease_paths():
     assert set(paths(roles=[], static_roles=["reports"])) == {
         "database/static-creds/reports",
         "auth/token/lookup-self",
@@ -82,22 +82,22 @@ def test_a_nested_mount_is_one_mount():
         (["nobody-knows"], [], {}, 768 * 3600),
     ],
 )
-def test_the_token_outlives_the_longest_lease(roles, known, engine, period):
+def test_token_period_exceeds_longest_lease(roles, known, engine, period):
     (role,) = documented({"roles": roles}, roles=known, engine=engine)["auth_roles"]
     assert role["token_period"] == period
 
 
-def test_the_margin_can_be_chosen():
+def test_token_margin_is_configurable():
     assert documented({}, margin="10m")["auth_roles"][0]["token_period"] == 24 * 3600 + 600
 
 
 @pytest.mark.parametrize("given", [{"token_period": "2h"}, {"token_ttl": "1h"}, {"token_type": "batch"}])
-def test_who_says_how_long_the_token_lives_is_believed(given):
+def test_explicit_token_lifetime_is_kept(given):
     (role,) = documented({"auth": {"approle": given}})["auth_roles"]
     assert {key: value for key, value in role.items() if key in ("token_period", "token_ttl", "token_type")} == given
 
 
-def test_each_method_gets_a_role_with_the_policy_and_without_the_default_one():
+def test_auth_role_has_own_policy_without_default():
     auth = {"approle": None, **POD, "jwt": {"mount": "ci", "role": "app-deploy", "user_claim": "sub"}}
     roles = documented({"auth": auth, "policies": ["kv-reader"]})["auth_roles"]
     assert [(role["type"], role["mount"], role["name"]) for role in roles] == [
@@ -111,7 +111,7 @@ def test_each_method_gets_a_role_with_the_policy_and_without_the_default_one():
     assert roles[1]["bound_service_account_namespaces"] == ["production"]
 
 
-def test_an_application_that_is_gone_needs_no_more_than_its_name_and_method():
+def test_absent_application_needs_name_and_method_only():
     (answer,) = access_document([{"name": "app", "state": "absent", "auth": {"approle": {}}}])
     assert answer["auth_roles"] == [{"type": "approle", "mount": "approle", "name": "app", "state": "absent"}]
     assert answer["state"] == "absent"
@@ -120,7 +120,7 @@ def test_an_application_that_is_gone_needs_no_more_than_its_name_and_method():
 # -- limits ----------------------------------------------------------------------------------------------------------------
 
 
-def test_limits_are_quotas_of_its_logins_and_of_the_credentials_of_its_roles():
+def test_limits_become_quotas_of_logins_and_credentials():
     limits = {"logins": {"rate": 20, "interval": "1m"}, "credentials": {"rate": 5, "block_interval": "5m"}}
     auth = {"approle": {"mount": "apps", "role": "App"}, "kubernetes": {**POD["kubernetes"], "role": "App"}}
     assert documented({"limits": limits, "auth": auth})["quotas"] == [
@@ -143,7 +143,7 @@ def test_limits_are_quotas_of_its_logins_and_of_the_credentials_of_its_roles():
         ({"limits": {"logins": {"rate": 5}}, "auth": {"jwt": {"user_claim": "sub"}}}, "logins by JWT"),
     ],
 )
-def test_limits_that_cannot_be_are_refused(entry, words):
+def test_invalid_limits_are_refused(entry, words):
     with pytest.raises(AnsibleFilterError, match=words):
         documented(entry)
 
@@ -157,7 +157,7 @@ def test_credentials_of_one_role_are_limited_once():
 # -- on hosts ---------------------------------------------------------------------------------------------------------------
 
 
-def test_each_host_gets_a_delivery_of_its_own():
+def test_each_host_has_its_own_delivery():
     deliver = {"hosts": ["web", "db1", "web1"], "owner": "app"}
     deliveries = documented({"deliver": deliver}, groups={"web": ["web1", "web2"]})["deliveries"]
     assert [delivery["host"] for delivery in deliveries] == ["web1", "web2", "db1"]
@@ -166,7 +166,7 @@ def test_each_host_gets_a_delivery_of_its_own():
     assert deliveries[0]["owner"] == "app"
 
 
-def test_the_files_lie_where_the_login_looks_for_them():
+def test_delivered_files_match_login_paths():
     auth = {"approle": {"role_id_file": "/run/a/role", "secret_id_file": "/srv/b/secret"}}
     (delivery,) = documented({"auth": auth, "deliver": {"hosts": ["web1"]}})["deliveries"]
     assert delivery["role_id"] == "/run/a/role"
@@ -185,7 +185,7 @@ def manifest(kind, auth=None, **more):
     return list(yaml.safe_load_all(made["content"]))
 
 
-def test_the_injector_logs_in_as_the_pod_and_revokes_when_it_ends():
+def test_injector_manifest_logs_in_as_pod_and_revokes_on_shutdown():
     (patch,) = manifest("agent_injector")
     pod = patch["spec"]["template"]
     given = {key.removeprefix("vault.hashicorp.com/"): value for key, value in pod["metadata"]["annotations"].items()}
@@ -199,7 +199,7 @@ def test_the_injector_logs_in_as_the_pod_and_revokes_when_it_ends():
     assert all(isinstance(value, str) for value in given.values())
 
 
-def test_an_audience_comes_with_a_token_of_its_own():
+def test_audience_adds_projected_token():
     auth = {"kubernetes": {**POD["kubernetes"], "audience": "vault"}}
     (patch,) = manifest("agent_injector", auth, annotations="openbao.example", workload="StatefulSet/shop")
     annotations = patch["spec"]["template"]["metadata"]["annotations"]
@@ -210,7 +210,7 @@ def test_an_audience_comes_with_a_token_of_its_own():
     assert manifest("secrets_operator", auth)[0]["spec"]["kubernetes"]["audiences"] == ["vault"]
 
 
-def test_external_secrets_fetches_a_new_user_before_the_old_one_ends():
+def test_external_secrets_refreshes_before_expiration():
     generator, secret, static, static_secret = manifest("external_secrets")
     assert (generator["kind"], generator["spec"]["path"]) == ("VaultDynamicSecret", "database/creds/app-role")
     assert generator["spec"]["provider"]["auth"]["kubernetes"]["role"] == "app"
@@ -221,7 +221,7 @@ def test_external_secrets_fetches_a_new_user_before_the_old_one_ends():
     assert static_secret["spec"]["refreshInterval"] == "60s"
 
 
-def test_the_operator_revokes_and_restarts():
+def test_operator_manifest_revokes_and_restarts():
     auth, dynamic, static = manifest("secrets_operator")
     assert auth["spec"] == {
         "method": "kubernetes",
@@ -265,7 +265,7 @@ def test_the_operator_revokes_and_restarts():
         ({"auth": POD, "manifests": {"directory": "x"}}, "kinds are agent_injector"),
     ],
 )
-def test_what_cannot_work_is_a_sentence(entry, words):
+def test_invalid_application_is_refused(entry, words):
     with pytest.raises(AnsibleFilterError, match=r"^vault_applications: [^\n]+$") as caught:
         documented(entry)
     assert words in str(caught.value)
@@ -284,7 +284,7 @@ def test_what_cannot_work_is_a_sentence(entry, words):
         ),
     ],
 )
-def test_names_that_vault_folds_to_one_are_refused(entries, words):
+def test_names_differing_in_case_only_are_refused(entries, words):
     with pytest.raises(AnsibleFilterError, match=words):
         access_document([{"roles": ["app-role"], "auth": {"approle": {}}, **entry} for entry in entries])
 

@@ -27,7 +27,7 @@ def document(agent: dict[str, t.Any], **application: t.Any) -> dict[str, t.Any]:
     return answer
 
 
-def test_what_the_document_says_elsewhere_need_not_be_said_again() -> None:
+def test_values_of_document_are_defaults_of_agent() -> None:
     answer = document({"files": [FILE]})
     assert (answer["user"], answer["home"]) == ("root", "/etc/vault-agent/app")
     assert answer["login"] == {
@@ -69,12 +69,12 @@ def test_the_fields_of_a_url_are_quoted() -> None:
         ),
     ],
 )
-def test_each_login_in_the_agents_words(auth: t.Any, login: t.Any, expected: t.Any) -> None:
+def test_each_login_method_is_rendered_as_auto_auth(auth: t.Any, login: t.Any, expected: t.Any) -> None:
     answer = document({"login": login, "files": [FILE]}, auth=auth)["login"]
     assert (answer["type"], answer["mount_path"], answer["config"]) == expected
 
 
-def test_an_agent_that_is_not_wanted_needs_no_more() -> None:
+def test_absent_agent_needs_name_only() -> None:
     assert document({"state": "absent"})["state"] == "absent"
     assert document({"files": [FILE]}, state="absent")["state"] == "absent"
 
@@ -110,7 +110,7 @@ def test_an_agent_that_is_not_wanted_needs_no_more() -> None:
         ({"files": ["/etc/x"]}, {}, "a dictionary is needed, not '/etc/x'"),
     ],
 )
-def test_what_cannot_work_is_refused_in_a_sentence(agent: t.Any, application: t.Any, sentence: str) -> None:
+def test_invalid_agent_is_refused(agent: t.Any, application: t.Any, sentence: str) -> None:
     with pytest.raises(AnsibleFilterError, match=sentence):
         document(agent, **application)
 
@@ -123,7 +123,7 @@ def test_what_cannot_work_is_refused_in_a_sentence(agent: t.Any, application: t.
         ("app", ["pkill", "-HUP", "-x", "app"]),
     ],
 )
-def test_reload_that_may_work_is_taken(user: str, reload: list[str]) -> None:
+def test_possible_reload_is_accepted(user: str, reload: list[str]) -> None:
     assert document({"files": [FILE], "user": user, "reload": reload})["reload"] == reload
 
 
@@ -132,7 +132,7 @@ def test_reload_by_systemctl_is_refused_for_an_unprivileged_user() -> None:
         document({"files": [FILE], "user": "app", "reload": ["/usr/bin/systemctl", "reload", "web.service"]})
 
 
-def test_a_program_gets_its_user_in_its_environment() -> None:
+def test_exec_gets_credentials_in_environment() -> None:
     answer = document({"exec": {"command": ["/usr/bin/app", 1], "environment": {"DB_USER": "username"}}})
     assert answer["exec"] == {"command": ["/usr/bin/app", "1"], "stop_signal": "SIGTERM"}
     assert [template["name"] for template in answer["templates"]] == ["DB_USER"]

@@ -33,7 +33,7 @@ class Loader(yaml.SafeLoader):
 Loader.add_constructor("!unsafe", lambda loader, node: node.value)
 
 
-def test_what_is_said_once_is_known_to_all_that_need_it():
+def test_value_given_once_is_used_everywhere():
     document = database_document([DATABASE], verify="issue")
     (connection,) = document["connections"]
     assert (
@@ -50,13 +50,13 @@ def test_what_is_said_once_is_known_to_all_that_need_it():
 
 
 @pytest.mark.parametrize(("known", "made_by"), [(True, "leasehold"), (False, "none")])
-def test_what_is_known_of_the_functions_is_said_of_roles_in_a_group(known, made_by):
+def test_functions_mode_is_passed_to_roles_with_in_role(known, made_by):
     app, own = database_document([{**DATABASE, "static_roles": None}], functions={"db": known})["roles"]
     assert app["functions"] == made_by
     assert "functions" not in own
 
 
-def test_what_is_said_twice_counts_where_it_is_nearer():
+def test_value_of_inner_entry_wins():
     entry = {
         **DATABASE,
         "options": {"allowed_roles": ["*"], "max_open_connections": None},
@@ -75,7 +75,7 @@ def test_what_is_said_twice_counts_where_it_is_nearer():
     )
 
 
-def test_static_roles_that_the_functions_do_not_serve_are_refused():
+def test_static_roles_with_functions_are_refused():
     """An admin role without CREATEROLE sets nobody's password."""
     with pytest.raises(AnsibleFilterError, match=r"^db: static_roles reports: .* Write functions: none in this entry"):
         database_document([DATABASE], functions={"db": True})
@@ -84,7 +84,7 @@ def test_static_roles_that_the_functions_do_not_serve_are_refused():
         assert database_document([{**DATABASE, "static_roles": static}], functions={"db": True})["static_roles"]
 
 
-def test_role_of_which_nothing_is_said_has_the_defaults():
+def test_empty_role_has_defaults():
     document = database_document([{**DATABASE, "roles": {"plain": None}, "static_roles": {"fixed": None}}])
     assert [role["name"] for role in (*document["roles"], *document["static_roles"])] == ["plain", "fixed"]
 
@@ -106,7 +106,7 @@ def test_what_is_missing_is_named(missing):
     ],
     ids=str,
 )
-def test_an_engine_becomes_the_document_that_makes_it(extra):
+def test_adopted_engine_round_trips(extra):
     current = {
         "name": "app",
         "db_name": "db",
@@ -138,7 +138,7 @@ def test_an_engine_becomes_the_document_that_makes_it(extra):
     ]
 
 
-def test_sql_that_somebody_wrote_is_kept_as_it_is():
+def test_own_sql_is_adopted_verbatim():
     sql = 'CREATE ROLE "{{name}}"\nLOGIN'
     connection = {"name": "db", "username": "v", "connection_url": f"{TEMPLATED}db/app"}
     text = adopted_databases([connection], [{"name": "own", "db_name": "db", "creation_statements": [sql]}], [])
@@ -178,7 +178,7 @@ TEMPLATED = "postgresql://{{username}}:{{password}}@"
         ),
     ],
 )
-def test_connection_that_cannot_be_managed_is_named_with_the_command(connection, command):
+def test_unmanageable_connection_is_reported_with_command(connection, command):
     role = {"name": "app", "db_name": "db"}
     text = adopted_databases([{"name": "db", **connection}], [role], [])
     assert yaml.load(text, Loader)["vault_databases"] == []  # noqa: S506 (a safe loader that knows one more tag)
@@ -191,7 +191,7 @@ def test_connection_that_cannot_be_managed_is_named_with_the_command(connection,
     assert len(adoption_problems([{"name": "db", **connection}], [role], [])) == 2
 
 
-def test_what_is_adopted_in_part_or_not_at_all_is_named():
+def test_partly_adopted_objects_are_reported():
     url = f"{TEMPLATED}db/app"
     connection = {
         "name": "db", "connection_url": url, "username": "v", "password_authentication": "password", "unknown_options_set": ["new"],
@@ -229,13 +229,13 @@ def test_what_is_adopted_in_part_or_not_at_all_is_named():
          "?sslmode=verify-full&sslrootcert=/v.pem", "/l.pem"),
     ],
 )  # fmt: skip
-def test_one_ca_cert_serves_the_url_and_the_logins(given, in_url, here):
+def test_ca_cert_is_used_in_url_and_logins(given, in_url, here):
     document = database_document([{**DATABASE, **given}])
     assert document["connections"][0]["connection_url"].endswith(in_url)
     assert all(role.get("login_ca_cert") == here for role in document["roles"])
 
 
-def test_login_of_the_dba_has_authority_certificate_and_every_host():
+def test_dba_login_has_ca_certificate_and_all_hosts():
     entry = {"host": "db1:5433,[::1]", "ca_cert": "/ca.pem", "client_cert": "/c.pem", "client_key": "/c.key"}
     assert postgresql_login(entry) == {
         "login_host": "db1,::1", "login_port": 5433, "ssl_mode": "verify-full", "ca_cert": "/ca.pem", "ssl_cert": "/c.pem",

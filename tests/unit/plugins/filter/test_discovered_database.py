@@ -9,7 +9,7 @@ import yaml
 from ansible_collections.leasehold.vault.plugins.filter.discovered_database import discovered_database
 
 
-def test_document_holds_the_entry_and_says_in_comments_what_it_does_not_express():
+def test_discovered_document_comments_what_groups_cannot_express():
     entry = {
         "name": "app",
         "database": "app",

@@ -26,7 +26,7 @@ def report(**gathered):
     return lease_report({"mount": "database", **gathered}, now=NOW)
 
 
-def test_of_nothing_there_is_an_empty_report():
+def test_report_of_empty_mount_is_empty():
     made = report()
     assert made["counts"] == {"leases": 0, "overdue": 0, "irrevocable": 0, "orphans": None}
     assert made["timeline"]["bars"] == [{"from": NOW, "leases": 0}]
@@ -38,7 +38,7 @@ def test_overdue_and_irrevocable_leases_are_counted_apart():
     assert made["counts"] == {"leases": 3, "overdue": 2, "irrevocable": 1, "orphans": 0}
 
 
-def test_leases_are_counted_by_role_and_roles_that_are_gone_are_told():
+def test_leases_are_counted_by_role_including_deleted_roles():
     made = report(roles=[role(), role("idle")], leases=[lease(1), lease(2), lease(3, role="gone")])
     assert [(row["role"], row["leases"], row["deleted"]) for row in made["roles"]] == [
         ("app", 2, False),
@@ -47,7 +47,7 @@ def test_leases_are_counted_by_role_and_roles_that_are_gone_are_told():
     ]
 
 
-def test_the_bars_hold_every_lease_that_has_not_ended():
+def test_histogram_has_every_live_lease():
     ends = ["2026-01-31T12:00:00Z", "2026-01-31T12:00:59Z", "2026-02-14T00:00:00Z", "2026-01-31T11:59:59Z"]
     made = report(leases=[lease(number, ends=end) for number, end in enumerate(ends)])["timeline"]
     assert sum(span["leases"] for span in made["bars"]) == 3
@@ -56,7 +56,7 @@ def test_the_bars_hold_every_lease_that_has_not_ended():
     assert len(made["bars"]) <= 48
 
 
-def test_a_thousand_leases_with_one_cause_are_one_row():
+def test_leases_with_same_cause_are_one_row():
     error = 'role "v-token-app-{:020}-1795304493" cannot be dropped because some objects depend on it (SQLSTATE 2BP01)'
     leases = [lease(number, error=error.format(number)) for number in range(1000)]
     (row,) = report(leases=[*leases])["irrevocable"]
@@ -65,7 +65,7 @@ def test_a_thousand_leases_with_one_cause_are_one_row():
     assert "in_role" in row["cure"]
 
 
-def test_the_leases_by_role_tell_cause_and_user_once():
+def test_lease_list_has_cause_and_user_once():
     broken = 'ERROR: role "v-token-app-{}" cannot be dropped (SQLSTATE 2BP01)'
     gone = 'failed to find entry for connection with name: "db"'
     errors = [broken.format("a"), "", broken.format("b"), gone]
@@ -94,7 +94,7 @@ def test_the_leases_by_role_tell_cause_and_user_once():
         ("something else", "Read the error"),
     ],
 )
-def test_each_error_has_its_cure(error, what):
+def test_each_revocation_error_has_a_remedy(error, what):
     assert what in cure(error)
 
 
@@ -112,13 +112,13 @@ def test_each_error_has_its_cure(error, what):
         ({"token_ttl": 1200}, "not a policy {", None),
     ],
 )
-def test_a_login_that_ends_before_what_it_may_issue_is_told(login, policy, mismatch):
+def test_login_shorter_than_its_leases_is_reported(login, policy, mismatch):
     logins = [{"name": "web", "type": "approle", "mount": "approle", "token_policies": ["web", "default"], **login}]
     found = report(roles=[role()], auth_roles=logins, policies=[{"name": "web", "policy": policy}])["mismatches"]
     assert [row["token"] for row in found] == ([mismatch] if mismatch else [])
 
 
-def test_passwords_have_an_age_and_late_rotations_are_told():
+def test_late_password_rotations_are_reported():
     static = {"name": "reports", "username": "reports", "rotation_period": 3600}
     made = report(
         connections=[{"name": "old", "root_rotated_at": "2026-01-01T00:00:00Z"}, {"name": "by-hand"}],
@@ -138,7 +138,7 @@ def test_root_password_is_late_by_the_limit_of_its_schedule(limit, late):
     assert [row["late"] for row in made["connections"]] == late
 
 
-def test_servers_that_are_not_what_the_document_says_are_named():
+def test_servers_with_unexpected_role_are_reported():
     node = {
         "name": "db",
         "host": "db2",

@@ -32,6 +32,6 @@ def test_a_line_of_pgpass_escapes_its_separators() -> None:
 
 @pytest.mark.parametrize("credentials", [{}, {"username": "app"}, "app", None])
 @pytest.mark.parametrize("name", FILTERS)
-def test_what_are_no_credentials_is_said(name, credentials) -> None:
+def test_invalid_credentials_are_refused(name, credentials) -> None:
     with pytest.raises(AnsibleFilterError, match="a dictionary with username and password"):
         FILTERS[name](credentials, "db.svc")

@@ -59,11 +59,11 @@ def test_what_belongs_to_other_roles_is_left_out():
         ({"client_cert": "/c", "client_key": "/k"}, {}, {"sslcert": "/c", "sslkey": "/k"}),
     ],
 )  # fmt: skip
-def test_how_the_dba_logs_in(more, options, expected):
+def test_entry_has_login_of_dba(more, options, expected):
     found = words({**ENTRY, **more}, **options)
     assert {key: found.get(key) for key in expected} == expected
 
 
-def test_address_that_is_none_is_refused_with_the_name_of_the_entry():
+def test_invalid_address_is_refused_naming_entry():
     with pytest.raises(AnsibleFilterError, match=r"^db: "):
         postgresql_document([{**ENTRY, "port": "1,2"}])

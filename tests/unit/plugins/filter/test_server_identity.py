@@ -27,5 +27,5 @@ def test_sample_in_documentation_is_the_answer():
         ({}, None),
     ],
 )
-def test_namespaces_are_told_from_health(health, namespaces):
+def test_namespace_support_is_read_from_health(health, namespaces):
     assert FilterModule().filters()["server_identity"](health)["namespaces"] is namespaces

@@ -16,7 +16,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._vault.options imp
 @pytest.mark.parametrize(
     "module", ["database_engine", "database_role", "database_sync", "database_credentials", "lease"]
 )
-def test_who_manages_databases_does_not_pay_for_it(module):
+def test_database_modules_do_not_import_auth_resources(module):
     name = f"ansible_collections.leasehold.vault.plugins.modules.{module}"
     code = f"import sys; sys.path[:] = {sys.path!r}; import {name}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -26,7 +26,7 @@ def test_who_manages_databases_does_not_pay_for_it(module):
 
 
 @pytest.mark.parametrize("kinds", [CONFIGURATIONS, ROLES], ids=["configurations", "roles"])
-def test_an_option_of_two_types_is_one_option_and_none_is_a_login_option(kinds):
+def test_option_of_two_types_is_declared_once(kinds):
     declared = {}
     for resource in kinds.values():
         for field in resource.fields:

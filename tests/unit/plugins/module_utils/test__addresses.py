@@ -91,7 +91,7 @@ def test_each_host_has_its_port_everywhere(host, port, expected, in_url, places)
         (["a", "b"], None, "host is text, such as db.example.com or db1:5433,db2:5434, not ['a', 'b']"),
     ],
 )
-def test_what_is_no_address_is_refused_in_a_sentence(host, port, sentence):
+def test_invalid_address_is_refused(host, port, sentence):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (its text is looked at)
         addresses.parse_addresses(host, port)
     assert sentence in str(caught.value)
@@ -115,14 +115,14 @@ def test_what_is_no_address_is_refused_in_a_sentence(host, port, sentence):
         ("postgresql://U@[fe80::1%25eth0]/app", [("fe80::1%eth0", "5432")]),
     ],
 )
-def test_a_url_is_read_as_vaults_driver_does(url, expected):
+def test_url_is_parsed_like_pgx(url, expected):
     found = addresses.parse_url(url)
     assert found.addresses == expected
     assert found.database == "app"
     assert found.credentials == "U"
 
 
-def test_an_entry_stands_for_all_that_is_known_of_its_server():
+def test_entry_provides_host_port_and_tls():
     entry = {"host": "db1,db2:5433", "port": 6432, "database": "app db", "ca_cert": "/ca.pem", "admin": {"password": "first"}}  # fmt: skip
     words = psycopg2.extensions.parse_dsn(postgresql_url(USER, entry))
     assert words == psycopg2.extensions.parse_dsn(postgresql_conninfo(USER, entry))

@@ -45,9 +45,7 @@ def at(stub):
     ],
 )
 @pytest.mark.parametrize("mount", [None, "team-a/auth"])
-def test_a_login_sends_what_its_method_wants_to_where_it_is_mounted(
-    stub, at, tmp_path, method, options, path, body, mount
-):
+def test_login_sends_parameters_to_its_mount(stub, at, tmp_path, method, options, path, body, mount):
     if "client_cert" in options:
         (tmp_path / "cert.pem").write_bytes(b"".join(client_certificate()))
         options = {**options, "client_cert": str(tmp_path / "cert.pem")}
@@ -64,14 +62,14 @@ def test_a_login_sends_what_its_method_wants_to_where_it_is_mounted(
     assert stub.asked[1][3]["X-Vault-Token"] == "s.fresh"
 
 
-def test_a_given_token_is_used_and_never_revoked(stub, at):
+def test_given_token_is_used_and_not_revoked(stub, at):
     session = log_in({**at, "auth_method": "token", "token": " s.given\n"})
     session.client.read("x")
     assert session.log_out() == []
     assert [headers["X-Vault-Token"] for *_rest, headers in stub.asked] == ["s.given"]
 
 
-def test_a_token_comes_from_the_file_the_command_line_client_leaves(at, tmp_path, monkeypatch):
+def test_token_is_read_from_cli_token_file(at, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".vault-token").write_text("s.of-the-file\n")
     assert log_in(at).client.token == "s.of-the-file"
@@ -80,7 +78,7 @@ def test_a_token_comes_from_the_file_the_command_line_client_leaves(at, tmp_path
     assert log_in({**at, "token": "s.given"}).client.token == "s.given"
 
 
-def test_without_a_token_the_ways_to_give_one_are_named(at, tmp_path, monkeypatch):
+def test_missing_token_names_ways_to_give_one(at, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(Refused, match=r"VAULT_TOKEN.*auth_method.*\.vault-token"):
         log_in(at)
@@ -100,7 +98,7 @@ def test_a_batch_token_is_not_revoked(stub, at):
     assert len(stub.asked) == 1
 
 
-def test_a_jwt_comes_from_a_file_that_may_change(stub, at, tmp_path):
+def test_jwt_file_is_read_at_each_login(stub, at, tmp_path):
     (tmp_path / "jwt").write_text("from.the.file\n")
     stub.answers = [LOGGED_IN]
     log_in({**at, "auth_method": "kubernetes", "auth_role": "app", "jwt_path": str(tmp_path / "jwt")})
@@ -121,14 +119,14 @@ def test_a_jwt_comes_from_a_file_that_may_change(stub, at, tmp_path):
         ("cert", "needs client_cert"),
     ],
 )
-def test_what_a_method_needs_is_asked_for_before_anything_is_sent(stub, at, method, words):
+def test_missing_login_option_is_refused_before_any_request(stub, at, method, words):
     with pytest.raises(Refused, match=words):
         log_in({**at, "auth_method": method})
     assert stub.asked == []
 
 
 @pytest.mark.parametrize(("method", "path"), [("kubernetes", "/var/run/secrets"), ("jwt", "jwt or jwt_path")])
-def test_a_jwt_that_is_nowhere_is_said(at, method, path):
+def test_missing_jwt_is_refused(at, method, path):
     with pytest.raises(Refused, match=path):
         log_in({**at, "auth_method": method, "auth_role": "app"})
 
@@ -142,7 +140,7 @@ def test_a_jwt_that_is_nowhere_is_said(at, method, path):
     ],
 )
 @pytest.mark.parametrize("status", [400, 403, 500])
-def test_a_refused_login_is_one_sentence_without_the_secret(stub, at, method, options, status):
+def test_refused_login_error_has_no_secret(stub, at, method, options, status):
     stub.answers = [(status, {"errors": ["no hush-hush here"]})]
     with pytest.raises(VaultError, match=rf"Could not log in to {stub.url} by {method} at auth/{method}") as caught:
         log_in({**at, "auth_method": method, **options})
@@ -151,7 +149,7 @@ def test_a_refused_login_is_one_sentence_without_the_secret(stub, at, method, op
 
 
 @pytest.mark.parametrize(("answer", "words"), [(b"<html>Sign in</html>", "is not Vault"), ({}, "without a token")])
-def test_a_login_that_brings_no_token_is_said(stub, at, answer, words):
+def test_login_answer_without_token_fails(stub, at, answer, words):
     stub.answers = [(200, answer)]
     with pytest.raises(Problem, match=words):
         log_in({**at, "auth_method": "userpass", "auth_username": "me", "auth_password": "hush-hush"})
@@ -159,7 +157,7 @@ def test_a_login_that_brings_no_token_is_said(stub, at, answer, words):
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
 @pytest.mark.parametrize("option", ["client_cert", "client_key", "ca_cert"])
-def test_a_file_that_is_no_certificate_is_a_sentence(bao, tmp_path, option, content):
+def test_invalid_certificate_file_fails(bao, tmp_path, option, content):
     certificate, key = client_certificate()
     files = {"client_cert": certificate, "client_key": key, "ca_cert": bao.authority.certificate, option: content}
     for name, written in files.items():
@@ -173,14 +171,14 @@ def test_a_file_that_is_no_certificate_is_a_sentence(bao, tmp_path, option, cont
         assert paths[option] in str(caught.value)
 
 
-def test_a_sealed_server_is_waited_for_at_the_login_too(stub, no_waiting):
+def test_login_to_sealed_server_is_retried(stub, no_waiting):
     stub.answers = [(503, {"errors": ["Vault is sealed"]}), LOGGED_IN]
     options = {"url": stub.url, "auth_method": "approle", "role_id": "r"}
     assert log_in(options).client.token == "s.fresh"
     assert len(stub.asked) == 2
 
 
-def test_a_token_that_cannot_be_revoked_is_a_warning(stub, at):
+def test_failed_token_revocation_warns(stub, at):
     stub.answers = [LOGGED_IN, (500, {"errors": ["no"]})]
     (warning,) = log_in({**at, "auth_method": "approle", "role_id": "r"}).log_out()
     assert "lives until it expires" in warning
@@ -321,12 +319,12 @@ def client_certificate():
     return made.public_bytes(pem), private
 
 
-def test_a_method_that_is_not_mounted_is_explained(bao):
+def test_login_at_missing_mount_is_explained(bao):
     with pytest.raises(VaultError, match="set auth_mount"):
         works(bao, auth_method="approle", auth_mount="nowhere", role_id="r", secret_id="hush-hush")
 
 
-def test_a_task_that_issued_no_lease_leaves_no_token_behind(bao, real_vault, approle):
+def test_task_without_lease_revokes_its_token(bao, real_vault, approle):
     run, before = Runner(real_vault), accessors(bao)
     run("database_engine", **approle)
     run("database_engine", check=True, **approle)
@@ -337,7 +335,7 @@ def test_a_task_that_issued_no_lease_leaves_no_token_behind(bao, real_vault, app
     assert accessors(bao) == before
 
 
-def test_a_task_that_issued_a_lease_keeps_its_token_and_so_the_user(bao, real_vault, approle):
+def test_task_with_lease_keeps_its_token(bao, real_vault, approle):
     real_vault.add_mount().add_connection().add_role()
     before = accessors(bao)
     issued = Runner(real_vault)("database_credentials", role="app", **approle)["credentials"]
@@ -376,12 +374,12 @@ def identity(options):
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_options_of_one_meaning_are_one_login(one, other):
+def test_equivalent_options_share_a_login(one, other):
     assert identity(one) == identity(other)
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
-def test_options_of_another_meaning_are_another_login(one, other):
+def test_different_options_do_not_share_a_login(one, other):
     assert identity(one) != identity(other)
 
 

@@ -69,7 +69,7 @@ def sentence(login, jwt, **options):
 # -- let in -----------------------------------------------------------------------------------------------------------------
 
 
-def test_a_pod_is_let_in_and_the_cluster_was_asked(cluster, login):
+def test_pod_logs_in_after_token_review(cluster, login):
     jwt = cluster.token("production", "app")
     session = login(jwt)
     current = session.client.ask("get", "auth/token/lookup-self")["data"]
@@ -83,7 +83,7 @@ def test_a_pod_is_let_in_and_the_cluster_was_asked(cluster, login):
         session.client.ask("get", "auth/token/lookup-self")
 
 
-def test_the_token_is_read_from_the_pods_file_each_time(cluster, login, tmp_path):
+def test_pod_token_file_is_read_at_each_login(cluster, login, tmp_path):
     path = tmp_path / "token"
     for _time in range(2):
         path.write_text(cluster.token("production", "app") + "\n")
@@ -91,13 +91,13 @@ def test_the_token_is_read_from_the_pods_file_each_time(cluster, login, tmp_path
         assert cluster.reviews[-1]["spec"]["token"] == path.read_text().strip()
 
 
-def test_an_audience_is_what_the_role_says(real_vault, cluster, login):
+def test_audience_of_role_is_enforced(real_vault, cluster, login):
     Runner(real_vault)("auth_role", **role(audience="vault"))
     login(cluster.token("production", "app", audiences=["vault"])).log_out()
     assert cluster.reviews[-1]["spec"]["audiences"] == ["vault"]
 
 
-def test_without_a_reviewer_the_token_itself_asks(real_vault, cluster, login):
+def test_without_reviewer_jwt_pod_token_reviews_itself(real_vault, cluster, login):
     without = {**configured(cluster), "token_reviewer_jwt": None}
     real_vault.client.write(f"auth/{real_vault.mount}/config", {**without, "disable_local_ca_jwt": True})
     assert "does not confirm the token" in sentence(login, cluster.token("production", "app"))
@@ -175,7 +175,7 @@ def with_the_certificate_of_another_authority(real_vault, cluster):
         with_the_certificate_of_another_authority,
     ],
 )
-def test_a_review_that_does_not_come_about(real_vault, cluster, login, prepare):
+def test_failed_token_review_is_explained(real_vault, cluster, login, prepare):
     """The server has one answer for all of these, so the sentence names them all."""
     login(cluster.token("production", "app")).log_out()
     given = sentence(login, prepare(real_vault, cluster))
@@ -185,7 +185,7 @@ def test_a_review_that_does_not_come_about(real_vault, cluster, login, prepare):
     assert f"The token is that of {POD}" in given
 
 
-def test_what_is_no_token_at_all(login):
+def test_malformed_jwt_is_explained(login):
     given = sentence(login, "not-a-json-web-token")
     assert "not a readable JSON web token" in given
 

@@ -79,19 +79,19 @@ def client(stub, no_waiting):
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_worth_repeating(kind, status, message, repeated):
+def test_retry_depends_on_kind_status_and_message(kind, status, message, repeated):
     assert worth_repeating(kind, status, message) is (kind in repeated)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("trouble", [(503, errors("Vault is sealed")), (429, errors()), (500, errors(NOT_ACTIVE))])
-def test_a_server_that_was_away_is_asked_again_and_answers(client, stub, kind, trouble):
+def test_unavailable_server_is_retried(client, stub, kind, trouble):
     stub.answers = [trouble, trouble, (200, {"data": {"a": 1}})]
     assert client.ask("get", "database/creds/app", kind=kind) == {"data": {"a": 1}}
     assert len(stub.asked) == 3
 
 
-def test_patience_has_an_end_and_waits_longer_each_time(client, stub, no_waiting):
+def test_retries_are_limited_with_increasing_delay(client, stub, no_waiting):
     stub.answers = [(503, errors("Vault is sealed"))] * 5
     with pytest.raises(VaultError, match="503: Vault is sealed") as caught:
         client.read("x/y")
@@ -101,21 +101,21 @@ def test_patience_has_an_end_and_waits_longer_each_time(client, stub, no_waiting
     assert len(no_waiting) == 2
 
 
-def test_a_refusal_is_not_repeated(client, stub):
+def test_refusal_is_not_retried(client, stub):
     stub.answers = [(400, errors("no"))]
     with pytest.raises(VaultError):
         client.write("x/y", {})
     assert len(stub.asked) == 1
 
 
-def test_a_request_without_an_answer_is_repeated_only_when_that_costs_nothing(client, stub):
+def test_unanswered_request_is_retried_only_if_idempotent(client, stub):
     stub.answers = [None, (200, {"data": {"a": 1}})]
     assert client.read("x/y") == {"a": 1}
     assert len(stub.asked) == 2
 
 
 @pytest.mark.parametrize("kind", ["issue", "rotate"])
-def test_what_issues_or_rotates_is_not_repeated_without_an_answer_and_the_doubt_is_said(client, stub, kind):
+def test_unanswered_issue_or_rotation_is_not_retried_and_reports_doubt(client, stub, kind):
     stub.answers = [None, (200, {})]
     with pytest.raises(VaultError, match="unknown whether the request was carried out") as caught:
         client.ask("post", "database/rotate-root/db", kind=kind)
@@ -124,7 +124,7 @@ def test_what_issues_or_rotates_is_not_repeated_without_an_answer_and_the_doubt_
 
 
 @pytest.mark.parametrize("message", ["leadership lost while committing log", "context canceled", "internal error"])
-def test_answer_to_what_was_issued_again_without_knowing_says_so(client, stub, message):
+def test_reissued_answer_is_marked(client, stub, message):
     stub.answers = [(500, errors(message)), (200, {}), (200, {})]
     assert duplicate_warning(client.ask("get", "database/creds/app", kind="issue"), "user")
     assert duplicate_warning(client.ask("get", "database/creds/app", kind="issue"), "user") == []
@@ -133,7 +133,7 @@ def test_answer_to_what_was_issued_again_without_knowing_says_so(client, stub, m
 @pytest.mark.parametrize(
     "trouble", [(500, errors(NO_START)), (503, errors("Vault is sealed")), (500, errors(NOT_ACTIVE))]
 )
-def test_what_was_certainly_not_issued_is_issued_without_a_doubt(client, stub, trouble):
+def test_certain_failure_is_reissued_without_doubt(client, stub, trouble):
     stub.answers = [trouble, (200, {})]
     assert duplicate_warning(client.ask("get", "database/creds/app", kind="issue"), "user") == []
 
@@ -141,7 +141,7 @@ def test_what_was_certainly_not_issued_is_issued_without_a_doubt(client, stub, t
 DEAD = (307, {}, {"Location": "http://127.0.0.1:9/v1/x"})
 
 
-def test_a_standby_that_redirects_to_a_dead_leader_may_have_asked_it_before(client, stub):
+def test_redirect_to_dead_leader_leaves_doubt(client, stub):
     stub.answers = [DEAD, (200, {}), DEAD, DEAD, DEAD]
     assert duplicate_warning(client.ask("get", "database/creds/app", kind="issue"), "user")
     with pytest.raises(
@@ -151,20 +151,20 @@ def test_a_standby_that_redirects_to_a_dead_leader_may_have_asked_it_before(clie
 
 
 @pytest.mark.parametrize(("status", "doubt"), [(307, True), (302, False), (308, False)])
-def test_a_standby_that_redirects_may_have_asked_a_leader_before_and_a_balancer_has_not(client, stub, status, doubt):
+def test_redirect_by_standby_leaves_doubt_and_by_balancer_does_not(client, stub, status, doubt):
     """A leader that is frozen answers late or never; its standby waits, and redirects to the next one."""
     stub.answers = [(status, {}, {"Location": f"{stub.url}/v1/x"}), (200, {})]
     assert bool(duplicate_warning(client.ask("get", "database/creds/app", kind="issue"), "user")) == doubt
 
 
 @pytest.mark.parametrize("last", [(500, errors("internal error")), (503, errors("Vault is sealed")), None])
-def test_a_doubt_is_said_however_it_ends(client, stub, last):
+def test_doubt_is_reported_in_every_outcome(client, stub, last):
     stub.answers = [(500, errors("internal error")), last, last, last]
     with pytest.raises(VaultError, match=r"It is unknown whether the request was carried out\.$"):
         client.ask("get", "database/creds/app", kind="issue")
 
 
-def test_a_slow_answer_is_a_timeout_in_one_sentence(stub, no_waiting, monkeypatch):
+def test_slow_answer_times_out(stub, no_waiting, monkeypatch):
     release = threading.Event()
     original = stub.server.RequestHandlerClass.answer
     met = "/v1/sys/health"
@@ -184,7 +184,7 @@ def test_a_slow_answer_is_a_timeout_in_one_sentence(stub, no_waiting, monkeypatc
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_refused_connection_is_tried_again_whatever_it_is_for(no_waiting, kind):
+def test_refused_connection_is_always_retried(no_waiting, kind):
     with pytest.raises(VaultError, match=r"could not be reached: Connection refused\.$"):
         Client("http://127.0.0.1:9", retries=3).ask("get", "x/y", kind=kind)
     assert len(no_waiting) == 3
@@ -201,7 +201,7 @@ def test_a_redirect_to_the_leader_is_followed_with_method_body_and_token(client,
     assert headers["X-Vault-Token"] == client.token
 
 
-def test_redirects_in_a_circle_are_a_cluster_without_a_leader(client, stub):
+def test_redirect_loop_means_no_leader(client, stub):
     stub.answers = [(307, {}, {"Location": f"{stub.url}/v1/x"})] * 50
     with pytest.raises(VaultError, match="no leader"):
         client.read("x")
@@ -223,7 +223,7 @@ def test_a_redirect_to_a_dead_leader_is_tried_again(client, stub):
     assert client.read("x") == {"a": 1}
 
 
-def test_a_redirect_out_of_tls_is_not_followed(stub, no_waiting, tmp_path):
+def test_redirect_from_https_to_http_is_not_followed(stub, no_waiting, tmp_path):
     authority = servers.Authority()
     certificate, key = authority.issue()
     for name, content in (("ca", authority.certificate), ("cert", certificate), ("key", key)):
@@ -238,7 +238,7 @@ def test_a_redirect_out_of_tls_is_not_followed(stub, no_waiting, tmp_path):
     assert len(stub.asked) == 1
 
 
-def test_the_index_of_the_last_answer_is_sent_with_the_next_question(client, stub):
+def test_index_of_last_answer_is_sent_with_next_request(client, stub):
     stub.answers = [(200, {}, {"X-Vault-Index": "first"}), (200, {}, {"X-Vault-Index": "second"}), (200, {}), (200, {})]
     for _time in range(4):
         client.read("x")
@@ -247,7 +247,7 @@ def test_the_index_of_the_last_answer_is_sent_with_the_next_question(client, stu
     assert sent == [(None, None), ("first", forward), ("second", forward), ("second", forward)]
 
 
-def test_a_standby_of_openbao_is_told_to_let_the_leader_answer_from_the_first_question_on(client, stub):
+def test_openbao_standby_forwards_from_first_request(client, stub):
     stub.health = (429, {"standby": True, "cluster_id": "c-1", "version": "2.7.2"})
     stub.answers = [(404, {"errors": []}), (200, {}, {"X-Vault-Index": "the leader's"}), (200, {})]
     for _time in range(3):
@@ -258,7 +258,7 @@ def test_a_standby_of_openbao_is_told_to_let_the_leader_answer_from_the_first_qu
     assert {headers["X-Vault-Inconsistent"] for *_rest, headers in stub.asked} == {"forward-active-node"}
 
 
-def test_an_index_of_openbao_is_raised_so_that_no_standby_has_reached_it(client, stub):
+def test_openbao_index_is_raised_beyond_any_standby(client, stub):
     given = base64.b64encode(b'{"cluster":"c-1","value":"36"}').decode()
     stub.answers = [(200, {}, {"X-Vault-Index": given}), (200, {})]
     client.read("x")
@@ -277,20 +277,20 @@ def test_an_index_of_openbao_is_raised_so_that_no_standby_has_reached_it(client,
         (200, []),
     ],
 )
-def test_no_other_server_is_told_an_index_that_it_did_not_give(client, stub, health):
+def test_index_is_sent_to_openbao_standby_only(client, stub, health):
     stub.health = health
     client.read("x")
     assert "X-Vault-Index" not in stub.asked[0][3]
 
 
-def test_a_real_server_gives_an_index_and_takes_it_back(real_vault):
+def test_real_server_accepts_its_index(real_vault):
     real_vault.add_mount()
     has_index = capabilities.has(real_vault.server, "standby_reads")
     assert ("X-Vault-Index" in real_vault.client._headers) == has_index
     assert real_vault.names("roles") == []
 
 
-def test_the_namespace_goes_along(stub):
+def test_namespace_header_is_sent(stub):
     stub.health = (200, ENTERPRISE)
     Client(stub.url, namespace="/team-a/").read("x")
     assert stub.asked[0][3]["X-Vault-Namespace"] == "team-a"
@@ -328,7 +328,7 @@ def test_namespace_is_sent_to_server_with_namespaces(stub, status, health):
 
 
 @pytest.mark.parametrize("hidden", [(403, {}), (404, b"<html>"), (200, {"status": "up"})])
-def test_namespace_behind_hidden_health_is_refused_unless_told_otherwise(stub, hidden):
+def test_namespace_with_hidden_health_is_refused_unless_check_is_off(stub, hidden):
     stub.health = hidden
     with pytest.raises(
         Refused, match=f"could not be found out, because sys/health was answered {hidden[0]}.*namespace_check: false"
@@ -437,7 +437,7 @@ def test_clients_of_a_process_share_the_wire_and_those_of_its_children_have_thei
 # -- what answers mean -----------------------------------------------------------------------------------------------------
 
 
-def test_what_is_not_there_is_none_and_an_empty_list(client, stub):
+def test_absent_object_is_none_and_empty_list(client, stub):
     no_policy = "1 error occurred:\n\t* policy does not exist\n\n"
     stub.answers = [
         (404, errors()),
@@ -464,7 +464,7 @@ def test_what_is_not_there_is_none_and_an_empty_list(client, stub):
         (500, "", VaultError, "nothing more"),
     ],
 )
-def test_an_error_is_a_sentence_of_its_own(client, stub, status, message, kind, words):
+def test_error_text_names_action_path_and_cause(client, stub, status, message, kind, words):
     stub.answers = [(status, errors(message) if message else errors())] * 3
     with pytest.raises(Problem) as caught:
         client.read("x/y")
@@ -473,13 +473,13 @@ def test_an_error_is_a_sentence_of_its_own(client, stub, status, message, kind, 
     assert "\n" not in str(caught.value)
 
 
-def test_an_answer_that_is_no_json_is_quoted(client, stub):
+def test_non_json_error_is_quoted(client, stub):
     stub.answers = [(404, b"<html>not a Vault</html>")]
     with pytest.raises(VaultError, match="not a Vault"):
         client.read("x/y")
 
 
-def test_a_missing_right_is_named_with_its_path_and_what_is_held(client, stub):
+def test_missing_capability_is_named_with_path_and_current_ones(client, stub):
     stub.answers = [
         (403, errors("1 error occurred:\n\t* permission denied\n\n")),
         (200, {"data": {"x/y": ["read", "list"]}}),
@@ -499,19 +499,19 @@ def test_a_missing_right_is_named_with_its_path_and_what_is_held(client, stub):
         ("sys/auth/x", ["sudo"], "update on sys/auth/x and has sudo"),
     ],
 )
-def test_of_a_missing_right_only_what_is_missing_is_named(client, stub, path, granted, needed):
+def test_only_lacking_capability_is_named(client, stub, path, granted, needed):
     stub.answers = [(403, errors("1 error occurred:\n\t* permission denied\n\n")), (200, {"data": {path: granted}})]
     with pytest.raises(Forbidden, match=f"needs the capability {needed} there"):
         client.write(path, {})
 
 
-def test_a_missing_right_is_named_when_the_server_does_not_say_what_is_held(client, stub):
+def test_missing_capability_is_named_without_capabilities_self(client, stub):
     stub.answers = [(403, errors("1 error occurred:\n\t* permission denied\n\n"))] * 2
     with pytest.raises(Forbidden, match=r"needs the capability list and sudo on sys/leases/lookup/x"):
         client.list("sys/leases/lookup/x")
 
 
-def test_no_token_at_all_is_said(stub):
+def test_missing_token_is_reported(stub):
     stub.answers = [(403, errors("permission denied"))]
     with pytest.raises(Forbidden, match="No token was given"):
         Client(stub.url).read("x")
@@ -531,7 +531,7 @@ def test_no_token_at_all_is_said(stub):
         ('FATAL: no pg_hba.conf entry for host "::1" (SQLSTATE 28000)', "28000", False),
     ],
 )
-def test_the_sqlstate_is_found(message, sqlstate, wrong):
+def test_sqlstate_is_parsed(message, sqlstate, wrong):
     error = VaultError("sentence", 400, message)
     assert (error.sqlstate, error.wrong_password) == (sqlstate, wrong)
 
@@ -540,7 +540,7 @@ def test_the_sqlstate_is_found(message, sqlstate, wrong):
 
 
 @pytest.mark.parametrize("key", ["password", "private_key", "secret_id", "token"])
-def test_a_secret_that_was_written_is_masked_when_the_server_echoes_it(client, stub, key):
+def test_written_secret_is_masked_in_errors(client, stub, key):
     stub.answers = [(400, errors("bad value hush-hush for x"))]
     with pytest.raises(VaultError) as caught:
         client.write("x", {key: "hush-hush"})
@@ -563,7 +563,7 @@ def test_a_secret_inside_a_longer_one_is_masked_with_it(client, stub):
     assert "hush" not in str(caught.value)
 
 
-def test_a_piece_of_sql_that_may_hold_a_generated_password_is_masked(client, stub):
+def test_sql_fragment_with_possible_password_is_masked(client, stub):
     stub.answers = [(500, errors('syntax error at or near "k3_Rt9" (SQLSTATE 42601)'))]
     with pytest.raises(VaultError) as caught:
         client.read("x")
@@ -593,7 +593,7 @@ def test_leases_are_found_at_any_depth(client, stub):
     ]
 
 
-def test_what_is_asked_is_what_is_sent(client, stub):
+def test_request_is_sent_unchanged(client, stub):
     client.write("database/config/db", {"a": [1]})
     client.delete("database/config/db")
     client.revoke_prefix("database/creds/")

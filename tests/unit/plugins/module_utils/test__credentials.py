@@ -64,7 +64,7 @@ def test_a_lease_ends_with_its_token(token, life, warned):
     assert bool(warnings) is warned
 
 
-def test_who_may_not_ask_about_the_token_knows_only_the_lease():
+def test_without_token_lookup_expiration_is_that_of_lease():
     assert effective_life(look_up_token(Client(token=Problem("no")), "This"), 3600) == (3600, [])
 
 
@@ -90,13 +90,13 @@ def test_token_that_the_login_counted_is_not_asked_about():
     assert [path for _method, path, _kind in client.asked] == ["database/creds/app"]
 
 
-def test_issuing_is_never_repeated_blindly():
+def test_unanswered_issue_is_not_retried():
     client = Client(user=USER, token=Problem("no"))
     issue(client, "database", "app")
     assert client.asked[-1] == ("get", "database/creds/app", "issue")
 
 
-def test_every_way_gives_the_same_keys():
+def test_all_kinds_of_credentials_have_same_keys():
     static = {"data": {"username": "u", "password": "p", "ttl": 60}}
     shapes = [
         placeholder("app"),
@@ -111,13 +111,13 @@ def test_server_warnings_are_passed_on():
     assert issue(client, "database", "app").warnings == ["capped"]
 
 
-def test_a_second_user_that_may_be_there_is_told_of():
+def test_possible_second_user_warns():
     client = Client(user={**USER, "reissued": True}, token=Problem("no"))
     (warning,) = issue(client, "database", "app").warnings
     assert "unknown whether it had made another user" in warning
 
 
-def test_a_placeholder_opens_no_door():
+def test_placeholder_is_not_a_credential():
     assert placeholder("app")["lease_id"] == ""
     assert placeholder("app")["lease_duration"] == 0
 

@@ -16,7 +16,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.errors impor
         ("1.5h", 5400), ("5400s", 5400), ("2d", 172800), ("0s", 0), ("0.5m", 30),
     ],
 )  # fmt: skip
-def test_durations_that_mean_the_same_are_the_same(value, expected):
+def test_equivalent_durations_compare_equal(value, expected):
     assert fields.seconds(value) == expected
 
 
@@ -79,7 +79,7 @@ def test_names_are_a_set(value, expected):
         ("", False),
     ],
 )
-def test_flags_are_what_they_mean(value, expected):
+def test_flag_values_are_parsed(value, expected):
     assert fields.flag("on").desired_value({"on": value}) is expected
 
 

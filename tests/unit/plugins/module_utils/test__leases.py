@@ -30,7 +30,7 @@ class Stubborn:
         return NOW
 
 
-def test_revocation_that_did_not_happen_is_failure():
+def test_revocation_without_effect_fails():
     desired = {"lease_id": LEASE, "state": "absent", "force": False}
     with pytest.raises(Problem, match="and still holds the lease"):
         leases.renew_or_revoke(types.SimpleNamespace(client=Stubborn()), desired, check_mode=False)

@@ -128,7 +128,7 @@ def test_sql_of_many_lines_is_shown_in_lines():
     assert yaml.safe_load(as_text(values)) == values
 
 
-def test_values_that_appear_twice_are_written_out_in_a_diff():
+def test_diff_has_no_yaml_anchors():
     ttl = ["app-role"]
     assert as_text({"a": ttl, "b": ttl}) == "a:\n- app-role\nb:\n- app-role\n"
 
@@ -206,7 +206,7 @@ def test_a_module_answers_in_json(stub):
     assert "s.of-this-test" not in json.dumps(answer)
 
 
-def test_a_module_fails_with_the_sentence_and_no_traceback(stub):
+def test_module_failure_has_message_and_no_traceback(stub):
     stub.answers = [(400, {"errors": ["no"]})]
     code, answer, errors = program("database_role_info", url=stub.url, token="s.of-this-test")
     assert (code, errors, answer["failed"]) == (1, "", True)

@@ -41,7 +41,7 @@ def found(arguments=None, variables=None):
 # -- where options are found -----------------------------------------------------------------------------------------------
 
 
-def test_the_task_wins_over_variables_and_those_over_the_environment(monkeypatch):
+def test_option_precedence_is_task_variable_environment(monkeypatch):
     monkeypatch.setenv("VAULT_ADDR", "https://environment")
     assert found()["url"] == "https://environment"
     assert found({}, {"leasehold_url": "https://variable"})["url"] == "https://variable"
@@ -128,7 +128,7 @@ def test_plugins_find_an_option_in_the_same_places(option):
     assert ("ini" in documented) is not option.secret
 
 
-def test_every_secret_is_kept_out_of_logs():
+def test_every_secret_option_is_no_log():
     assert {option.name for option in OPTIONS if option.secret} == {"token", "secret_id", "jwt", "auth_password"}
 
 
@@ -151,7 +151,7 @@ def arguments(**options):
         ({"tls_skip_verify": False}, True, False),
     ],
 )
-def test_certificates_are_verified_unless_said_otherwise_and_that_is_a_warning(options, verify, warned):
+def test_disabled_certificate_verification_warns(options, verify, warned):
     made, warnings = arguments(**options)
     assert made["verify"] == verify
     assert bool(warnings) is warned
@@ -166,7 +166,7 @@ def test_certificates_are_verified_unless_said_otherwise_and_that_is_a_warning(o
         ("https://vault", False),
     ],
 )
-def test_no_tls_beyond_this_machine_is_a_warning(url, warned):
+def test_http_to_other_host_warns(url, warned):
     assert bool(client_arguments({"url": url})[1]) is warned
 
 
@@ -198,7 +198,7 @@ def test_timeouts(value, expected):
     assert arguments(timeout=value)[0]["timeout"] == expected
 
 
-def test_a_timeout_that_is_none_is_refused():
+def test_invalid_timeout_is_refused():
     with pytest.raises(Refused, match="timeout: 'soon'"):
         arguments(timeout="soon")
 
@@ -225,12 +225,12 @@ def test_proxies_are_one_address_or_one_for_each_scheme(value):
     assert arguments(proxies=value)[0]["proxies"] == {"http": "http://proxy:3128", "https": "http://proxy:3128"}
 
 
-def test_without_an_address_the_ways_to_give_one_are_named():
+def test_missing_address_names_ways_to_give_one():
     with pytest.raises(Refused, match=r"VAULT_ADDR.*leasehold_url"):
         client_arguments({})
 
 
-def test_the_auth_mount_is_the_method_unless_said():
+def test_auth_mount_defaults_to_method():
     assert auth_mount({"auth_method": "approle"}) == "approle"
     assert auth_mount({"auth_method": "approle", "auth_mount": "/team/approle/"}) == "team/approle"
     with pytest.raises(Refused, match="auth_mount"):

@@ -83,7 +83,7 @@ class History:
     [{}, {"slow": 4.0}, {"slow": 8.0}, {"own_renewal": True}],
     ids=["as measured", "issuing takes 4 s", "issuing takes 8 s", "renewal leaves VALID UNTIL"],
 )
-def test_no_user_that_has_a_lease_is_ever_called_leaseless(circumstances):
+def test_user_with_lease_is_never_leaseless(circumstances):
     wrong = [seed for seed in range(400) if History(seed, **circumstances).wrongly_called_leaseless()]
     assert wrong == []
 
@@ -106,7 +106,7 @@ class NoLeases:
         (False, [], "The admin role vault_admin does not exist where this looked"),
     ],
 )
-def test_what_a_standby_or_another_server_shows_is_in_doubt(standby, admins, words):
+def test_standby_or_other_server_makes_result_uncertain(standby, admins, words):
     def ask(query, *_values):
         answers = {
             "extract(epoch FROM now())": [(NOW, 180000)],
@@ -140,19 +140,19 @@ def test_most_orphans_are_found():
     assert sum(word != UNKNOWN for word in given) > truth * 0.4
 
 
-def test_an_end_that_a_renewal_moved_tells_twins_of_one_second_apart():
+def test_renewed_expiration_distinguishes_users_of_same_second():
     made = NOW - 5000
     old, renewed = user(made, NOW - 1400, "old"), user(made, NOW + 3600, "renewed")
     assert certainties([old, renewed], [lease(made + 0.4, NOW + 3595.5)]) == {"old": CERTAIN}
 
 
-def test_twins_that_nothing_tells_apart_are_in_doubt():
+def test_indistinguishable_users_are_unknown():
     made = NOW - 1000
     twins = [user(made, made + 3605, name) for name in ("one", "two")]
     assert certainties(twins, [lease(made + 0.4, made + 3600.4)]) == {"two": UNKNOWN}
 
 
-def test_a_lease_without_a_user_puts_in_doubt_what_was_issued_before_it_and_nothing_else():
+def test_unmatched_lease_makes_earlier_users_unknown_only():
     early, late = NOW - 9000, NOW - 5000
     users = [
         user(early, early + 3605, "early"),
@@ -162,11 +162,11 @@ def test_a_lease_without_a_user_puts_in_doubt_what_was_issued_before_it_and_noth
     assert certainties(users, [lease(late + 60, NOW + 2000)]) == {"early": CERTAIN, "late": UNKNOWN, "after": CERTAIN}
 
 
-def test_whose_time_is_not_over_can_still_log_in():
+def test_unexpired_orphan_can_log_in():
     assert certainties([user(NOW - 500, NOW + 500, "alive")], []) == {"alive": LEASELESS}
 
 
-def test_roles_whose_names_can_be_taken_for_each_others_are_one_family():
+def test_roles_with_ambiguous_names_form_one_set():
     ours, of_both, lonely = user(NOW, NOW), user(NOW, NOW), user(NOW, NOW)
     ours.roles, of_both.roles, lonely.roles = {"x-app"}, {"app", "x-app"}, set()
     leases = [Lease("", role, NOW, NOW) for role in ("app", "x-app", "other")]
@@ -176,7 +176,7 @@ def test_roles_whose_names_can_be_taken_for_each_others_are_one_family():
     assert lonely.family == ""
 
 
-def test_ten_thousand_users_of_one_role_are_no_trouble():
+def test_ten_thousand_users_of_one_role_are_matched():
     at = [NOW - 100_000 + number * 0.1 for number in range(10_000)]
     users = [user(moment, round(moment + 200_005), f"v-{number}") for number, moment in enumerate(at)]
     leases = [lease(moment + 0.02, moment + 200_000.02) for moment in at]

@@ -42,7 +42,7 @@ READ = 'path "a" { capabilities = ["read"] }'
         '{"path": [{"/a": {"capabilities": ["read"]}}], "name": "app"}',
     ],
 )
-def test_what_means_the_same_is_the_same(same):
+def test_equivalent_policies_compare_equal(same):
     assert normal(same) == normal(READ)
 
 
@@ -64,7 +64,7 @@ def test_what_means_the_same_is_the_same(same):
         ),
     ],
 )
-def test_order_and_form_mean_nothing(one, other):
+def test_order_and_format_are_ignored(one, other):
     assert normal(one) == normal(other)
 
 
@@ -84,7 +84,7 @@ def test_order_and_form_mean_nothing(one, other):
         'path "a" { capabilities = ["read"] # }',
     ],
 )
-def test_what_means_something_else_is_different(different):
+def test_different_policies_compare_different(different):
     assert normal(different) != normal(READ)
 
 
@@ -93,12 +93,12 @@ def test_a_value_and_its_text_are_not_the_same():
     assert len({normal(parameters.format(value)) for value in ("1", '"1"', "true", '"true"', "1.5")}) == 5
 
 
-def test_a_sign_of_the_language_in_a_string_is_a_letter():
+def test_syntax_character_in_string_is_literal():
     ((path, _rules),) = read('path "a } # // /* \\" {" { capabilities = ["read"] }')
     assert path == 'a } # // /* " {'
 
 
-def test_what_others_wrote_and_nobody_understands_means_itself():
+def test_unparsable_policy_compares_as_text():
     assert normal("path {{{ \n") == "path {{{"
 
 
@@ -147,7 +147,7 @@ def test_a_map_becomes_the_json_form():
         ('path "a/{{username}}" { capabilities = ["read"] }', "{{username}} does not begin with identity."),
     ],
 )
-def test_what_cannot_be_meant_is_a_sentence(policy, words):
+def test_invalid_policy_is_refused_with_explanation(policy, words):
     with pytest.raises(ValueError, match=r"^[^\n]+$") as caught:
         checked(policy)
     assert words in str(caught.value)
@@ -159,7 +159,7 @@ def test_wildcards_and_templates_are_left_alone(path):
     assert checked(policy) == policy
 
 
-def test_words_nobody_knows_are_named():
+def test_unknown_keywords_are_reported():
     assert unknown_words('path "a" { capabilities = ["reed", "read", "READ"]\n capability = [] }') == [
         "READ",
         "reed",
@@ -192,7 +192,7 @@ def test_words_nobody_knows_are_named():
         "[]",
     ],
 )
-def test_the_server_reads_it_as_we_do(real_vault, policy):
+def test_server_and_parser_agree(real_vault, policy):
     def taken(judge):
         try:
             judge()

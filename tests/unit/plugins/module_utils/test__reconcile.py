@@ -85,7 +85,7 @@ def planned(desired, answer, **reconcile_options):
 # -- plan ------------------------------------------------------------------------------------------------------------------
 
 
-def test_an_absent_thing_is_created_with_all_that_was_said_and_what_is_initial():
+def test_create_sends_given_and_initial_values():
     step = planned(WANTED, None)
     assert step.action == "create"
     assert step.before == {}
@@ -93,11 +93,11 @@ def test_an_absent_thing_is_created_with_all_that_was_said_and_what_is_initial()
     assert step.body == {**step.after, "password": "secret", "verify": True}
 
 
-def test_the_task_wins_over_what_is_initial():
+def test_given_value_wins_over_initial():
     assert planned({"origin": "there"}, None).body == {"origin": "there"}
 
 
-def test_nothing_said_is_nothing_to_do():
+def test_no_options_is_no_change():
     assert planned({}, {"colour": "red"}).action == "none"
     assert planned({"colour": None, "friends": None}, {"colour": "red"}).action == "none"
 
@@ -123,27 +123,27 @@ def test_an_object_that_is_empty_on_the_server_is_still_there():
         ({"owner": "me"}, {"owner": "me"}),
     ],
 )
-def test_equal_in_meaning_is_nothing_to_do(desired, answer):
+def test_equivalent_values_are_no_change(desired, answer):
     step = planned(desired, answer)
     assert step.action == "none"
     assert step.before == step.after
     assert step.body == {}
 
 
-def test_only_what_differs_is_sent_with_what_always_goes_along():
+def test_update_sends_differences_and_resend_fields():
     step = planned({**WANTED, "owner": "me"}, {"colour": "blue", "ttl": 3600, "friends": ["a", "b"], "owner": "me"})
     assert step.action == "update"
     assert step.body == {"colour": "red", "verify": True, "owner": "me"}
     assert {k for k in step.after if step.before.get(k) != step.after[k]} == {"colour"}
 
 
-def test_what_always_goes_along_is_repeated_as_it_was_when_the_task_is_silent():
+def test_resend_field_not_given_keeps_current_value():
     step = planned({"colour": "red"}, {"colour": "blue", "owner": "me"})
     assert step.body == {"colour": "red", "owner": "me"}
     assert planned({}, {"owner": "me"}).action == "none"
 
 
-def test_only_what_counts_is_compared_and_shown_in_a_diff():
+def test_compare_by_limits_comparison_and_diff():
     shouted = dataclasses.replace(THING, fields=(text("colour", compare_by=str.lower),))
     desired = {"name": "one", "colour": "Red"}
     assert plan(shouted, desired, {"colour": "RED"}, ReconcileOptions()).action == "none"
@@ -152,24 +152,24 @@ def test_only_what_counts_is_compared_and_shown_in_a_diff():
     assert [shouted.in_diff(side) for side in (step.before, step.after)] == [{"colour": "blue"}, {"colour": "red"}]
 
 
-def test_what_the_server_holds_in_no_form_of_ours_is_shown_as_it_is():
+def test_value_that_cannot_be_normalized_is_shown_unchanged():
     step = planned({"ttl": "1h"}, {"ttl": "forever"})
     assert step.before["ttl"] == "forever"
     assert step.body == {"ttl": 3600}
 
 
-def test_what_is_not_said_stays_as_it_is():
+def test_option_not_given_is_kept():
     step = planned({"colour": "red"}, {"colour": "blue", "ttl": 60})
     assert step.after["ttl"] == 60
     assert "ttl" not in step.body
 
 
-def test_empty_means_make_it_empty():
+def test_empty_value_clears_field():
     assert planned({"friends": []}, {"friends": ["a"]}).body == {"friends": []}
     assert planned({"colour": ""}, {"colour": "red"}).body == {"colour": ""}
 
 
-def test_a_secret_is_sent_on_creation_and_then_only_when_asked():
+def test_secret_is_sent_on_create_or_with_always():
     assert planned({"password": "x"}, None).body["password"] == "x"
     assert planned({"password": "x"}, {}).action == "none"
     always = planned({"password": "x"}, {}, secrets="always")
@@ -178,7 +178,7 @@ def test_a_secret_is_sent_on_creation_and_then_only_when_asked():
     assert always.after["password"] == SENT
 
 
-def test_a_secret_that_the_server_says_it_does_not_have_is_sent_again():
+def test_missing_secret_is_sent_again():
     signed = dataclasses.replace(THING, fields=(secret("password", presence_flag=("details", "has_password")),))
 
     def action(answer):
@@ -189,31 +189,31 @@ def test_a_secret_that_the_server_says_it_does_not_have_is_sent_again():
     assert action({}) == "none", "a server that says nothing is not asked twice"
 
 
-def test_a_secret_is_never_in_what_is_shown():
+def test_secret_is_never_shown():
     for answer, secrets in itertools.product((None, {}), ("on_create", "always")):
         step = planned({"password": "hush"}, answer, secrets=secrets)
         assert "hush" not in str((step.before, step.after))
 
 
-def test_what_is_fixed_at_creation_cannot_change():
+def test_immutable_field_change_is_refused():
     with pytest.raises(Refused, match=r"origin of thing things/one is 'here' and cannot become 'there'"):
         planned({"origin": "there"}, {"origin": "here"})
     assert planned({"origin": "here"}, {"origin": "here"}).action == "none"
 
 
-def test_an_absent_thing_that_shall_be_absent_is_nothing_to_do():
+def test_absent_object_with_state_absent_is_no_change():
     assert planned({}, None, state="absent").action == "none"
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])
-def test_a_value_that_is_nonsense_is_refused_with_its_option(state):
+def test_invalid_value_is_refused_naming_option(state):
     with pytest.raises(Refused, match="name: 'a/b' cannot be a name"):
         reconcile(Toy(), THING, {"name": "a/b"}, ReconcileOptions(state=state))
     with pytest.raises(Refused, match="ttl: 'soon' is not a duration"):
         planned({"ttl": "soon"}, None)
 
 
-def test_planning_changes_nothing_it_was_given():
+def test_plan_does_not_modify_its_arguments():
     desired, answer = {**WANTED}, {"colour": "blue", "friends": ["b", "a"]}
     planned(desired, answer)
     assert (desired, answer) == ({**WANTED}, {"colour": "blue", "friends": ["b", "a"]})
@@ -222,7 +222,7 @@ def test_planning_changes_nothing_it_was_given():
 # -- reconcile -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_foresees_what_a_run_does():
+def test_dry_run_predicts_result():
     toy = Toy()
     foreseen = reconcile(toy, THING, WANTED, ReconcileOptions(dry_run=True))
     assert toy.calls == []
@@ -240,7 +240,7 @@ def test_a_deletion_and_nothing_after_it():
     assert not reconcile(toy, THING, {"name": "one"}, ReconcileOptions(state="absent")).changed
 
 
-def test_a_write_that_did_not_stick_is_an_error_that_names_what_differs():
+def test_write_without_effect_fails_naming_difference():
     with pytest.raises(NotConverged, match="still differs in colour"):
         reconcile(
             Toy({"colour": "blue"}, deaf=True), THING, WANTED | {"friends": None, "ttl": None}, ReconcileOptions()
@@ -249,7 +249,7 @@ def test_a_write_that_did_not_stick_is_an_error_that_names_what_differs():
         reconcile(Toy(deaf=True), THING, WANTED, ReconcileOptions())
 
 
-def test_a_deletion_that_did_not_stick_is_an_error():
+def test_deletion_without_effect_fails():
     toy = Toy({"colour": "red"})
     toy.delete = lambda path: None
     with pytest.raises(NotConverged):
@@ -276,7 +276,7 @@ def with_checks(**checks):
     return Resource(THING.kind, THING.path, THING.identity, THING.fields, **checks)
 
 
-def test_what_is_missing_is_a_warning_in_a_dry_run_and_a_refusal_in_a_run():
+def test_missing_dependency_warns_in_dry_run_and_fails_in_run():
     resource = with_checks(pre_write_checks=(lambda server, desired, step: [Diagnostic("make it first", "missing")],))
     assert reconcile(Toy(), resource, WANTED, ReconcileOptions(dry_run=True)).warnings == ("make it first",)
     toy = Toy()
@@ -286,7 +286,7 @@ def test_what_is_missing_is_a_warning_in_a_dry_run_and_a_refusal_in_a_run():
     reconcile(toy, resource, WANTED, ReconcileOptions(validate=False))
 
 
-def test_inquiries_are_made_only_before_a_change_and_inspections_in_every_run():
+def test_pre_write_checks_run_before_change_and_existing_checks_always():
     asked = []
     resource = with_checks(
         pre_write_checks=(lambda *dummy: asked.append("inquiry") or (),),
@@ -298,7 +298,7 @@ def test_inquiries_are_made_only_before_a_change_and_inspections_in_every_run():
     assert asked == ["inquiry", "inspection"]
 
 
-def test_what_comes_afterwards_is_tried_after_a_write_only():
+def test_post_write_checks_run_after_write_only():
     tried = []
     resource = with_checks(
         post_write_checks=(lambda server, desired, step: tried.append(step.action) or [Diagnostic("odd")],)
@@ -311,7 +311,7 @@ def test_what_comes_afterwards_is_tried_after_a_write_only():
     assert tried == ["create"]
 
 
-def test_a_missing_mount_is_foreseen_and_refused():
+def test_missing_mount_is_predicted_and_refused():
     class Unmounted(Toy):
         def read(self, path):
             raise MountMissing("nothing is mounted there")
@@ -321,7 +321,7 @@ def test_a_missing_mount_is_foreseen_and_refused():
         reconcile(Unmounted(), THING, WANTED, ReconcileOptions())
 
 
-def test_carry_out_is_where_a_check_run_ends():
+def test_carry_out_skips_change_in_check_mode():
     assert carry_out(lambda: pytest.fail("carried out"), "foreseen", dry_run=True) == "foreseen"
     assert carry_out(lambda: "done", "foreseen", dry_run=False) == "done"
 
@@ -341,12 +341,12 @@ def test_carry_out_is_where_a_check_run_ends():
         (lambda: Field("x", storage="read_only", initial="y"), "only read"),
     ],
 )
-def test_a_field_that_is_nonsense_is_refused_when_it_is_declared(nonsense, why):
+def test_contradictory_field_declaration_is_refused(nonsense, why):
     with pytest.raises(TypeError, match=why):
         nonsense()
 
 
-def test_the_options_come_out_of_the_declaration():
+def test_argument_spec_is_derived_from_declaration():
     spec = THING.argument_spec()
     assert set(spec) == {f.option for f in THING.identity + THING.fields} - {"age"}
     assert spec["password"]["no_log"] is True

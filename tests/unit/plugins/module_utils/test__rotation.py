@@ -81,7 +81,7 @@ def rotate(client, check_mode=False, **more):
     return root_rotation.rotate_root(Session(client, False, []), {**WANTED, **more}, check_mode)
 
 
-def test_accepted_then_refused_is_a_rotation():
+def test_probe_accepted_then_refused_means_rotated():
     client = Client(True, False)
     assert rotate(client)["rotated"] is True
     assert client.rotations == [("put", "database/rotate-root/db", "rotate")]
@@ -101,14 +101,14 @@ def test_the_probe_is_the_connection_with_the_bootstrap_password_for_nobody():
     }
 
 
-def test_refused_is_already_rotated():
+def test_refused_probe_means_already_rotated():
     client = Client(False, current=noted(HELD, "2026-01-31T12:00:00Z"))
     assert rotate(client)["rotated"] is False
     assert client.rotations == []
     assert client.probe_is_gone()
 
 
-def test_noted_as_rotated_and_refused_to_vault_is_lost():
+def test_recorded_rotation_refused_to_vault_is_lost():
     client = Client(False, current=noted(HELD, "2026-01-31T12:00:00Z"), locked_out=True)
     with pytest.raises(Problem, match="one of the two servers was restored") as caught:
         rotate(client)
@@ -129,7 +129,7 @@ def test_noted_as_rotated_and_refused_to_vault_is_lost():
     ],
     ids=str,
 )
-def test_anything_else_is_unknown_and_rotates_nothing(trouble):
+def test_unclear_probe_rotates_nothing(trouble):
     client = Client(trouble)
     with pytest.raises(Problem, match=rf"^It is unknown .* nothing was rotated.*{trouble}"):
         rotate(client)
@@ -149,14 +149,14 @@ def test_without_an_answer_the_database_is_asked_whether_it_was_rotated(after):
     assert client.probe_is_gone()
 
 
-def test_a_rotation_that_was_refused_is_the_servers_sentence():
+def test_refused_rotation_shows_server_error():
     client = Client(True, True, rotation=VaultError("no", 500, "failed to update user (SQLSTATE 42501)"))
     with pytest.raises(Problem, match=r"^Nothing was rotated, and the bootstrap password still works\. no$"):
         rotate(client)
     assert client.probe_is_gone()
 
 
-def test_a_rotation_that_failed_and_was_done_is_done():
+def test_failed_answer_of_completed_rotation_is_rotated():
     result = rotate(Client(True, False, False, rotation=VaultError("Vault answered 500", 500, "conn closed")))
     assert result["rotated"] is True
     assert result["warnings"] == ["The root password is rotated, although Vault answered: Vault answered 500"]
@@ -169,7 +169,7 @@ def test_a_database_that_cannot_be_asked_afterwards_is_unknown_and_the_cure_is_a
 
 
 @pytest.mark.parametrize("how", ["once", "always"])
-def test_a_password_that_got_lost_on_the_way_is_said_to_be(how):
+def test_lost_password_is_reported(how):
     client = Client(True, False, rotation=VaultError("no", 500, "conn closed"), locked_out=True)
     with pytest.raises(
         Problem, match=r"^The database refuses the password that Vault holds .* As the DBA, give"
@@ -178,7 +178,7 @@ def test_a_password_that_got_lost_on_the_way_is_said_to_be(how):
     assert caught.value.result == {"lost": True}
 
 
-def test_a_run_that_was_killed_when_the_password_got_lost_is_told_by_the_next():
+def test_lost_password_of_killed_run_is_reported_by_next_run():
     current = {
         **HELD,
         "connection_details": {**HELD["connection_details"], root_rotation.ROTATED_AT: "begun 2026-01-01T00:00:00Z"},
@@ -247,14 +247,14 @@ def test_vault_is_given_the_password_that_opens_the_database_before_it_rotates_i
     assert (begun[0]["password"], begun[0]["verify_connection"]) == ("bootstrap", True)
 
 
-def test_what_lets_everybody_in_is_a_failure_although_it_was_rotated():
+def test_trust_authentication_after_rotation_fails():
     with pytest.raises(Problem, match=r"still lets the bootstrap password in"):
         rotate(Client(True, True))
 
 
 @pytest.mark.parametrize("noted", [True, False])
 @pytest.mark.parametrize("how", ["once", "always"])
-def test_a_check_run_reads_and_does_nothing_else(noted, how):
+def test_check_mode_only_reads(noted, how):
     details = {root_rotation.ROTATED_AT: "2026-01-31T12:00:00Z"} if noted else {}
     client = Client(current={**HELD, "connection_details": {**HELD["connection_details"], **details}})
     result = rotate(client, check_mode=True, rotate=how)
@@ -262,7 +262,7 @@ def test_a_check_run_reads_and_does_nothing_else(noted, how):
     assert client.calls == []
 
 
-def test_a_note_that_cannot_be_left_is_a_warning():
+def test_failed_record_of_rotation_warns():
     client = Client(True, False)
     original = client.write
 

@@ -122,7 +122,7 @@ def test_scram_that_was_asked_for_is_refused_where_it_is_ignored():
 
 
 @pytest.mark.parametrize("action", ["create", "update", "none"])
-def test_scram_by_default_is_warned_about_where_it_is_ignored(action):
+def test_ignored_scram_default_warns(action):
     after = {"password_authentication": "scram-sha-256"}
     (warning,) = findings("connection", Server(vault(1, 13, 0)), action, after)
     assert warning.startswith(
@@ -142,7 +142,7 @@ def test_options_of_an_external_plugin_are_not_known(plugin):
     )
 
 
-def test_newer_server_than_any_that_was_tried_is_not_judged():
+def test_untested_newer_server_is_not_judged():
     (warning,) = findings("connection", Server(Identity("openbao", (2, 9, 0))), tls_ca="PEM")
     assert warning.startswith(
         "Whether OpenBao 2.9.0 knows tls_ca is not known here. If it does not: the connection would not be"
@@ -163,7 +163,7 @@ def test_version_that_health_hides_is_that_of_the_mount():
 
 
 @pytest.mark.parametrize("option", ["skip_import_rotation", "self_managed_password", "password"])
-def test_what_locks_out_is_refused_whatever_the_help_says(option):
+def test_option_that_locks_out_is_refused_despite_help(option):
     for identity, mount in ((vault(1, 20, 0), None), (Identity(), None), (Identity(), "v1.20.0+builtin.vault")):
         for action in ("create", "update"):
             server = Server(identity, help=[option], mount=mount)
@@ -173,7 +173,7 @@ def test_what_locks_out_is_refused_whatever_the_help_says(option):
     assert option in refusal("static_role", Server(ENTERPRISE, help=[]), **{option: "x"})
 
 
-def test_help_decides_over_the_table_where_it_tells():
+def test_server_help_overrides_feature_table():
     schedule = {"rotation_schedule": "0 3 * * *"}
     assert findings("static_role", Server(OPENBAO, help=["rotation_schedule"]), **schedule) == []
     assert "use rotation_period instead" in refusal("static_role", Server(vault(1, 20, 0), help=[]), **schedule)
@@ -181,7 +181,7 @@ def test_help_decides_over_the_table_where_it_tells():
     assert "use rotation_period instead" in refusal("static_role", Server(OPENBAO, help=None), **schedule)
 
 
-def test_nothing_is_asked_for_what_was_not_asked_for():
+def test_features_not_used_need_no_request():
     server = Server(OPENBAO)
     quiet = {
         "rotation_schedule": "",

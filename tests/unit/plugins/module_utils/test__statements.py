@@ -34,7 +34,7 @@ def as_the_server_cuts(element):
         "SELECT 'it''s; fine'",
     ],
 )
-def test_a_statement_that_would_be_cut_in_the_middle_is_encoded(statement):
+def test_statement_with_inner_semicolon_is_encoded(statement):
     (sent,) = statements.sendable([statement])
     assert as_the_server_cuts(sent) == [statement]
     assert statements.readable([sent]) == [statement]
@@ -43,7 +43,7 @@ def test_a_statement_that_would_be_cut_in_the_middle_is_encoded(statement):
 @pytest.mark.parametrize(
     "statement", ["SELECT 1", "SELECT 1;", "SELECT 1; SELECT 'x'; SELECT 2", "DO $$ BEGIN NULL END $$"]
 )
-def test_a_statement_that_is_cut_rightly_is_sent_as_it_is(statement):
+def test_plain_statement_is_sent_unchanged(statement):
     assert statements.sendable([statement]) == [statement]
 
 
@@ -71,7 +71,7 @@ def test_what_is_no_sql_is_refused(nonsense):
         statements.readable(nonsense)
 
 
-def test_a_group_writes_all_four_lists():
+def test_in_role_writes_all_statement_lists():
     written = statements.expand({"in_role": "app_rw"})
     (creation,), (renewal,) = written["creation_statements"], written["renew_statements"]
     assert "in_role name := 'app_rw';" in creation
@@ -86,7 +86,7 @@ def test_a_group_writes_all_four_lists():
 
 
 @pytest.mark.parametrize("functions", ["none", "leasehold"])
-def test_objects_go_to_whom_the_task_names(functions):
+def test_reassign_owned_to_sets_new_owner(functions):
     written = statements.expand({"in_role": "app_rw", "reassign_owned_to": "app_owner", "functions": functions})
     assert statements.heirs_in(written["revocation_statements"]) == ["app_owner"]
     assert "app_rw" not in str(written["revocation_statements"])
@@ -123,7 +123,7 @@ def test_functions_do_what_blocks_do(body):
 
 
 @pytest.mark.parametrize("tag", re.findall(r"\$\w+\$", str(statements.expand({"in_role": "g"}))))
-def test_no_name_is_long_enough_for_a_tag(tag):
+def test_dollar_quote_tag_exceeds_name_length(tag):
     assert len(tag.strip("$")) > 63
 
 

@@ -35,7 +35,7 @@ def rotate(client):
     return rotate_static_role(Session(client, False, []), {"mount": "database", "name": "fixed"}, False)
 
 
-def test_a_retry_of_the_server_at_the_same_moment_is_followed_by_another_rotation():
+def test_concurrent_retry_of_server_is_followed_by_rotation():
     client = Client("duplicate item")
     assert rotate(client)["changed"]
     assert client.asked == 2
