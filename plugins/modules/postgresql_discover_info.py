@@ -93,6 +93,7 @@ entry:
     database: appdb
     owner: app_owner
     admin: {username: vault_appdb}
+    connect: [reports]
     groups:
       appdb_ro: {schemas: [public], tables: [select]}
     roles:

@@ -45,7 +45,8 @@ options:
     description:
       - Also take what users of Vault left behind, that is roles whose names begin with C(v-) and that can no longer log in. They keep no privileges, and
         their code does not run with the rights of the new owner, because C(SECURITY DEFINER) is taken from functions, views get C(security_invoker)
-        and rules are dropped. Views on PostgreSQL 14 and older are not handed over, and named.
+        and rules are dropped; code in an index, a default or a trigger runs with the rights of whoever uses the table. Views on
+        PostgreSQL 14 and older are not handed over, and named.
     type: bool
     default: false
   lock_timeout:

@@ -24,6 +24,8 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connec
     login_words,
     require_psycopg2,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import is_role_name
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights import on_other_objects
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import Query
@@ -38,24 +40,33 @@ OPTIONS: Values = {
 NAMED = 5
 """So many objects are named, of more the number."""
 TABLES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+NOBODY = "pg_signal_backend"
+"""A predefined role that may do on objects what PUBLIC may, and nothing else."""
 COLUMNS = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 _OTHERS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 _LOGIN = "l.rolcanlogin AND NOT l.rolsuper AND l.rolname !~ '^(pg_|v-)'"
 _LOGINS = f"""
-SELECT l.rolname, l.rolinherit, l.rolcreaterole, l.rolcreatedb, l.rolreplication, l.rolbypassrls, coalesce(l.rolconfig, '{{}}'),
+SELECT l.rolname, l.rolinherit, l.rolcreaterole, l.rolcreatedb, l.rolreplication, l.rolbypassrls,
+       ARRAY(SELECT unnest(s.setconfig) FROM pg_db_role_setting AS s WHERE s.setrole = l.oid AND s.setdatabase IN (0, d.oid)),
        has_database_privilege(l.oid, d.oid, 'CONNECT'), has_database_privilege(l.oid, d.oid, 'CREATE'),
        ARRAY(SELECT g.rolname::text FROM pg_roles AS g WHERE g.oid <> l.oid AND NOT pg_has_role(l.oid, g.oid, 'USAGE')
-              AND pg_has_role(l.oid, g.oid, 'MEMBER') ORDER BY 1)
+              AND pg_has_role(l.oid, g.oid, 'MEMBER') ORDER BY 1),
+       ARRAY(SELECT g.rolname::text FROM pg_roles AS g WHERE starts_with(g.rolname, 'pg_') AND g.rolname <> 'pg_database_owner'
+              AND pg_has_role(l.oid, g.oid, 'USAGE') ORDER BY 1)
   FROM pg_roles AS l CROSS JOIN pg_database AS d WHERE d.datname = current_database() AND {_LOGIN} ORDER BY 1
 """
 _RIGHTS = f"""
 SELECT l.rolname, n.nspname, 'schemas', n.nspname, p.name, pg_has_role(l.oid, n.nspowner, 'USAGE'),
-       has_schema_privilege('public', n.oid, p.name), has_schema_privilege(l.oid, n.oid, p.name)
+       has_schema_privilege('public', n.oid, p.name)
+         AND NOT (n.nspname = 'public' AND p.name = 'CREATE' AND EXISTS (
+           SELECT FROM aclexplode(n.nspacl) AS a WHERE a.privilege_type = 'CREATE' AND a.grantee <> 0 AND pg_has_role(l.oid, a.grantee, 'USAGE'))),
+       has_schema_privilege(l.oid, n.oid, p.name)
   FROM pg_roles AS l CROSS JOIN pg_namespace AS n CROSS JOIN unnest(ARRAY['USAGE', 'CREATE']) AS p(name) WHERE {_LOGIN} AND {_OTHERS}
 UNION ALL
 SELECT l.rolname, n.nspname, 'tables', c.relname, p.name, pg_has_role(l.oid, c.relowner, 'USAGE'),
        has_table_privilege('public', c.oid, p.name), has_table_privilege(l.oid, c.oid, p.name)
-  FROM pg_roles AS l CROSS JOIN pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace CROSS JOIN unnest(%(tables)s) AS p(name)
+  FROM pg_roles AS l CROSS JOIN pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ CROSS JOIN unnest(%(tables)s || CASE WHEN current_setting('server_version_num')::int < 170000 THEN ARRAY[]::text[] ELSE ARRAY['MAINTAIN'] END) AS p(name)
  WHERE {_LOGIN} AND {_OTHERS} AND c.relkind IN ('r', 'v', 'm', 'p', 'f')
 UNION ALL
 SELECT l.rolname, n.nspname, 'sequences', c.relname, p.name, pg_has_role(l.oid, c.relowner, 'USAGE'),
@@ -66,7 +77,7 @@ UNION ALL
 SELECT l.rolname, n.nspname, 'functions', f.oid::regprocedure::text, 'EXECUTE', pg_has_role(l.oid, f.proowner, 'USAGE'),
        has_function_privilege('public', f.oid, 'EXECUTE'), has_function_privilege(l.oid, f.oid, 'EXECUTE')
   FROM pg_roles AS l CROSS JOIN pg_proc AS f JOIN pg_namespace AS n ON n.oid = f.pronamespace
- WHERE {_LOGIN} AND {_OTHERS} AND f.prokind <> 'p'
+ WHERE {_LOGIN} AND {_OTHERS}
 """
 _ON_COLUMNS = f"""
 SELECT l.rolname, n.nspname, c.relname || '.' || a.attname, p.name
@@ -75,6 +86,13 @@ SELECT l.rolname, n.nspname, c.relname || '.' || a.attname, p.name
  CROSS JOIN unnest(%(columns)s) AS p(name)
  WHERE {_LOGIN} AND {_OTHERS} AND has_column_privilege(l.oid, c.oid, a.attnum, p.name) AND NOT has_table_privilege(l.oid, c.oid, p.name)
  ORDER BY 1, 2, 3, 4
+"""
+_TO_COME = f"""
+SELECT DISTINCT l.rolname, c.rolname, coalesce(n.nspname, ''), CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions'
+       WHEN 'T' THEN 'types' ELSE 'objects' END, a.privilege_type
+  FROM pg_roles AS l CROSS JOIN pg_default_acl AS d CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a JOIN pg_roles AS c ON c.oid = d.defaclrole
+  LEFT JOIN pg_namespace AS n ON n.oid = d.defaclnamespace
+ WHERE {_LOGIN} AND a.grantee NOT IN (0, d.defaclrole) AND pg_has_role(l.oid, a.grantee, 'USAGE') ORDER BY 1, 2, 3, 4, 5
 """
 _ROW_SECURITY = f"""
 SELECT DISTINCT l.rolname, n.nspname, c.relname
@@ -93,6 +111,7 @@ _SESSIONS = """
 SELECT usename::text, application_name, coalesce(host(client_addr), ''), count(*)::int FROM pg_stat_activity
  WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
+_OPEN = "SELECT 1 FROM pg_namespace WHERE nspname = 'public' AND has_schema_privilege('public', oid, 'CREATE')"
 _TAKEN = "SELECT rolname FROM pg_roles"
 _SUPERUSERS = "SELECT rolname::text FROM pg_roles WHERE rolsuper"
 
@@ -169,7 +188,8 @@ def discover(_session: VaultSession, options: Values, _check_mode: bool) -> Valu
 def described(query: Query, options: Values) -> Values:
     """The entry of the document, what it does not express, and who is connected."""
     asked = options.get("logins")
-    logins = {row[0]: row for row in query(_LOGINS) if not asked or row[0] in asked}
+    every = query(_LOGINS)
+    logins = {row[0]: row for row in every if not asked or row[0] in asked}
     missing = sorted(set(asked or ()) - logins.keys())
     if missing:
         raise Refused(
@@ -181,12 +201,16 @@ def described(query: Query, options: Values) -> Values:
     taken = {name for (name,) in query(_TAKEN)}
     groups: dict[Group, str] = {}
     roles: Values = {}
+    given_to: dict[str, Group] = {}
     for name in logins:
         found = group_of(rights[name]) if name in rights else None
         if found is not None:
             if found not in groups:
                 groups[found] = _free_name(found, options["database"], taken)
             roles[name] = {"in_role": groups[found], "default_ttl": "1h", "max_ttl": "24h"}
+            given_to[name] = found
+        elif logins[name][7]:
+            differences[name].append("CONNECT on the database, because there is no group for it")
         differences[name] += beyond(rights[name], found) if name in rights else []
     for login, schema, column, privilege in query(_ON_COLUMNS, {"columns": list(COLUMNS)}):
         differences.setdefault(login, []).append(f"{privilege} on column {schema}.{column}, but not on its table")
@@ -197,12 +221,35 @@ def described(query: Query, options: Values) -> Values:
     owner, creators, notes = _makers(query, options["database"], taken)
     for login in logins:
         if login in creators:
-            differences[login].append("it owns tables here and may change them; a user of a group may not")
+            differences[login].append(
+                "it owns tables here and may change them, and as one of the creators may make more in the schemas of the groups; a user of a group may not"
+            )
+        differences[login] += map(str, on_other_objects(query, login, NOBODY))
+    for login, creator, schema, kind, privilege in query(_TO_COME):
+        group = given_to.get(login)
+        if not (
+            group
+            and schema in group.schemas
+            and (kind, privilege) in group.privileges
+            and creator in (owner, *creators)
+        ):
+            where = f" in schema {schema}" if schema else ""
+            differences.setdefault(login, []).append(f"{privilege} on {kind} to come from {creator}{where}")
+    # PUBLIC loses CONNECT, by which they may have come in.
+    guests = [row[0] for row in every if row[7] and row[0] not in (owner, *creators)]
+    if query(_OPEN):
+        notes.append("PUBLIC loses CREATE on schema public. Who makes tables there by it needs a grant of its own.")
+    odd = [name for name in guests if not is_role_name(name)]
+    if odd:
+        notes.append(
+            f"PUBLIC loses CONNECT, and these cannot be named in connect: {', '.join(odd)}. GRANT CONNECT to them by hand."
+        )
     entry = {
         "name": options["database"],
         "database": options["database"],
         "owner": owner,
         **({"creators": creators} if creators else {}),
+        **({"connect": [name for name in guests if name not in odd]} if len(guests) > len(odd) else {}),
         "admin": {"username": _free("vault_" + options["database"], taken)},
         "groups": {groups[group]: _as_entry(group) for group in groups},
         "roles": roles,
@@ -243,12 +290,13 @@ def _rights(query: Query) -> dict[str, Rights]:
 
 def _of_the_role(row: tuple[t.Any, ...]) -> list[str]:
     """What a login has by its attributes, which a user that Vault makes does not have."""
-    _name, inherit, createrole, createdb, replication, bypassrls, settings, connect, create, roles = row
+    _name, inherit, createrole, createdb, replication, bypassrls, settings, connect, create, roles, predefined = row
     has = {"CREATEROLE": createrole, "CREATEDB": createdb, "REPLICATION": replication, "BYPASSRLS": bypassrls}
     text = [f"it has the attribute {attribute}" for attribute, given in has.items() if given]
     text += [f"its setting {setting.partition('=')[0]}" for setting in settings]
     text += [] if connect else ["it may not connect to this database"]
     text += ["CREATE on the database"] if create else []
+    text += [f"it is a member of {name}" for name in predefined]
     if roles:
         how = "" if inherit else ", because it is NOINHERIT"
         text.append(f"what {', '.join(roles)} may do, after SET ROLE{how}")

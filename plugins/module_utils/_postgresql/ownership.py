@@ -331,7 +331,7 @@ class _HandOver:
                 )
             if not (role.admin or (self.createrole and self.version < 160000)):
                 raise Refused(
-                    f"{self.me} may not act as {name}. Somebody with ADMIN OPTION on it, or a superuser, has to GRANT {quoted(name)} TO "
+                    f"{self.me} may not act as {name}. A role with ADMIN OPTION on it, or a superuser, has to GRANT {quoted(name)} TO "
                     f"{quoted(self.me)}{' WITH INHERIT TRUE, SET TRUE' if self.version >= 160000 else ''}. Nothing was changed."
                 )
             yield name

@@ -157,13 +157,28 @@ def lacking(query: Query, version: int, one: str, other: str) -> list[Difference
     tables += ["MAINTAIN"] if version >= 170000 else []
     values = {"one": one, "other": other, "tables": tables}
     found = [Difference(right, _shortened(detail)) for right, detail in query(_SINGLE, values)]
-    found += [
-        Difference(f"{privilege} on {kind} in schema {schema}", _some(names, total))
-        for kind, schema, privilege, names, total in query(_IN_SCHEMAS, values)
-        if names
-    ]
+    found += _in_schemas(query(_IN_SCHEMAS, values))
     found += [Difference(right, detail) for right, detail in query(_TO_COME, values)]
     return sorted(found)
+
+
+def on_other_objects(query: Query, one: str, other: str) -> list[Difference]:
+    """Of :func:`lacking`, what no group of the document has: types, large objects, languages, other databases, grant options and the like."""
+    begins = ("USAGE on language", "USAGE on foreign", "user mapping", "CREATE on tablespace", "large objects", "GRANT OPTION", "rights in other",
+              "CONNECT on other", "ownership of objects")  # fmt: skip
+    values = {"one": one, "other": other}
+    found = [
+        Difference(right, _shortened(detail)) for right, detail in query(_SINGLE, values) if right.startswith(begins)
+    ]
+    return sorted([*found, *_in_schemas(query(_TYPES, values))])
+
+
+def _in_schemas(rows: t.Iterable[tuple[t.Any, ...]]) -> list[Difference]:
+    return [
+        Difference(f"{privilege} on {kind} in schema {schema}", _some(names, total))
+        for kind, schema, privilege, names, total in rows
+        if names
+    ]
 
 
 def _some(names: t.Sequence[str], total: int | None) -> str:

@@ -42,7 +42,7 @@ def rows_of(query, _values=None):
     """A database with two logins that may do the same, and one that may read another schema; a superuser has a session."""
     given = {"a": "sales", "b": "sales", "c": "stock"}
     answers = {
-        discover._LOGINS: [(name, True, False, False, False, False, [], True, False, []) for name in given],
+        discover._LOGINS: [(name, True, False, False, False, False, [], True, False, [], []) for name in given],
         discover._RIGHTS: [
             (name, schema, kind, each, privilege, False, False, has)
             for name, its in given.items()
