@@ -43,6 +43,17 @@ def test_file_is_predicted_written_and_shown(run, tmp_path):
     assert run(path=str(path))["diff"] == [{"before": {"mode": "0644"}, "after": {"mode": "0600"}}]
 
 
+@pytest.mark.parametrize("diff", [True, False])
+@pytest.mark.parametrize("check", [True, False])
+def test_other_content_alone_is_a_change(run, tmp_path, check, diff):
+    path = tmp_path / "file"
+    run(path=str(path), content="first\n")
+    answer = run(check=check, diff=diff, path=str(path), content="second\n")
+    assert answer["changed"]
+    assert answer.get("diff") == ([{"before": "first\n", "after": "second\n"}] if diff else None)
+    assert path.read_text() == ("first\n" if check else "second\n")
+
+
 @pytest.mark.parametrize("owner", [None, "nobody-there"])
 def test_content_is_shown_in_diff_only(run, tmp_path, monkeypatch, owner):
     logged = []
