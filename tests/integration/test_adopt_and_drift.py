@@ -86,7 +86,7 @@ def test_drift_ends_with_0_when_nothing_differs_and_with_2_and_the_names_when_so
 
 
 @pytest.mark.full
-def test_each_object_that_is_not_adopted_is_named_with_the_command_that_makes_it_manageable(
+def test_unadopted_objects_are_listed_with_commands(
     ground: Callable[[servers.PostgreSQL, str], Ground], postgres: servers.PostgreSQL, play: Play, tmp_path: Path
 ) -> None:
     """The commands are run as they are written; then everything is adopted, and nothing differs."""

@@ -150,7 +150,7 @@ def test_a_check_run_predicts_and_touches_nothing(runs: FirstRuns) -> None:
     assert ISSUE in changed
 
 
-def test_the_first_run_makes_it_and_the_next_ones_find_nothing_to_do(runs: FirstRuns) -> None:
+def test_first_run_creates_and_later_runs_are_unchanged(runs: FirstRuns) -> None:
     assert UNWRAP in runs.first.changed
     assert runs.again.changed == []
 
@@ -165,7 +165,7 @@ def test_logins_and_reads_of_credentials_are_limited(applications: Applications,
     assert limited("credentials-app-role") == (f"{applications.mount}/creds/app-role", "", 50)
 
 
-def test_the_ids_lie_on_the_host_for_their_owner_only(applications: Applications, runs: FirstRuns) -> None:
+def test_delivered_ids_are_readable_by_owner_only(applications: Applications, runs: FirstRuns) -> None:
     for name in ("role_id", "secret_id", "secret_id_accessor"):
         current = (applications.home / name).stat()
         assert (stat.S_IMODE(current.st_mode), current.st_uid) == (0o600, os.geteuid())
@@ -173,7 +173,7 @@ def test_the_ids_lie_on_the_host_for_their_owner_only(applications: Applications
     assert applications.is_good(applications.file("secret_id_accessor"))
 
 
-def test_the_secret_id_was_wrapped_on_the_way_and_printed_nowhere(applications: Applications, runs: FirstRuns) -> None:
+def test_secret_id_is_wrapped_and_never_printed(applications: Applications, runs: FirstRuns) -> None:
     for run in runs:
         if not isinstance(run, bool):
             assert not leaks(run.output, [applications.file("secret_id")])
@@ -261,7 +261,7 @@ def test_the_login_may_do_this_and_nothing_else(
 
 
 @pytest.mark.full
-def test_the_credentials_open_the_database_until_the_token_ends(applications: Applications, runs: FirstRuns) -> None:
+def test_credentials_work_until_token_ends(applications: Applications, runs: FirstRuns) -> None:
     token = applications.log_in()
     user = applications.ask(token, "GET", "access/creds/app-role")[1]["data"]
     assert applications.opens(user["username"], user["password"])
@@ -293,9 +293,7 @@ def test_the_usual_program_can_renew_and_revoke_with_it(applications: Applicatio
     assert lease not in applications.leases("app-role")
 
 
-def test_its_pods_log_in_with_their_service_account_and_others_do_not(
-    applications: Applications, runs: FirstRuns
-) -> None:
+def test_only_pods_of_service_account_log_in(applications: Applications, runs: FirstRuns) -> None:
     def login(namespace: str, account: str) -> tuple[int, dict[str, t.Any]]:
         body = {"role": "Billing", "jwt": applications.cluster.token(namespace, account)}
         return applications.ask("", "POST", "auth/access-kubernetes/login", body)
@@ -321,9 +319,7 @@ def test_the_manifests_are_files_for_other_tools(applications: Applications, run
 
 
 @pytest.mark.full
-def test_a_secret_id_that_has_ended_is_replaced_and_open_files_are_closed(
-    applications: Applications, runs: FirstRuns
-) -> None:
+def test_expired_secret_id_is_replaced(applications: Applications, runs: FirstRuns) -> None:
     before = applications.file("secret_id_accessor")
     path = "auth/access-approle/role/billing/secret-id-accessor/destroy"
     applications.bao.request("POST", path, {"secret_id_accessor": before})
@@ -336,7 +332,7 @@ def test_a_secret_id_that_has_ended_is_replaced_and_open_files_are_closed(
 
 
 @pytest.mark.full
-def test_one_that_ends_too_soon_is_replaced_and_ended(applications: Applications, runs: FirstRuns) -> None:
+def test_secret_id_expiring_too_soon_is_replaced_and_destroyed(applications: Applications, runs: FirstRuns) -> None:
     before = applications.file("secret_id_accessor")
     applications.entry["deliver"]["valid_for"] = "31d"
     applications.entry["auth"]["approle"]["secret_id_ttl"] = "60d"
@@ -378,17 +374,13 @@ def wrapping_token(applications: Applications, role: str = "billing") -> str:
     return done.stdout.strip()
 
 
-def test_a_wrapping_token_that_somebody_has_opened_stops_the_delivery(
-    applications: Applications, runs: FirstRuns
-) -> None:
+def test_used_wrapping_token_stops_delivery(applications: Applications, runs: FirstRuns) -> None:
     token = wrapping_token(applications)
     applications.bao.request("POST", "sys/wrapping/unwrap", {"token": token})
     assert "used up or over" in unwrapped(applications, token)
 
 
-def test_a_wrapping_token_that_somebody_has_exchanged_stops_the_delivery(
-    applications: Applications, runs: FirstRuns
-) -> None:
+def test_exchanged_wrapping_token_stops_delivery(applications: Applications, runs: FirstRuns) -> None:
     applications.bao.request("POST", "auth/access-approle/role/another", {})
     given = unwrapped(applications, wrapping_token(applications, "another"))
     assert "not for a secret id of this role but for auth/access-approle/role/another/secret-id" in given
@@ -401,7 +393,7 @@ def test_a_host_that_cannot_reach_vault_says_so(applications: Applications, runs
 
 
 @pytest.mark.full
-def test_what_the_host_says_reaches_the_one_who_runs_the_play(applications: Applications, runs: FirstRuns) -> None:
+def test_error_of_host_is_shown(applications: Applications, runs: FirstRuns) -> None:
     (applications.home / "secret_id").unlink()
     run = applications.run("-e", "app_access_url=https://127.0.0.1:9", ok=False)
     assert (
@@ -428,9 +420,7 @@ def test_owner_that_the_host_does_not_have_is_named_before_a_secret_id_is_issued
 
 
 @pytest.mark.full
-def test_a_role_that_does_not_exist_is_found_out_before_anything_is_written(
-    applications: Applications, runs: FirstRuns
-) -> None:
+def test_unknown_role_fails_before_any_write(applications: Applications, runs: FirstRuns) -> None:
     applications.entry["roles"] = ["app-rle"]
     assert "There is no role access/roles/app-rle" in applications.run(ok=False).output
     applications.entry["roles"] = ["app-role"]
@@ -439,9 +429,7 @@ def test_a_role_that_does_not_exist_is_found_out_before_anything_is_written(
 
 @pytest.mark.full
 @pytest.mark.parametrize("how", ["absent", "teardown"])
-def test_an_application_that_is_gone_leaves_nothing_behind(
-    applications: Applications, runs: FirstRuns, how: str
-) -> None:
+def test_absent_application_is_removed_completely(applications: Applications, runs: FirstRuns, how: str) -> None:
     if how == "absent":
         applications.entry["state"] = "absent"
         applications.run()
@@ -467,7 +455,7 @@ def test_an_application_that_is_gone_leaves_nothing_behind(
 
 
 @pytest.mark.full
-def test_a_site_without_applications_needs_nothing(applications: Applications) -> None:
+def test_site_without_applications_is_unchanged(applications: Applications) -> None:
     document = applications.document
     applications.document = {}
     run = applications.run("-e", "leasehold_url=https://127.0.0.1:9")

@@ -48,7 +48,7 @@ def wait_until(what: str, is_so: Callable[[], bool], seconds: float = 120) -> No
 
 @pytest.mark.full
 @pytest.mark.parametrize(("ending", "ttl", "max_ttl"), [(signal.SIGTERM, 10, 25), (signal.SIGINT, 4, 10)])
-def test_the_program_moves_over_at_the_hard_limit_without_a_failed_query_and_leaves_nobody(
+def test_program_switches_users_at_max_ttl_without_failed_query(
     app: Ground, bao: servers.OpenBao, tmp_path: Path, ending: signal.Signals, ttl: int, max_ttl: int
 ) -> None:
     role = app.role(f"prog{ending.value:02}", ttl=ttl, max_ttl=max_ttl)
@@ -79,7 +79,7 @@ def test_the_program_moves_over_at_the_hard_limit_without_a_failed_query_and_lea
     assert app.leases(role) == []
 
 
-def test_the_migration_has_a_user_that_is_gone_afterwards_also_when_it_fails(app: Ground, play: Play) -> None:
+def test_migration_user_is_revoked_also_on_failure(app: Ground, play: Play) -> None:
     role = app.role("migrate")
     script = play.write("migration.sql", "CREATE TEMPORARY TABLE moved (a int); INSERT INTO items VALUES ('migrated');")
     arguments = [*where(app, "migration"), *extra(migration_role=role, migration_mount=app.mount)]
@@ -97,7 +97,7 @@ def test_the_migration_has_a_user_that_is_gone_afterwards_also_when_it_fails(app
 
 
 @pytest.mark.full
-def test_the_deploy_hands_each_application_a_user_that_outlives_the_run(app: Ground, play: Play) -> None:
+def test_deploy_gives_each_application_a_user_that_outlives_run(app: Ground, play: Play) -> None:
     role = app.role("deployed")
     play.inventory = ["app1", "app2"]
     text = (EXAMPLES / "deploy.yml").read_text()
@@ -116,7 +116,7 @@ def test_the_deploy_hands_each_application_a_user_that_outlives_the_run(app: Gro
 
 
 @pytest.mark.full
-def test_the_long_play_outlives_its_users_and_leaves_none(app: Ground, play: Play) -> None:
+def test_long_play_renews_users_and_leaves_none(app: Ground, play: Play) -> None:
     role = app.role("longplay", ttl=4, max_ttl=8)
     text = (EXAMPLES / "long_play.yml").read_text()
     run = play(

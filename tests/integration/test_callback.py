@@ -104,7 +104,7 @@ def test_after_it_was_interrupted(play: Play, here: Ground, how: str) -> None:
 
 
 @pytest.mark.full
-def test_what_shall_stay_stays_also_under_the_login_of_the_run(play: Play, here: Ground) -> None:
+def test_users_not_for_run_only_are_kept_under_login_of_run(play: Play, here: Ground) -> None:
     role = here.role("never")
     mark = here.mark()
     run = play(document(play, role, revoke="never"), env=here.approle("never", token_ttl="2h"))
@@ -176,7 +176,7 @@ def bao_stands_still(bao: servers.OpenBao) -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.full
-def test_a_server_that_does_not_answer_delays_it_no_longer_than_the_timeout(
+def test_unresponsive_server_delays_end_up_to_timeout(
     play: Play, here: Ground, bao_stands_still: Callable[[], None]
 ) -> None:
     role = here.role("still")

@@ -65,13 +65,13 @@ def test_revoke_of_connection_ends_its_users_and_orphaned_sessions_only(play: Pl
     assert here.leases("kept") == [kept["lease_id"]]
 
 
-def test_revoke_without_a_word_ends_nothing(play: Play, here: Ground) -> None:
+def test_revoke_without_selection_revokes_nothing(play: Play, here: Ground) -> None:
     kept = here.issue("kept")
     assert "Say what to end" in run(play, here, "revoke", ok=False).output
     assert kept["lease_id"] in here.leases("kept")
 
 
-def test_revoke_forgets_no_user_unless_told_to(play: Play, here: Ground) -> None:
+def test_revoke_forgets_irrevocable_leases_with_force_only(play: Play, here: Ground) -> None:
     user = here.issue("stuck")
     failed = run(play, here, "revoke", ok=False, leasehold_revoke_role="stuck")
     assert "could not be revoked and are still there, with their users" in failed.output
@@ -95,7 +95,7 @@ def test_password_lost_in_a_rotation_is_replaced_and_rotated_away(play: Play, he
     assert run(play, here, "vault").changed == []
 
 
-def test_verify_catches_a_user_who_outlives_its_lease(play: Play, here: Ground) -> None:
+def test_verify_finds_user_outliving_its_lease(play: Play, here: Ground) -> None:
     """And it goes the way that `login` names, which is not Vault's."""
     here.role("undying", db_name="other", revocation_statements=["SELECT 1"])
     (entry,) = document(here)["vault_databases"]
@@ -115,7 +115,7 @@ def test_verify_catches_a_user_who_outlives_its_lease(play: Play, here: Ground) 
     assert here.leases("undying") == []
 
 
-def test_teardown_wants_its_mount_named_and_leaves_no_user(play: Play, here: Ground) -> None:
+def test_teardown_requires_mount_name_and_leaves_no_user(play: Play, here: Ground) -> None:
     user = here.issue("ended")
     assert f"say leasehold_teardown={here.mount}" in " ".join(run(play, here, "teardown", ok=False).output.split())
     assert here.opens(user["username"], user["password"])

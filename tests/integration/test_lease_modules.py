@@ -42,7 +42,7 @@ def outcomes(run: Run) -> dict[str, str]:
     }
 
 
-def test_a_lease_is_kept_alive_until_its_hard_limit_and_given_back_once(play: Play, here: Ground) -> None:
+def test_lease_is_renewed_until_max_ttl_and_revoked_once(play: Play, here: Ground) -> None:
     here.role("kept", 100, 1000)
     one = here.issue("kept")
     known = {"lease_id": one["lease_id"]}
@@ -113,7 +113,7 @@ def test_a_prefix_ends_with_counts_and_force_names_the_users_who_stay(play: Play
     here.sql(f'DROP ROLE "{stuck["username"]}"')
 
 
-def test_lease_info_tells_who_holds_what_and_which_right_is_missing(play: Play, here: Ground) -> None:
+def test_lease_info_lists_leases_and_names_missing_right(play: Play, here: Ground) -> None:
     here.role("app")
     here.role("reports", "2h", "24h")
     here.role("broken", revocation_statements=["SELECT 1/0"], default_ttl="2s")
@@ -155,7 +155,7 @@ def test_lease_info_tells_who_holds_what_and_which_right_is_missing(play: Play, 
 
 
 @pytest.mark.full
-def test_a_token_that_ends_first_is_no_lease_that_lasts(play: Play, here: Ground) -> None:
+def test_lease_ends_with_token(play: Play, here: Ground) -> None:
     here.role("short", 600, 6000)
     login = here.approle("short", token_ttl=100, token_max_ttl=100)
     issue = {

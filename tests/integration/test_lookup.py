@@ -138,7 +138,7 @@ def test_twenty_workers_at_once_share_one_lease(play: Play, here: Ground) -> Non
     assert len(set(run.messages("where"))) > 20 // 2, "there were no workers at once"
 
 
-def test_names_tell_users_of_one_role_apart_and_runs_do_not_share(play: Play, here: Ground) -> None:
+def test_scope_separates_users_of_one_role_and_runs(play: Play, here: Ground) -> None:
     me, second = lookup(here.role("names")), lookup("names", name="second")
     document = a_play(say("who", f"[{me}.username, {second}.username, {me}.username, {second}.username]"), hosts="h0")
     first = play(document).messages("who")[0]
@@ -183,7 +183,7 @@ def test_one_login_and_one_static_read_for_a_whole_run(play: Play, here: Ground)
 
 
 @pytest.mark.full
-def test_a_play_longer_than_every_lease_is_never_refused(play: Play, here: Ground) -> None:
+def test_play_longer_than_leases_is_never_refused(play: Play, here: Ground) -> None:
     kept, replaced = here.role("kept", 4, 8), here.role("replaced", 4, 8)
     mark = here.mark()
     step = f"[{lookup(kept)} | logs_in(pg_port, pg_database), {lookup(replaced, revoke_replaced=True)} | logs_in(pg_port, pg_database)]"
@@ -234,7 +234,7 @@ def test_valid_for_renews_and_says_when_it_asks_too_much(play: Play, here: Groun
     assert "soon" in run.result("bad")["msg"]
 
 
-def test_a_token_that_ends_before_the_lease_is_told(play: Play, here: Ground) -> None:
+def test_token_ending_before_lease_warns(play: Play, here: Ground) -> None:
     login = here.approle("short", token_ttl=100, token_max_ttl=100)
     run = play(a_play(say("who", lookup(here.role("token", 600, 6000))), hosts="h0"), env=login)
     assert run.messages("who")[0]["lease_duration"] == 600
@@ -315,7 +315,7 @@ def places_of(secret: str, *directories: Path) -> list[Path]:
     return found
 
 
-def test_a_killed_run_leaves_nothing_that_can_be_read(play: Play, here: Ground) -> None:
+def test_killed_run_leaves_no_readable_secret(play: Play, here: Ground) -> None:
     note = play.directory / "seen"
     login = here.approle("killed", token_ttl="1h")
     document = a_play(

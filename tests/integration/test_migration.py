@@ -127,7 +127,7 @@ OBJECTS = ("config/production-db", "roles/app-role", "static-roles/reports")
 
 
 @pytest.mark.full
-def test_what_community_hashi_vault_made_a_migrated_play_finds_as_it_should_be(
+def test_migrated_community_hashi_vault_play_is_unchanged(
     engine: Ground, play: Play, bao: servers.OpenBao, community: Path
 ) -> None:
     with_community = {
@@ -210,9 +210,7 @@ def test_what_community_hashi_vault_made_a_migrated_play_finds_as_it_should_be(
 
 
 @pytest.mark.full
-def test_what_was_written_for_hashicorp_vault_gives_what_it_would_have_given(
-    engine: Ground, play: Play, bao: servers.OpenBao
-) -> None:
+def test_migrated_hashicorp_vault_play_has_same_result(engine: Ground, play: Play, bao: servers.OpenBao) -> None:
     """What that collection would send stands beside it, under other names."""
     play.write(
         "hashicorp.yml",
@@ -312,9 +310,7 @@ def test_what_was_written_for_hashicorp_vault_gives_what_it_would_have_given(
 
 
 @pytest.mark.full
-def test_what_was_written_for_hashivault_gives_what_it_would_have_given(
-    engine: Ground, play: Play, bao: servers.OpenBao
-) -> None:
+def test_migrated_hashivault_play_has_same_result(engine: Ground, play: Play, bao: servers.OpenBao) -> None:
     play.write(
         "hashivault.yml",
         in_a_play(
@@ -383,7 +379,7 @@ def connection_body(engine: Ground, allowed_roles: list[str]) -> Values:
 
 
 @pytest.mark.full
-def test_an_engine_that_terraform_made_is_adopted_and_nothing_differs(
+def test_engine_of_terraform_is_adopted_without_difference(
     ground: Callable[[servers.PostgreSQL, str], Ground], postgres: servers.PostgreSQL, play: Play
 ) -> None:
     """Written with the requests of its provider: each field of the resources, at its default or not, in its form."""
@@ -434,7 +430,7 @@ def commands_of(page: Path) -> list[list[str]]:
     return [shlex.split(line.removeprefix("ansible-playbook ")) for line in block.splitlines()]
 
 
-def test_each_option_that_community_hashi_vault_documents_has_its_place(community: Path) -> None:
+def test_every_option_of_community_hashi_vault_is_mapped(community: Path) -> None:
     login, known = tables.ORIGINS[tables.COMMUNITY]
     plugins = community / "ansible_collections" / "community" / "hashi_vault" / "plugins"
     modules = {file.stem: documented_in(file) for file in (plugins / "modules").glob("vault_database_*.py")}

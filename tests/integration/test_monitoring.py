@@ -268,7 +268,7 @@ def watched(
 # -- files ------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_role_writes_what_it_foresees_and_then_nothing_more(watched: Watched) -> None:
+def test_role_matches_its_check_run_and_is_idempotent(watched: Watched) -> None:
     play, prepared = watched.play, watched.directory / "prometheus"
     play("leasehold.vault.postgresql", "-e", "@databases.yml")
     watched.sql("GRANT watched_reports TO watched_admin WITH ADMIN OPTION", "postgres")
@@ -323,7 +323,7 @@ def test_what_cannot_work_is_refused(watched: Watched, settings: Values, sentenc
     assert run.changes == 0
 
 
-def test_vault_is_told_over_its_api(watched: Watched, tmp_path: Path) -> None:
+def test_audit_device_is_enabled_over_api(watched: Watched, tmp_path: Path) -> None:
     settings = watched.settings | {
         "lease_monitoring_parts": ["server"], "lease_monitoring_server": "vault", "lease_monitoring_metrics_listener": "",
         "lease_monitoring_server_directory": str(tmp_path), "lease_monitoring_audit_device": "api",
@@ -407,7 +407,7 @@ def dict_of(series: list[tuple[Values, float]]) -> Values:
     return {labels["job"]: value for labels, value in series}
 
 
-def test_a_lease_that_does_not_end_raises_the_alarm_at_the_first_attempt(watched: Watched) -> None:
+def test_failed_revocation_alerts_at_first_attempt(watched: Watched) -> None:
     user = watched.issue("app-role")
     watched.owns_something_elsewhere(user)
     assert "2BP01" in watched.revoke(user)["errors"]
@@ -590,7 +590,7 @@ def approle(watched: Watched, **settings: t.Any) -> dict[str, str]:
     return {"VAULT_TOKEN": "", "VAULT_AUTH_METHOD": "approle", "VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": secret_id}
 
 
-def test_the_series_of_rules_and_dashboard_are_those_of_the_server(watched: Watched) -> None:
+def test_rules_and_dashboard_use_existing_metrics(watched: Watched) -> None:
     known = set(watched.prometheus.ask("label/__name__/values"))
     rules = (watched.directory / "prometheus" / "leasehold.rules.yml").read_text()
     dashboard = (ROLE / "files" / "dashboard.json").read_text()

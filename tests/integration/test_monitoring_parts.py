@@ -409,7 +409,7 @@ def test_files_of_server_prometheus_collector_and_heartbeat(play: Play) -> None:
 # -- Grafana ----------------------------------------------------------------------------------------------------------------
 
 
-def test_grafana_is_told_where_the_dashboard_is(play: Play) -> None:
+def test_dashboard_is_provisioned_in_grafana(play: Play) -> None:
     (play.directory / "provisioning").mkdir()
     settings = extra(
         lease_monitoring_parts=["grafana"], lease_monitoring_grafana_dashboards=str(play.directory / "dashboards"),

@@ -81,7 +81,7 @@ def test_they_are_shown_removed_and_gone(engine: Ground, play: Play) -> None:
 
 
 @pytest.mark.full
-def test_what_cannot_be_removed_is_named_and_the_others_go(engine: Ground, play: Play) -> None:
+def test_unremovable_orphans_are_listed_and_others_removed(engine: Ground, play: Play) -> None:
     stuck, other = engine.stranded("first", 300_000, "-2 days"), engine.stranded("first", 200_000, "-2 days")
     kept = f"{engine.mount}_kept"
     engine.sql(f"CREATE DATABASE {kept}")

@@ -283,9 +283,7 @@ PUSH = {"Get the token of this job": 0, "Set up the databases": 0, "Migrate, wit
 
 
 @pytest.mark.full
-def test_a_push_sets_up_and_migrates_with_a_user_that_is_gone_afterwards(
-    github: GitHub, repository: Repository
-) -> None:
+def test_push_job_migrates_with_user_revoked_afterwards(github: GitHub, repository: Repository) -> None:
     assert github.run("push") == PUSH, github.output
     assert "revoked" in github.output
     assert repository.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'guestbook'") == [("app_migrations",)]
@@ -294,7 +292,7 @@ def test_a_push_sets_up_and_migrates_with_a_user_that_is_gone_afterwards(
 
 
 @pytest.mark.full
-def test_the_schedule_finds_drift_and_nothing_else_does(github: GitHub, repository: Repository) -> None:
+def test_only_scheduled_job_finds_drift(github: GitHub, repository: Repository) -> None:
     steps = ("Get the token of this job", "Find drift")
     assert github.run("schedule") == dict(zip(steps, (0, NO_DRIFT), strict=True)), github.output
     repository.bao.request("POST", "database/roles/app-role", {"max_ttl": "48h"})

@@ -64,7 +64,7 @@ def refused(here: Ground, mark: int, policy: str) -> list[str]:
 @pytest.mark.parametrize(
     "lookup", [pytest.param("database_credentials", marks=pytest.mark.full), "database_static_credentials"]
 )
-def test_a_lookup_needs_all_of_its_policy_and_nothing_else(play: Play, here: Ground, lookup: str) -> None:
+def test_lookup_needs_exactly_its_documented_policy(play: Play, here: Ground, lookup: str) -> None:
     play.environment["ANSIBLE_CALLBACKS_ENABLED"] = CALLBACK
     login_alone = policies.documented()[policies.EVERY_LOGIN]
     rules = [rule.at("rights") for rule in (*login_alone, *policies.documented()[f"lookup {lookup}"])]

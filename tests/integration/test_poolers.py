@@ -64,7 +64,7 @@ def ask(session: t.Any, query: str = "SELECT session_user") -> t.Any:
 
 
 @pytest.mark.full
-def test_user_that_is_revoked_hears_of_it_whatever_it_does(here: Ground, pooler: PgBouncer) -> None:
+def test_revoked_user_is_disconnected_in_every_state(here: Ground, pooler: PgBouncer) -> None:
     """Long before PgBouncer's own 120 seconds; docs/poolers.md has how long it was."""
     user = here.issue("app")
     with login(pooler, user) as idle, login(pooler, user) as busy:
@@ -97,7 +97,7 @@ def test_user_that_is_revoked_hears_of_it_whatever_it_does(here: Ground, pooler:
 
 
 @pytest.mark.full
-def test_two_hundred_users_are_themselves_on_twenty_connections(here: Ground, pooler: PgBouncer) -> None:
+def test_200_users_on_20_connections_keep_identity(here: Ground, pooler: PgBouncer) -> None:
     users = [here.issue("app") for _number in range(200)]
     most = 0
     with ExitStack() as open_ones:

@@ -213,7 +213,7 @@ def test_check_mode_on_a_fresh_server_predicts_and_writes_nothing(prepared: Prep
     assert not prepared.existed
 
 
-def test_the_first_password_is_neither_printed_nor_logged(prepared: Prepared) -> None:
+def test_initial_password_is_neither_printed_nor_logged(prepared: Prepared) -> None:
     printed = prepared.predicted.output + prepared.first.output
     for secret in (FIRST_PASSWORD, "First '", prepared.access.server.password, "SCRAM-SHA-256$"):
         assert secret not in printed
@@ -242,7 +242,7 @@ def test_a_user_works_at_once_and_is_really_gone(access: Access, entry: str) -> 
     access.dba("DROP TABLE own; DROP FUNCTION f()", f"access_{entry}")
 
 
-def test_the_reading_group_reads_and_nobody_wanders(access: Access) -> None:
+def test_read_group_reads_and_public_cannot_connect(access: Access) -> None:
     access.issue("plain", "v-r", "plain_ro")
     with closing(access.login("plain", "v-r", "secret")) as session, session.cursor() as cursor:
         cursor.execute("SELECT * FROM items; SELECT * FROM extra.more")
@@ -316,7 +316,7 @@ def test_the_functions_do_nothing_else(access: Access) -> None:
     )
 
 
-def test_again_what_others_changed_is_fixed_and_nothing_else(access: Access) -> None:
+def test_changes_made_elsewhere_are_reverted_only(access: Access) -> None:
     """The password that Vault gave the admin role meanwhile included."""
     new = access.server.major >= 16
     access.dba(

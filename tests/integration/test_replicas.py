@@ -200,7 +200,7 @@ def test_sessions_on_standbys_end_with_the_run(cluster: Cluster, play: Play, tmp
 
 
 @pytest.mark.full
-def test_user_that_a_standby_does_not_know_in_time_is_not_handed_out(cluster: Cluster, play: Play) -> None:
+def test_user_not_replayed_in_time_is_not_returned(cluster: Cluster, play: Play) -> None:
     standby = cluster.standbys[1]
     standby.sql("SELECT pg_wal_replay_pause()")
     try:

@@ -151,7 +151,7 @@ def test_the_page_of_a_real_mount(engine: Ground, play: Play, browser: Browser) 
     assert isinstance(root["age"], int), "now it is known"
 
 
-def test_what_may_not_be_read_is_named_and_the_rest_is_there(engine: Ground, play: Play, browser: Browser) -> None:
+def test_report_lists_unreadable_parts(engine: Ground, play: Play, browser: Browser) -> None:
     page = play.directory / "page.html"
     login = engine.approle("narrow", f'path "{engine.mount}/*" {{ capabilities = ["read", "list"] }}')
     play("leasehold.vault.report", *extra(vault_database_mount=engine.mount, lease_report_dest=str(page)), env=login)

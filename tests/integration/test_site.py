@@ -133,7 +133,7 @@ def runs(site: Site) -> FirstRuns:
 # ------------------------------------------------------------------------------------------------------- the first runs
 
 
-def test_a_check_run_on_fresh_servers_predicts_and_touches_nothing(runs: FirstRuns) -> None:
+def test_check_mode_on_fresh_servers_writes_nothing(runs: FirstRuns) -> None:
     assert not runs.touched
     roles = ("app-role", "analytics-role", "own-role")
     made = {
@@ -147,7 +147,7 @@ def test_a_check_run_on_fresh_servers_predicts_and_touches_nothing(runs: FirstRu
     assert runs.predicted.result(ACCESS)["changes"] == runs.first.result(ACCESS)["changes"]
 
 
-def test_the_first_run_makes_it_and_the_next_ones_find_nothing_to_do(site: Site, runs: FirstRuns) -> None:
+def test_first_run_creates_and_later_runs_are_unchanged(site: Site, runs: FirstRuns) -> None:
     assert runs.first.changes == 3
     assert runs.again.changed == []
     assert site.works("app-role")
@@ -197,7 +197,7 @@ def test_verify_catches_a_revocation_that_fails(site: Site, runs: FirstRuns) -> 
     assert len(site.leases("app-role")) == 1  # is told, and fixed below
 
 
-def test_verify_catches_a_first_password_that_still_works(site: Site, runs: FirstRuns) -> None:
+def test_verify_finds_working_initial_password(site: Site, runs: FirstRuns) -> None:
     kept = site.stored_password()
     site.sql("ALTER ROLE site_admin PASSWORD %s", values=[FIRST_PASSWORD])
     run = site.run("verify", ok=False)
@@ -213,7 +213,7 @@ def differing(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, tu
 
 
 @pytest.mark.full
-def test_what_others_changed_is_reported_exactly_and_fixed(site: Site, runs: FirstRuns) -> None:
+def test_changes_made_elsewhere_are_reported_and_reverted(site: Site, runs: FirstRuns) -> None:
     site.write("roles/analytics-role", {"default_ttl": "2h"})
     site.write("config/production-db", {"allowed_roles": ["app-role", "own-role", "stranger"]})
     site.sql("REVOKE INSERT ON items FROM site_rw")
@@ -249,7 +249,7 @@ def test_what_others_changed_is_reported_exactly_and_fixed(site: Site, runs: Fir
     assert site.works("analytics-role")
 
 
-def test_the_vault_side_alone_does_not_give_up_the_functions(site: Site, runs: FirstRuns) -> None:
+def test_vault_playbook_alone_keeps_functions(site: Site, runs: FirstRuns) -> None:
     """Only in a run of both sides it knows what the other has chosen."""
     if site.functions:
         refused = site.run("vault", ok=False)
@@ -259,7 +259,7 @@ def test_the_vault_side_alone_does_not_give_up_the_functions(site: Site, runs: F
     assert site.run("vault").changed == []
 
 
-def test_no_change_of_the_document_brings_the_first_password_back(site: Site, runs: FirstRuns) -> None:
+def test_document_changes_never_restore_initial_password(site: Site, runs: FirstRuns) -> None:
     site.entry["roles"]["reports"] = {"in_role": "site_ro", "default_ttl": "30m"}
     site.entry["options"] = {"max_open_connections": 7}
     site.entry["host"] = "localhost"
@@ -277,7 +277,7 @@ def test_no_change_of_the_document_brings_the_first_password_back(site: Site, ru
 # ------------------------------------------------------------------------------------------------- rotate_root and revoke
 
 
-def test_rotate_root_rotates_and_everything_goes_on(site: Site, runs: FirstRuns) -> None:
+def test_rotate_root_keeps_everything_working(site: Site, runs: FirstRuns) -> None:
     kept = site.stored_password()
     assert site.run("rotate_root").changed == ["Rotate the root password"]
     assert site.stored_password() != kept
@@ -287,7 +287,7 @@ def test_rotate_root_rotates_and_everything_goes_on(site: Site, runs: FirstRuns)
 
 
 @pytest.mark.full
-def test_revoke_ends_what_it_is_told_and_reports(site: Site, runs: FirstRuns) -> None:
+def test_revoke_ends_selected_leases_and_reports(site: Site, runs: FirstRuns) -> None:
     refused = site.run("revoke", ok=False)
     assert "Say what to end" in refused.output
     first, second, other = site.issue("app-role"), site.issue("app-role"), site.issue("analytics-role")
@@ -315,7 +315,7 @@ def test_revoke_ends_what_it_is_told_and_reports(site: Site, runs: FirstRuns) ->
 
 
 @pytest.mark.full
-def test_killed_between_connection_and_rotation_the_next_run_rotates(site: Site, runs: FirstRuns) -> None:
+def test_run_killed_before_rotation_rotates_next_time(site: Site, runs: FirstRuns) -> None:
     killed = "killed"
     entry = copy.deepcopy(site.entry)
     entry |= {"name": killed, "roles": {f"{killed}-role": {"in_role": "site_ro"}}, "functions": "none"}
@@ -347,7 +347,7 @@ def test_killed_between_connection_and_rotation_the_next_run_rotates(site: Site,
 
 
 @pytest.mark.full
-def test_teardown_wants_to_be_meant_and_leaves_no_user(site: Site, runs: FirstRuns) -> None:
+def test_teardown_requires_confirmation_and_leaves_no_user(site: Site, runs: FirstRuns) -> None:
     one = site.issue("app-role")
     refused = site.run("teardown", ok=False)
     assert "say leasehold_teardown=site" in refused.output

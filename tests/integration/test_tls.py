@@ -100,7 +100,7 @@ def message(run: Run, task: str) -> str:
     return str(event["result"]["msg"])
 
 
-def test_nobody_is_told_the_token_who_is_not_to_be_trusted(play: Play, bao: Listening) -> None:
+def test_token_is_not_sent_to_untrusted_server(play: Play, bao: Listening) -> None:
     mark = bao.audit_path.stat().st_size
     document = tasks(*(asking(way, name, url=bao.address(name)) for name in REFUSALS for way in WAYS))
     run = play(document, "-vvv")
@@ -112,14 +112,14 @@ def test_nobody_is_told_the_token_who_is_not_to_be_trusted(play: Play, bao: List
     assert "/app" not in bao.audit_path.read_text()[mark:], "something was asked"
 
 
-def test_the_same_questions_are_answered_where_the_certificate_is_right(play: Play, bao: Listening) -> None:
+def test_requests_succeed_with_trusted_certificate(play: Play, bao: Listening) -> None:
     run = play(tasks(*(asking(way, "right", retries=0) for way in WAYS)))
     for way in WAYS:
         assert "Could not" in message(run, f"{way}: right") or "nothing is mounted" in message(run, f"{way}: right")
         assert "trust" not in message(run, f"{way}: right")
 
 
-def test_without_a_word_about_authorities_those_of_the_system_count(play: Play) -> None:
+def test_without_ca_cert_system_authorities_are_used(play: Play) -> None:
     document = tasks(*(asking(way, "nobody named") for way in WAYS))
     run = play(document, env={"VAULT_CACERT": ""})
     for way in WAYS:
@@ -170,7 +170,7 @@ def configuration(bao: Listening, tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", [*REFUSALS, "right"])
-def test_an_agent_logs_in_where_the_certificate_is_right_and_nowhere_else(
+def test_agent_logs_in_to_trusted_server_only(
     bao: Listening, configuration: Callable[[str], Path], tmp_path: Path, name: str
 ) -> None:
     """As the role configures it."""

@@ -246,7 +246,7 @@ class Consumer:
 # ------------------------------------------------------------------------------------------------------------------ stories
 
 
-def test_the_playbook_writes_what_it_says_and_finds_nothing_to_do_again(host: Host) -> None:
+def test_playbook_matches_its_check_run_and_is_idempotent(host: Host) -> None:
     host.application["roles"] = [host.ground.role("written")]
     host.login()
     host.file("database.env", "env")
@@ -295,7 +295,7 @@ def test_directory_of_an_agent_that_is_another_user_is_that_users(host: Host, tm
 
 
 @pytest.mark.full
-def test_the_file_always_holds_a_working_credential_and_nothing_is_left(host: Host) -> None:
+def test_rendered_file_always_has_working_credentials(host: Host) -> None:
     """The lease is renewed once, the next time only to the hard limit of 20 s; before that there is a new user."""
     role = host.ground.role("fast", ttl=10, max_ttl=20)
     host.application["roles"] = [role]
@@ -533,7 +533,7 @@ def test_a_token_that_is_not_its_own_or_cannot_be_revoked_loses_its_users_only(h
 
 
 @pytest.mark.full
-def test_an_end_without_vault_is_told_and_bounded(host: Host, postgres: servers.PostgreSQL) -> None:
+def test_stop_without_vault_is_reported_within_timeout(host: Host, postgres: servers.PostgreSQL) -> None:
     """Vault takes connections and does not answer."""
     with servers.OpenBao() as bao:
         ground = Ground(bao, postgres, "alone")
@@ -571,7 +571,7 @@ def test_a_token_that_may_not_renew_is_refused_before_it_floods_the_database(hos
 
 
 @pytest.mark.full
-def test_a_start_without_credentials_fails_and_says_so(host: Host) -> None:
+def test_start_without_credentials_fails(host: Host) -> None:
     host.application["roles"] = ["nowhere"]
     host.login()
     host.variables["vault_agent_start_timeout"] = 3
@@ -584,7 +584,7 @@ def test_a_start_without_credentials_fails_and_says_so(host: Host) -> None:
 
 
 @pytest.mark.full
-def test_an_application_that_cannot_be_told_is_reported_and_costs_no_users(host: Host) -> None:
+def test_failed_reload_is_reported_without_extra_users(host: Host) -> None:
     role = host.ground.role("deaf")
     host.application["roles"] = [role]
     host.login()
@@ -629,7 +629,7 @@ def test_it_is_removed_again(host: Host) -> None:
     assert host.run().changed == []
 
 
-def test_without_its_variables_the_playbook_does_nothing(host: Host) -> None:
+def test_playbook_without_variables_does_nothing(host: Host) -> None:
     run = host.play("leasehold.vault.agent", "-e", '{"vault_applications": [{"name": "app", "roles": ["a"]}]}')
     assert run.stats["localhost"]["ok"] == 0
 
@@ -649,7 +649,7 @@ def test_without_hosts_nothing_is_installed_on_the_controller(host: Host) -> Non
 
 
 @pytest.mark.full
-def test_the_program_is_found_and_never_installed_by_surprise(host: Host) -> None:
+def test_program_is_found_and_not_installed_unasked(host: Host) -> None:
     host.application["roles"] = ["any"]
     host.login()
     host.file("database.env", "env")

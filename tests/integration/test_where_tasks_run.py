@@ -95,7 +95,7 @@ def results_of(run: Run) -> list[t.Any]:
     ]
 
 
-def test_both_ways_give_the_same_answers_and_hide_the_same_secrets(place: Ground, play: Play) -> None:
+def test_controller_and_module_give_same_masked_results(place: Ground, play: Play) -> None:
     runs = {
         way: play(story(place), "-vvv", "--diff", "-e", f"leasehold_run_in_controller={way}") for way in (HERE, MODULE)
     }
@@ -106,7 +106,7 @@ def test_both_ways_give_the_same_answers_and_hide_the_same_secrets(place: Ground
 
 
 @pytest.mark.full
-def test_a_task_runs_as_a_module_when_anything_about_it_is_unusual(place: Ground, play: Play) -> None:
+def test_unusual_task_runs_as_module(place: Ground, play: Play) -> None:
     """A module's process shows in verbose output; the worker's own work does not."""
 
     def starts_a_process(keywords: str = "", *arguments: str) -> bool:
@@ -125,7 +125,7 @@ def test_a_task_runs_as_a_module_when_anything_about_it_is_unusual(place: Ground
     assert starts_a_process("", "-e", "leasehold_run_in_controller=false")
 
 
-def test_the_login_happens_once_for_all_tasks_of_a_run_and_ends_with_it(place: Ground, play: Play) -> None:
+def test_run_logs_in_once_and_logs_out(place: Ground, play: Play) -> None:
     login = place.approle("tasks", token_ttl="1h")
     since = place.mark()
     text = f"""

@@ -187,7 +187,7 @@ def decides(node):
     return bool(asked & {"dry_run", "check_mode"})
 
 
-def test_one_place_alone_decides_what_a_check_run_does():
+def test_check_mode_is_decided_in_one_place():
     places = []
     for file in FILES:
         if "lookup" in str(file.relative_to(PLUGINS)):
@@ -199,7 +199,7 @@ def test_one_place_alone_decides_what_a_check_run_does():
     assert places == ["reconcile.carry_out"]
 
 
-def test_only_the_wire_and_the_login_know_how_requests_travel():
+def test_only_transport_and_auth_import_http_libraries():
     knowing = set()
     for file in FILES:
         for node in ast.walk(tree(file)):
@@ -210,7 +210,7 @@ def test_only_the_wire_and_the_login_know_how_requests_travel():
     assert knowing == {"transport", "auth"}
 
 
-def test_the_engine_knows_no_ansible_and_no_network():
+def test_core_imports_no_ansible_or_network():
     imported = [
         node.module or ""
         for node in ast.walk(tree(PLUGINS / "module_utils" / "_core" / "reconcile.py"))

@@ -262,7 +262,7 @@ def body_of(block: str) -> str:
 
 @CASES
 @given(st.lists(TEXTS, max_size=4))
-def test_what_is_sent_is_read_back_as_it_was_meant(statements: list[str]) -> None:
+def test_sent_values_are_read_back_equal(statements: list[str]) -> None:
     meant = _statements.readable(statements)
     sent = _statements.sendable(meant)
     assume(all(_statements.readable([statement]) == [statement] for statement in meant))  # not encoded twice
@@ -398,7 +398,7 @@ OPTIONS = st.fixed_dictionaries(
 
 @CASES
 @given(options=OPTIONS)
-def test_a_role_of_anything_is_made_as_asked_or_refused_in_one_sentence(options: dict[str, t.Any]) -> None:
+def test_any_role_is_made_as_given_or_refused(options: dict[str, t.Any]) -> None:
     world = FakeWorld()
     world.add_mount().add_connection()
     run = Runner(world)
@@ -426,7 +426,7 @@ CONNECTIONS = st.fixed_dictionaries(
 @given(options=CONNECTIONS)
 @example({"name": "odd", "connection_url": "postgresql://["})
 @example({"name": "odd", "plugin_options": {"\n": ""}})
-def test_a_connection_of_anything_is_made_or_refused_and_its_password_is_not_said(options: dict[str, t.Any]) -> None:
+def test_any_connection_is_made_or_refused_without_password_in_text(options: dict[str, t.Any]) -> None:
     world = FakeWorld()
     world.add_mount()
     password = options.get("password")

@@ -52,7 +52,7 @@ def each_module():
                     yield pytest.param(login, module, id=f"{origin}.{name}.{module.ours}")
 
 
-def test_what_is_to_be_written_by_hand_names_modules_that_there_are():
+def test_modules_named_for_manual_migration_exist():
     modules = [what for _login, known in tables.ORIGINS.values() for what in known.values()]
     given = [re.findall(r"leasehold\.vault\.(\w+)", what.why) for what in modules if isinstance(what, tables.Gone)]
     named = {name for names in given for name in names}
@@ -78,7 +78,7 @@ def test_what_a_task_becomes_is_what_our_module_takes(login, module):
         assert set(option.values.values()) <= set(choices or option.values.values())
 
 
-def test_of_hashicorp_vault_our_modules_of_the_same_name_take_every_option_as_it_is():
+def test_same_named_hashicorp_vault_modules_keep_option_names():
     for name, module in tables.ORIGINS[tables.HASHICORP][1].items():
         if isinstance(module, tables.Module) and module.ours == name:
             for options in (tables.ORIGINS[tables.HASHICORP][0], module.options):
@@ -106,7 +106,7 @@ def test_the_example_of_the_guide_is_what_the_script_prints(tmp_path, monkeypatc
 # -------------------------------------------------------------------------------------------------------------------- tasks
 
 
-def test_options_are_renamed_and_what_their_module_would_have_said_is_said():
+def test_options_are_renamed_and_defaults_added():
     becomes(
         """
         - name: A role
@@ -322,7 +322,7 @@ def test_what_cannot_be_rewritten_stays_and_is_reported(task, words):
         ("hashivault_secret_engine: {name: kv, backend: kv, options: {version: 2}}", 1, "hashivault_secret_engine"),
     ],
 )
-def test_what_there_is_nothing_for_is_left_as_it_is_and_said(tmp_path, capsys, task, line, module):
+def test_unsupported_module_is_kept_and_reported(tmp_path, capsys, task, line, module):
     path = tmp_path / "play.yml"
     path.write_text(f"- {task}\n")
     assert rewrite.main(["--write", str(path)]) == 0, "there is nothing to do"
@@ -624,7 +624,7 @@ def test_what_is_not_a_lookup_of_ours_is_not_touched(line):
 # ------------------------------------------------------------------------------------------------------------ hostile files
 
 
-def test_everything_beside_the_words_stays_byte_for_byte(tmp_path):
+def test_rest_of_file_is_kept_byte_for_byte(tmp_path):
     before = (
         "\ufeff%YAML 1.1\n---   # first\n"
         "- name: 'Ünïcödé \U0001f600'  # face\n  vault_database_role_delete :\n      role_name  :   &name  'x'\n\n"
@@ -668,7 +668,7 @@ def test_what_an_anchor_shares_is_not_changed_in_one_place_only(text):
     assert all("anchor" in given for given in left)
 
 
-def test_a_file_that_cannot_be_read_is_told_and_left_alone(tmp_path, capsys):
+def test_unreadable_file_is_reported_and_kept(tmp_path, capsys):
     bad = tmp_path / "bad.yml"
     bad.write_text("- vault_database_role_read: {role_name: x\n")
     latin = tmp_path / "latin.yml"

@@ -342,7 +342,7 @@ def test_every_module_and_lookup_has_its_policy():
 
 @pytest.mark.full  # that its policy is enough, every story on real servers shows
 @pytest.mark.parametrize("name", VAULT_MODULES)
-def test_a_module_needs_all_of_its_policy_and_nothing_else(name, bao, postgres, open_to_devices):
+def test_module_needs_exactly_its_documented_policy(name, bao, postgres, open_to_devices):
     server = open_to_devices if name == "audit_device" else bao
     rules = [*DOCUMENTED[policies.EVERY_LOGIN], *DOCUMENTED[f"module {name}"]]
     assert tell(name, rules, server, postgres)[:2] == ("", [])

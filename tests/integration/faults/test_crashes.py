@@ -180,7 +180,7 @@ def length(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 @pytest.mark.full
 @pytest.mark.parametrize("point", [point(seed) for seed in range(CASES)], ids=str)
-def test_what_was_killed_is_finished_by_the_next_run(
+def test_killed_run_is_completed_by_next_run(
     stage: Stage, length: dict[str, int], tmp_path: Path, point: Point
 ) -> None:
     with stage.site(tmp_path, f"crash_{point.seed}") as site:

@@ -170,7 +170,7 @@ def roots(row: Row) -> Rotations:
 
 
 @pytest.mark.full
-def test_a_cut_rotation_is_told_in_one_sentence(roots: Rotations) -> None:
+def test_cut_rotation_fails_with_one_message(roots: Rotations) -> None:
     beginnings = (
         "It is unknown whether the bootstrap password of ",
         "Nothing was rotated, and the bootstrap password still works. ",
@@ -212,7 +212,7 @@ def next_run(roots: Rotations) -> Run:
 
 
 @pytest.mark.full
-def test_the_next_run_rotates_what_was_not_and_replaces_what_was_lost(roots: Rotations, next_run: Run) -> None:
+def test_next_run_rotates_remaining_and_replaces_lost_passwords(roots: Rotations, next_run: Run) -> None:
     row = roots.row
     replaced = [task for task in next_run.changed if task.startswith("Set the password of the admin role")]
     assert len(replaced) == sum(bool(result.get("lost")) for result in roots.results.values())
@@ -242,7 +242,7 @@ def rotate_static(row: Row, *names: str) -> str:
 
 
 @pytest.mark.full
-def test_a_static_role_cut_off_anywhere_is_told_and_rotates_again(statics: Rotations) -> None:
+def test_static_role_rotation_cut_anywhere_fails_and_rotates_again(statics: Rotations) -> None:
     row = statics.row
     failed = [name for name in statics.cut if "static_role" not in statics.results[name]]
     assert failed
@@ -322,7 +322,7 @@ def said_in_one_sentence(run: Run) -> str:
         pytest.param("rotate", "Could not write trouble/rotate-role/fixed: Vault at ", marks=pytest.mark.full),
     ],
 )
-def test_postgresql_that_dies_in_the_middle_is_told_and_the_next_run_does_it(
+def test_postgresql_crash_fails_and_next_run_succeeds(
     trouble: Trouble, play: Play, operation: str, beginning: str
 ) -> None:
     text = trouble.task(operation)
@@ -340,7 +340,7 @@ def test_postgresql_that_dies_in_the_middle_is_told_and_the_next_run_does_it(
     assert trouble.works()
 
 
-def test_too_many_connections_are_told_and_the_next_run_does_it(trouble: Trouble, play: Play) -> None:
+def test_too_many_connections_fails_and_next_run_succeeds(trouble: Trouble, play: Play) -> None:
     with contextlib.ExitStack() as crowd:
         trouble.link.cut()
         with pytest.raises(psycopg2.OperationalError, match="too many clients"):
@@ -363,7 +363,7 @@ def test_a_slow_line_is_slow_and_nothing_else(trouble: Trouble, play: Play) -> N
     assert trouble.works()
 
 
-def test_a_line_that_is_silent_is_told_after_the_timeout_and_leaves_no_user(trouble: Trouble, play: Play) -> None:
+def test_silent_connection_times_out_and_leaves_no_user(trouble: Trouble, play: Play) -> None:
     trouble.link.shut_after(2, lose_answer=True)
     text = trouble.task("issue", timeout=3)
     try:
@@ -391,7 +391,7 @@ class SmallDisk(PostgreSQL):
 
 
 @pytest.mark.full
-def test_a_full_disk_is_told_and_the_next_run_does_it_when_there_is_space(bao: servers.OpenBao, play: Play) -> None:
+def test_full_disk_fails_and_next_run_succeeds(bao: servers.OpenBao, play: Play) -> None:
     with SmallDisk(settings={"max_wal_size": "64MB"}) as server:
         ground = Ground(bao, server, "full")
         ground.role("app")

@@ -219,7 +219,7 @@ def session(node: servers.OpenBao) -> t.Any:
 
 
 @pytest.mark.full
-def test_what_was_written_is_read_through_a_standby_200_times_of_200(engine: Ground, cluster: Cluster) -> None:
+def test_write_is_visible_through_standby_200_of_200(engine: Ground, cluster: Cluster) -> None:
     path = f"{engine.mount}/roles/{engine.role('seen')}"
     role = engine.read("roles/seen")
     late = 0
@@ -241,9 +241,7 @@ def plainly(node: servers.OpenBao, path: str) -> int:
     return int(node.request("GET", path)["data"]["default_ttl"])
 
 
-def test_a_task_sees_what_the_task_before_it_wrote_through_a_standby(
-    engine: Ground, cluster: Cluster, play: Play
-) -> None:
+def test_task_through_standby_sees_previous_write(engine: Ground, cluster: Cluster, play: Play) -> None:
     play.bao = cluster.standbys[0]
     run = play(playbook({
         "name": "write and look",
@@ -257,9 +255,7 @@ def test_a_task_sees_what_the_task_before_it_wrote_through_a_standby(
 
 
 @pytest.mark.full
-def test_a_role_that_was_made_through_one_standby_issues_through_the_other_at_once(
-    engine: Ground, cluster: Cluster
-) -> None:
+def test_issue_through_other_standby_sees_new_role(engine: Ground, cluster: Cluster) -> None:
     one, other = cluster.standbys
     role = engine.read(f"roles/{engine.role('pattern')}")
     for number in range(50):
@@ -283,9 +279,7 @@ def refusal(play: Play, text: str, node: servers.OpenBao, task: str = "sync") ->
 
 
 @pytest.mark.full
-def test_what_the_cluster_lacks_is_said_in_one_sentence_and_made_good_later(
-    engine: Ground, cluster: Cluster, play: Play
-) -> None:
+def test_cluster_without_quorum_fails_and_next_run_succeeds(engine: Ground, cluster: Cluster, play: Play) -> None:
     text, leader = synchronisation(engine, 5000), engine.bao
     dead, mute = cluster.standbys
     dead.kill()

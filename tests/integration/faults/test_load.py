@@ -95,7 +95,7 @@ def role(place: Ground, play: Play, name: str, **more: t.Any) -> str:
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_many_leases_that_end_in_one_second_all_end(place: Ground, play: Play) -> None:
+def test_leases_expiring_in_one_second_are_all_revoked(place: Ground, play: Play) -> None:
     many = role(place, play, "many", default_ttl="1h", max_ttl="2h")
     client = session(place)
     users = at_once(lambda _number: issue(client, place.mount, many).credentials, range(LEASES))
@@ -124,7 +124,7 @@ def ending(place: Ground, lease_id: str) -> datetime.datetime:
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_many_hosts_each_have_one_user_that_goes_with_the_run(place: Ground, play: Play) -> None:
+def test_each_of_many_hosts_has_one_user_revoked_at_end(place: Ground, play: Play) -> None:
     wide = role(place, play, "widely", default_ttl="1h", max_ttl="2h")
     login = place.approle("widely")
     asked = f"lookup('leasehold.vault.database_credentials', '{wide}', mount='{place.mount}', revoke='at_end').username"
@@ -146,7 +146,7 @@ def test_many_hosts_each_have_one_user_that_goes_with_the_run(place: Ground, pla
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_many_roles_are_synchronised_while_others_issue(place: Ground, play: Play) -> None:
+def test_sync_of_many_roles_while_issuing(place: Ground, play: Play) -> None:
     busy = role(place, play, "busily", default_ttl="1h", max_ttl="2h")
 
     def synchronisation(count: int, ttl: int) -> str:

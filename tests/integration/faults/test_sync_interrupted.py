@@ -78,9 +78,7 @@ def kill_after(play: Play, text: str, gate: Gate, writes: int) -> None:
 
 
 @pytest.mark.parametrize("point", [*POINTS[:2], *(pytest.param(point, marks=pytest.mark.full) for point in POINTS[2:])])
-def test_what_was_killed_at_any_point_is_finished_by_the_next_run(
-    engine: Ground, play: Play, gate: Gate, point: int
-) -> None:
+def test_sync_killed_at_any_point_is_completed_by_next_run(engine: Ground, play: Play, gate: Gate, point: int) -> None:
     kill_after(play, synchronisation(engine, 3600), gate, point)
     finished = play(synchronisation(engine, 3600)).result("sync")
     assert {"create", "none"} >= {each["action"] for each in finished["objects"]}
@@ -90,7 +88,7 @@ def test_what_was_killed_at_any_point_is_finished_by_the_next_run(
 
 @pytest.mark.full
 @pytest.mark.parametrize("point", [1, len(SURPLUS) // 2, len(SURPLUS) + len(NAMES) // 2])
-def test_a_killed_change_and_removal_are_finished_too(engine: Ground, play: Play, gate: Gate, point: int) -> None:
+def test_killed_update_and_prune_are_completed_by_next_run(engine: Ground, play: Play, gate: Gate, point: int) -> None:
     play(synchronisation(engine, 3600))
     for name in SURPLUS:
         engine.role(name)
@@ -110,7 +108,7 @@ def test_two_controllers_at_once_end_in_the_declared_state(engine: Ground, play:
 
 
 @pytest.mark.full
-def test_two_controllers_that_disagree_are_both_told_the_truth(engine: Ground, play: Play) -> None:
+def test_conflicting_controllers_both_report_real_state(engine: Ground, play: Play) -> None:
     """A write that somebody else overwrote before it was read back is an error, and never reported as done."""
     both = {ttl: play.start(synchronisation(engine, ttl)) for ttl in (3600, 7200)}
     runs = {ttl: started.finish() for ttl, started in both.items()}
