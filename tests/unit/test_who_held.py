@@ -179,6 +179,11 @@ def test_end_that_is_logged_as_hash_is_found_once_hash_is_known(ask):
     assert unknown["missing"][-1].endswith("Vault is away.")
 
 
+def test_first_end_of_a_user_is_its_end(ask):
+    again = entry("14:25:00", "auth/token/revoke-self", mount_type="token", operation="update")
+    assert findings(ask(lines(compact, [*LOG, again]))) == [HELD[0], ("shop", "v-14:11:00", "2026-03-01T14:25:00Z")]
+
+
 def test_user_whose_lease_ended_before_by_its_hash_is_not_held(ask):
     log = lines(ordered, [*LOG, revocation("14:25:00", HASHED), entry("14:50:00", "secret/other")])
     answer = ask(log, "--at=14:40")
@@ -187,12 +192,12 @@ def test_user_whose_lease_ended_before_by_its_hash_is_not_held(ask):
 
 
 def test_user_is_found_by_hash_and_not_by_name_alone_then(ask):
-    log = [entry("14:11:00", "database/creds/app"), entry("14:11:01", "database/creds/app"), LOG[-1]]
-    for number, one in enumerate(log[:2]):
+    log = [*(entry(time, "database/creds/app") for time in ("14:11:00", "14:11:01", "14:12:00")), LOG[-1]]
+    for number, one in enumerate(log[:3]):
         one["response"]["data"]["username"] = f"hmac-sha256:{number}"
         one["auth"]["display_name"] = "approle"
     name = "--user=v-approle-app-" + 20 * "x" + "-1772374261"
-    assert len(ask(lines(compact, log), name)["held"]) == 2
+    assert len(ask(lines(compact, log), name)["held"]) == 2, "the one of a minute later is another"
     assert [one["user"] for one in ask(lines(compact, log), name, "--user-hash=hmac-sha256:1")["held"]] == [
         "hmac-sha256:1"
     ]

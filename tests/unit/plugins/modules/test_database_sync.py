@@ -70,6 +70,7 @@ def test_prune_with_live_leases_is_refused_or_revokes_first(vault, run, document
     vault.add_role("old").issue("old")
     document["connections"][0]["allowed_roles"] = ["*"]
     assert "1 live lease(s)" in run.refused("database_sync", **document, prune=["roles"])
+    assert "1 live lease(s)" in run.refused("database_sync", **document, prune=["roles"], keep_leases=True)
     run.changes("database_sync", **document, prune=["roles"], revoke_leases=True)
     assert vault.leases() == []
 
