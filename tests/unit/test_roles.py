@@ -368,3 +368,22 @@ def test_host_that_the_dba_names_is_one_host(tmp_path):
         ("a,b", 1, "1,2"),
         ("c", 1, None),
     ]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "postgresql_access/tasks/main.yml",
+        *(f"database_secrets/tasks/{name}.yml" for name in ("main", "health", "repair_users")),
+    ],
+)
+def test_set_up_that_repairs_nothing_loads_no_module_of_community_postgresql(file: str) -> None:
+    """Ansible resolves the modules of a file when it loads the file; what a condition includes is not loaded before."""
+    text = (ROOT / "roles" / file).read_text(encoding="utf-8")
+    assert "community.postgresql." not in re.sub(r"#.*", "", text)
+    included = [task for task in flat(yaml.load(text, _Loader)) if "ansible.builtin.include_tasks" in task]  # noqa: S506 (a SafeLoader)
+    assert all(
+        "when" in task or "loop" in task
+        for task in included
+        if "health.yml" not in task["ansible.builtin.include_tasks"]
+    )

@@ -56,6 +56,11 @@ def parse_addresses(host: t.Any, port: t.Any = None, default_port: str = DEFAULT
     """
     if not isinstance(host, str):
         raise ValueError(f"host is text, such as db.example.com or db1:5433,db2:5434, not {host!r}")
+    if "@" in host and not host.startswith("/"):
+        # Not shown: before the @ there may be a password.
+        raise ValueError(
+            "host: has an @; only names and addresses belong there, such as db1:5433,db2:5434, no user, password or URL"
+        )
     ports = _ports(port, default_port)
     parts = host.split(",")
     if len(ports) not in (1, len(parts)):

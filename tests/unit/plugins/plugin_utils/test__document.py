@@ -283,6 +283,12 @@ def test_each_problem_of_an_application_is_said_with_its_path(change, problem):
     assert problems_of([GOOD], [billing])[0].startswith(problem)
 
 
+def test_password_in_a_host_is_not_shown():
+    (problem,) = problems_of([{**GOOD, "host": "postgresql://u:hush,hush@db"}])
+    assert problem.startswith("vault_databases[0].host: has an @; only names and addresses belong there")
+    assert "hush" not in problem
+
+
 def test_applications_whose_names_differ_in_case_only_are_one():
     problems = problems_of(None, [{"name": "Billing"}, {"name": "billing"}])
     assert problems == [
