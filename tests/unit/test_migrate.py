@@ -353,22 +353,89 @@ def test_modules_of_others_are_not_our_business():
     assert (file.left, file.stays) == ([], [])
 
 
-def test_results_are_pointed_at_where_they_are_used():
+def test_results_are_rewritten_where_they_are_used():
     text, left = rewritten(
         """
-        - vault_database_role_read: {role_name: x}
-          register: found
-          until: found.data is defined
-        - debug: {msg: "{{ found['data']['max_ttl'] }} {{ found.changed }} {{ unfound.data }}"}
-        # found.data
-        - vault_kv2_get: {path: a}
-          register: found
-        - debug: {msg: "{{ found.data }}"}
+        - hosts: localhost
+          vars:
+            above: "{{ each.results[0].data.max_ttl }}"
+            unclear: "{{ found.data.max_ttl }}"
+          tasks:
+            - vault_database_role_read: {role_name: x}
+              register: found
+              until: found.data is defined
+            - debug: {msg: "{{ found['data']['max_ttl'] }} {{ found.changed }} {{ unfound.data }} {{ found.raw.data.db_name }}"}
+            # found.data
+            - vault_database_roles_list: {}
+              register: listed
+            - debug: {msg: '{{ listed.data["keys"] }}'}
+              when: "'x' in listed.roles"
+              loop: "{{ listed.roles }}"
+            - vault_database_connection_read: {connection_name: x}
+              register: read
+            - debug: {msg: "{{ read.data.connection_details.username }} {{ read['raw'].data.plugin_name }}"}
+            - vault_database_role_read: {role_name: "{{ item }}"}
+              loop: [a]
+              register: each
+            - assert: {that: ["each.results[0].data.max_ttl == 3"]}
+            - hashivault_policy_list:
+              register: policies
+            - debug: {msg: "{{ policies.policies }}"}
+            - vault_kv2_get: {path: a}
+              register: found
+            - debug: {msg: "{{ found.data }}"}
         """
     )
-    assert "leasehold.vault.database_role_info: {must_exist: true, name: x}" in text
-    assert [line.split(":")[1] for line in left] == ["4", "5"]
-    assert "found['data']['max_ttl']: what was data is now roles[0]" in left[1]
+    names = "map(attribute='name') | list)"
+    for line in (
+        'above: "{{ each.results[0].roles[0].max_ttl }}"',
+        "until: found.roles[0] is defined",
+        "{{ found.roles[0]['max_ttl'] }} {{ found.changed }} {{ unfound.data }} {{ found.roles[0].db_name }}",
+        "# found.data",
+        f"'{{{{ (listed.roles | {names.replace(chr(39), chr(39) * 2)} }}}}'",
+        f"when: \"'x' in (listed.roles | {names}\"",
+        f'loop: "{{{{ (listed.roles | {names} }}}}"',
+        "{{ read.connections[0].username }} {{ read.connections[0].plugin_name }}",
+        "each.results[0].roles[0].max_ttl == 3",
+        f"{{{{ (policies.policies | {names} }}}}",
+        '{msg: "{{ found.data }}"}',
+    ):
+        assert line in text
+    assert [line.split(":")[1:3] for line in left] == [["5", " vault_database_role_read"]], "it is registered twice"
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        ("- assert: {that: [\"'data' in found\"]}", "what was data is now roles[0]"),
+        ('- debug: {msg: "{{ (found | default({})).data }}"}', "what was data is now roles[0]"),
+        ("- debug: {msg: \"{{ found | community.general.json_query('data.keys') }}\"}", "what was data"),
+        ("- debug: {msg: \"{{ found.get('data') }}\"}", "what was data"),
+        ("- debug: {msg: \"{{ lookup('vars', 'found').data }} \"}", "what was data"),
+        ("- debug: {var: found.data}", "what was data"),
+        ('- debug: {msg: "{{ found.raw }}"}', "what was raw"),
+        ('- set_fact: {copy: "{{ found }}"}', "handed on as a whole"),
+        ("- include_tasks: {file: a.yml}\n  vars: {got: '{{ found }}'}", "handed on as a whole"),
+        ("- fail:\n  when: \"'Invalid' in found.msg\"", "messages have other words"),
+        ('- debug: {msg: "{{ ansible_failed_result.msg }}"}', "messages have other words"),
+        ('- debug: {msg: "a\\tb {{ found.data }}"}', ""),
+    ],
+)
+def test_uses_of_results_that_cannot_be_rewritten_are_reported(use, words):
+    text, left = rewritten(f"- vault_database_role_read: {{role_name: x}}\n  register: found\n{use}\n")
+    assert "must_exist" in text
+    assert len(left) == (1 if words else 0), left
+    assert not words or (words in left[0] and use in text)
+
+
+def test_keys_of_credentials_with_other_names_are_reported_where_credentials_are_handed_on():
+    head = "- vault_database_static_role_get_credentials: {role_name: x}\n  register: found\n"
+    text, left = rewritten(head + "- template: {src: a, dest: b}\n  vars: {creds: '{{ found.data }}'}\n")
+    assert "found.data }}" in text
+    assert len(left) == 1
+    text, left = rewritten(head + "- debug: {msg: '{{ found.data.ttl }} {{ found.data.password }}'}\n")
+    assert "{{ found.credentials.lease_duration }} {{ found.credentials.password }}" in text
+    assert not left
 
 
 def test_result_keys_without_counterpart_are_reported_wherever_they_are_used():
@@ -395,11 +462,11 @@ def test_result_keys_without_counterpart_are_reported_wherever_they_are_used():
     assert "hashivault_" not in text
     assert "hashi" not in text.replace("hashicorp.vault.database_static_role_credentials", "")
     given = [line.split(":", 2)[1] + line.split(":", 3)[3] for line in left]
-    assert [line[:2].strip() for line in given] == ["4", "5", "5", "5", "11", "14", "14", "17"]
+    assert [line[:2].strip() for line in given] == ["4", "5", "5", "5", "11", "14", "17"]
     assert "mounted.rc: what was rc is now (none: ask whether the result is failed)" in left[0]
     assert "what was ttl is now lease_duration" in left[4]
     assert "register leasehold.vault.database_static_role_info" in left[5]
-    assert "what was static_role_credentials is now credentials, what was ttl is now lease_duration" in left[6]
+    assert "{{ one.credentials['lease_duration'] }}" in text
 
 
 def test_modules_that_failed_for_a_missing_object_still_do():
@@ -532,6 +599,19 @@ def test_group_defaults_for_tasks_elsewhere_reach_every_module_that_takes_them()
     assert {"leasehold.vault.database_static_role", "leasehold.vault.database_credentials"} <= set(defaults)
     assert "leasehold.vault.database_role" not in defaults, "it takes mount_path there"
     assert "vault_database_mount_path: db" in tail
+
+
+def test_module_defaults_as_a_list_are_rewritten_and_those_from_a_variable_reported():
+    text, left = rewritten(
+        """
+        - hosts: a
+          module_defaults:
+            - {vault_database_role_read: {engine_mount_point: db}}
+            - "{{ more }}"
+        """
+    )
+    assert "- {leasehold.vault.database_role_info: {mount: db}}" in text
+    assert [line.split(":")[1:3] for line in left] == [["5", " module_defaults"]]
 
 
 def test_a_task_whose_defaults_stay_stays():

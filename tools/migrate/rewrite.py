@@ -27,6 +27,7 @@ from pathlib import Path
 
 import yaml
 
+from . import results
 from .tables import (
     COMMUNITY,
     HASHICORP,
@@ -51,6 +52,8 @@ NAMESPACE = (
 )
 HINTS = ("hashicorp.vault", "hashi_vault", "vault_database_", "hashivault_")
 """No file without one of these words is looked at closely."""
+CONDITIONS = ("when", "that", "until", "failed_when", "changed_when", "break_when", "var")
+"""Keys whose text is an expression, without braces."""
 GENERIC = (
     *("vault_read", "vault_write", "vault_list"),
     *("hashivault_read", "hashivault_write", "hashivault_list", "hashivault_delete"),
@@ -110,6 +113,9 @@ class File:
         self._shared: list[yaml.Node] = []
         self._scalars: list[yaml.ScalarNode] = []
         self._names: dict[int, str] = {}
+        self._conditions: set[int] = set()
+        self._in_flow: set[int] = set()
+        self._registered: list[tuple[str, yaml.Node, str, Mapping[str, str]]] = []
         self._defaulted: set[tuple[str, str]] = set()
         self._held: set[str] = set()
 
@@ -125,6 +131,9 @@ class File:
                     self._entry(entry, self.collections)
         for scalar in self._scalars:
             self._lookups(scalar)
+        for registered in self._registered:
+            self._results(*registered)
+        self._failures()
         text = applied(self.text, self.edits)
         list(yaml.compose_all(text, yaml.SafeLoader))  # better nothing than something else
         self.left.sort()
@@ -133,7 +142,7 @@ class File:
     def report(self, line: int, module: str, why: str) -> None:
         self.left.append((line, f"{self.name}:{line}: {module}: {why}"))
 
-    def _survey(self, node: yaml.Node | None) -> None:
+    def _survey(self, node: yaml.Node | None, in_flow: bool = False) -> None:
         if node is None:
             return
         if id(node) in self._seen:
@@ -142,11 +151,14 @@ class File:
         self._seen.add(id(node))
         if isinstance(node, yaml.ScalarNode):
             self._scalars.append(node)
+            self._in_flow |= {id(node)} if in_flow else set()
         for child in node.value if isinstance(node, yaml.CollectionNode) else ():
             if isinstance(child, tuple) and isinstance(child[0], yaml.ScalarNode):
                 self._names[id(child[1])] = child[0].value
+                if child[0].value in CONDITIONS and isinstance(child[1], yaml.SequenceNode):
+                    self._conditions |= {id(one) for one in child[1].value}
             for part in child if isinstance(child, tuple) else (child,):
-                self._survey(part)
+                self._survey(part, in_flow or bool(node.flow_style))
 
     # -- tasks
 
@@ -218,8 +230,8 @@ class File:
 
     def _notes(self, found: tuple[str, str], module: Module, task: yaml.Node, keys: Mapping[str, Pair]) -> None:
         """What only the one who wrote the play can decide: what is done with the results, and the namespace."""
-        if "register" in keys and isinstance(keys["register"][1], yaml.ScalarNode) and module.results:
-            self._results(keys["register"][1].value, task, found[1], module.results)
+        if "register" in keys and isinstance(keys["register"][1], yaml.ScalarNode):
+            self._registered.append((keys["register"][1].value, task, found[1], module.results))
         groups = f"{OURS}{module.ours}", OURS, HASHICORP
         if found[0] == HASHICORP and not any((name, "namespace") in self._defaulted for name in groups):
             self._defaulted.add((HASHICORP, "namespace"))  # once a file is enough
@@ -228,24 +240,68 @@ class File:
                 self.report(task.start_mark.line + 1, f"{HASHICORP}.{found[1]}", f"namespace: {NAMESPACE}")
 
     def _results(self, register: str, task: yaml.Node, module: str, ours: Mapping[str, str]) -> None:
-        """Report where a registered result, or a variable, is used by words that are other words here."""
+        """Rewrite or report each use of a registered result, or of a variable, by words that are other words here."""
         again = re.compile(rf"^[ \t-]*register\s*:\s*['\"]?{re.escape(register)}['\"]?\s*$", re.MULTILINE)
-        own = again.search(self.text, task.start_mark.index)
-        later = again.search(self.text, own.end()) if own else None
-        host = r"(?:hostvars(?:\.\w+|\[[^\]\n]*\])(?:\.|\[['\"]))?"
-        step = r"\.get\(\s*['\"]\w+['\"][^)\n]*\)|\.\w+|\[[^\]\n]*\]"
-        path = re.compile(rf"(?<![\w.]){host}{re.escape(register)}(?:['\"]\])?((?:{step})+)")
-        for use in path.finditer(self.text, task.start_mark.index, later.start() if later else len(self.text)):
-            line = self.text.count("\n", 0, use.start()) + 1
-            if self.text[self.text.rfind("\n", 0, use.start()) + 1 : use.start()].lstrip().startswith("#"):
+        registered = [found.start() for found in again.finditer(self.text)]
+        own = next((place for place in registered if place >= task.start_mark.index), len(self.text))
+        end = next((place for place in registered if place > own), len(self.text))
+        begin = task.start_mark.index if registered and registered[0] < own else 0
+        ours = {results.MESSAGE: results.ABOUT_MESSAGE, **ours}
+        for use in results.uses(self.text, register, begin, end):
+            scalar = self._scalar_at(use.start)
+            if scalar is None or scalar.tag in ("!unsafe", "!vault"):
                 continue
-            words = re.findall(r"\w+", use[1])
-            looped = words == ["results"]
-            known = [word for word in dict.fromkeys(words) if word in ours]
-            changed_names = [f"what was {word} is now {ours[word]}" for word in (list(ours) if looped else known)]
-            if changed_names:
-                each = " (of each item, if it is looped over)" if looped else ""
-                self.report(line, module, f"{use[0]}: {', '.join(changed_names)}{each}; change it here")
+            line = self.text.count("\n", 0, use.start) + 1
+            reasons = results.reasons(use, ours)
+            new = None
+            if reasons and self._is_expression(scalar, use.start) and (use.start > own or len(registered) < 2):
+                new = results.rewritten(use, ours, self._quotes(scalar), self.text[use.end : scalar.end_mark.index])
+                if (
+                    new is not None
+                    and scalar.style is None
+                    and id(scalar) in self._in_flow
+                    and re.search(r"[\[\]{},]", new)
+                ):
+                    new = None  # plain text in a flow collection ends there
+            if new is not None and not inside(Edit(use.start, use.end, ""), self._shared):
+                self.edits.append(Edit(use.start, use.end, new))
+            elif reasons:
+                self.report(line, module, f"{use.text}: {', '.join(reasons)}{self._each(use)}; change it here")
+            elif self._is_expression(scalar, use.start):
+                words = results.hidden(use, scalar.value, ours)
+                whole = re.fullmatch(rf"\s*\{{\{{\s*{re.escape(use.text)}\s*\}}\}}\s*", scalar.value)
+                if words:
+                    given = ", ".join(f"what was {word} is now {ours[word]}" for word in words)
+                    self.report(line, module, f"{use.text}: {given}; change it here")
+                elif whole and not use.steps and self._names.get(id(scalar)) not in ("var", "msg", "loop"):
+                    self.report(line, module, f"{use.text}: it is handed on as a whole; its keys have other names here")
+
+    @staticmethod
+    def _each(use: results.Use) -> str:
+        return " (of each item, if it is looped over)" if use.words == ["results"] else ""
+
+    def _scalar_at(self, place: int) -> yaml.ScalarNode | None:
+        return next((one for one in self._scalars if one.start_mark.index <= place < one.end_mark.index), None)
+
+    def _quotes(self, scalar: yaml.ScalarNode) -> str:
+        """How a scalar is quoted; a backslash says that its text is not written as it is."""
+        written = self.text[scalar.start_mark.index : scalar.end_mark.index]
+        return "\\" if scalar.style == '"' and "\\" in written else scalar.style or ""
+
+    def _is_expression(self, scalar: yaml.ScalarNode, place: int) -> bool:
+        """Whether a place in a scalar is read by Jinja: within braces, or in a condition."""
+        before = self.text[scalar.start_mark.index : place]
+        inside_braces = max(before.rfind("{{"), before.rfind("{%")) > max(before.rfind("}}"), before.rfind("%}"))
+        return inside_braces or self._names.get(id(scalar)) in CONDITIONS or id(scalar) in self._conditions
+
+    def _failures(self) -> None:
+        """Report what looks into the failure of a task that was rewritten, in a rescue."""
+        for use in results.uses(self.text, "ansible_failed_result", 0, len(self.text)) if self.rewritten else ():
+            if use.words:
+                line = self.text.count("\n", 0, use.start) + 1
+                self.report(
+                    line, "rescue", f"{use.text}: messages have other words here, and results other keys; look at it"
+                )
 
     def _stays(self, node: yaml.Node, module: str) -> None:
         self.stays.append(f"{self.name}:{node.start_mark.line + 1}: {module}: {NOTHING_HERE}")
@@ -398,7 +454,13 @@ class File:
     # -- module_defaults
 
     def _module_defaults(self, node: yaml.Node, collections: Sequence[str]) -> None:
+        if isinstance(node, yaml.SequenceNode):
+            for one in node.value:
+                self._module_defaults(one, collections)
+            return
         if not isinstance(node, yaml.MappingNode):
+            if literal((node, node)):
+                self.report(node.start_mark.line + 1, "module_defaults", LATER)
             return
         present = set(named(node))
         for place, (key, value) in enumerate(node.value):
@@ -534,7 +596,7 @@ class File:
                 self.edits.append(edit)
                 self.rewritten += 1
                 if LOOKUPS["static-creds"] in edit.text and id(node) in self._names:
-                    self._results(self._names[id(node)], node, call["plugin"], STATIC_CREDENTIALS)
+                    self._registered.append((self._names[id(node)], node, call["plugin"], STATIC_CREDENTIALS))
 
     def _credentials_in(self, start: int, end: int) -> bool:
         paths = (f"{mount}/{kind}/" for mount in self.mounts for kind in LOOKUPS)
@@ -769,7 +831,8 @@ def write(path: Path, data: bytes) -> None:
 
 
 def difference(name: str, before: str, after: str) -> str:
-    lines = difflib.unified_diff(before.split("\n"), after.split("\n"), name, name, lineterm="")
+    sides = [text.removesuffix("\n").split("\n") for text in (before, after)]
+    lines = difflib.unified_diff(*sides, name, name, lineterm="")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -94,9 +94,20 @@ def _passed_on(desired: Values) -> tuple[Field, ...]:
     return tuple(_detail(Field, key) for key in desired.get("plugin_options") or {} if key not in known)
 
 
+PASSWORD_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*://)?[^/@?:]*:[^/@?{}]+@", re.IGNORECASE)
+"""The address of any database plugin, URL or DSN, that begins with a password written out."""
+
+
 def _safe_url(desired: Values, plan: Plan) -> Diagnostics:
     url = desired.get("connection_url")
-    if url is None or "postgresql" not in str(plan.after.get("plugin_name", PLUGIN)):
+    if url is None:
+        return ()
+    if "postgresql" not in str(plan.after.get("plugin_name", PLUGIN)):
+        if PASSWORD_IN_URL.match(url):
+            raise Refused(
+                "connection_url holds a password, which would be printed with it, and which Vault shows in clear or masks, so that it cannot "
+                "be compared. Write {{username}}:{{password}} there, marked !unsafe, and give them as username and password."
+            )
         return ()
     if plan.after.get("auth_type") == "gcp_iam" and not re.search(r"password\s*=", url, re.IGNORECASE):
         return ()  # host=project:region:instance, and no password

@@ -172,6 +172,21 @@ def test_url_exposing_password_is_refused(mounted, run, url, words):
     assert "secret-word" not in sentence
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://root:secret-word@127.0.0.1/app",
+        "root:secret-word@tcp(127.0.0.1:3306)/",
+        "{{username}}:secret-word@tcp(h)/",
+    ],
+)
+def test_url_of_other_plugin_exposing_password_is_refused(mounted, run, url):
+    options = {**mounted.connection(), "plugin_name": "mysql-database-plugin", "verify_connection": False}
+    sentence = run.refused("database_connection", name="db", **{**options, "connection_url": url})
+    assert "holds a password" in sentence
+    assert "secret-word" not in sentence
+
+
 def test_unknown_key_in_plugin_options_is_refused(mounted, run):
     sentence = run.refused("database_connection", name="db", **mounted.connection(), plugin_options={"max_open": 3})
     assert "'max_open' is not an option" in sentence
