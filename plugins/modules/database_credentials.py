@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Issue dynamic credentials, or read those of a static role."""
+"""Issue credentials of a dynamic role, or read those of a static role."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_credentials
-short_description: Issue dynamic credentials, or read those of a static role
+short_description: Issue credentials of a dynamic role, or read those of a static role
 description:
   - O(role) makes a new PostgreSQL user and returns how to log in as it. Every run makes another one and reports a change.
   - O(static_role) reads the current password of a user that stays.

@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Find out whether a database connection works, without changing anything."""
+"""Check the health of a database connection, without changing anything."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_health_info
-short_description: Find out whether a database connection works, without changing anything
+short_description: Check the health of a database connection, without changing anything
 description:
   - Asks whether Vault can log in to the database of a connection, whether the admin role there is as it has to be, and whether live leases have
     their users and users their leases. This is what differs after one of the servers was restored, or after a fail-over.
@@ -41,7 +41,7 @@ options:
     choices: [login, admin, users]
     default: [login, admin, users]
   login_user:
-    description: Who looks into the database. Any user that may connect sees enough.
+    description: The PostgreSQL user that reads the database. Any user that may connect suffices.
     type: str
   min_age:
     description: Users and leases younger than this are not judged, because their counterparts may be on their way.

@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Find orphaned PostgreSQL users, which Vault made and no lease holds."""
+"""Find orphaned PostgreSQL users, issued by Vault and without a lease."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_orphans_info
-short_description: Find orphaned PostgreSQL users, which Vault made and no lease holds
+short_description: Find orphaned PostgreSQL users, issued by Vault and without a lease
 description:
   - Looks into the database of a connection, and at the leases, and tells which users are left over. It changes nothing; its session is read-only.
   - A user counts when its name is one that the connection's C(username_template) makes, it has a C(VALID UNTIL), and nobody else made it.
@@ -32,7 +32,7 @@ options:
     required: true
     aliases: [connection_name]
   login_user:
-    description: Who looks into the database. Any user that may connect sees enough.
+    description: The PostgreSQL user that reads the database. Any user that may connect suffices.
     type: str
     required: true
   min_age:

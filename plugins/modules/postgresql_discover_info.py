@@ -4,13 +4,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read the rights of the present logins of a PostgreSQL database, as an entry of the document."""
+"""Read the privileges of existing logins of a PostgreSQL database, as an entry of the document."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: postgresql_discover_info
-short_description: Read the rights of the present logins of a PostgreSQL database, as an entry of the document
+short_description: Read the privileges of existing logins of a PostgreSQL database, as an entry of the document
 description:
   - Asks PostgreSQL what each role with C(LOGIN) may do in a database, and returns an entry of C(vault_databases) whose groups give the same rights
     to dynamic users, with a role for each login. Superusers, and roles whose names begin with C(pg_) or C(v-), are left out.

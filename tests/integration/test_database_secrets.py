@@ -67,7 +67,7 @@ def test_revoke_of_connection_ends_its_users_and_orphaned_sessions_only(play: Pl
 
 def test_revoke_without_selection_revokes_nothing(play: Play, here: Ground) -> None:
     kept = here.issue("kept")
-    assert "Say what to end" in run(play, here, "revoke", ok=False).output
+    assert "Set leasehold_revoke_role" in run(play, here, "revoke", ok=False).output
     assert kept["lease_id"] in here.leases("kept")
 
 

@@ -309,7 +309,7 @@ def test_another_setting_replaces_only_our_part(watched: Watched, tmp_path: Path
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"lease_monitoring_parts": []}, "Say what this host is to get"),
+        ({"lease_monitoring_parts": []}, "Set lease_monitoring_parts"),
         ({"lease_monitoring_token": "x", "lease_monitoring_targets": ["a:1", "b:1"]}, "a standby shows its metrics only"),
         ({"lease_monitoring_server": "vault"}, "only OpenBao has listeners for metrics alone"),
         ({"lease_monitoring_prometheus_config": "/nowhere.yml"}, "There is no /nowhere.yml: install Prometheus first"),

@@ -289,7 +289,7 @@ def test_rotate_root_keeps_everything_working(site: Site, runs: FirstRuns) -> No
 @pytest.mark.full
 def test_revoke_ends_selected_leases_and_reports(site: Site, runs: FirstRuns) -> None:
     refused = site.run("revoke", ok=False)
-    assert "Say what to end" in refused.output
+    assert "Set leasehold_revoke_role" in refused.output
     first, second, other = site.issue("app-role"), site.issue("app-role"), site.issue("analytics-role")
     session = site.server.connect(site.database, user=first["username"], password=first["password"])
     run = site.run("revoke", "-e", "leasehold_revoke_role=app-role")
