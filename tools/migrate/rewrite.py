@@ -152,7 +152,9 @@ class File:
         if isinstance(node, yaml.ScalarNode):
             self._scalars.append(node)
             self._in_flow |= {id(node)} if in_flow else set()
-        for child in node.value if isinstance(node, yaml.CollectionNode) else ():
+        if not isinstance(node, yaml.CollectionNode):
+            return
+        for child in node.value:
             if isinstance(child, tuple) and isinstance(child[0], yaml.ScalarNode):
                 self._names[id(child[1])] = child[0].value
                 if child[0].value in CONDITIONS and isinstance(child[1], yaml.SequenceNode):
@@ -831,8 +833,8 @@ def write(path: Path, data: bytes) -> None:
 
 
 def difference(name: str, before: str, after: str) -> str:
-    sides = [text.removesuffix("\n").split("\n") for text in (before, after)]
-    lines = difflib.unified_diff(*sides, name, name, lineterm="")
+    old, new = (text.removesuffix("\n").split("\n") for text in (before, after))
+    lines = difflib.unified_diff(old, new, name, name, lineterm="")
     return "".join(f"{line}\n" for line in lines)
 
 
