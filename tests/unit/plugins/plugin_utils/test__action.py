@@ -13,9 +13,11 @@ from ansible import constants
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.leasehold.vault.plugins.action.database_role_info import ActionModule
+from ansible_collections.leasehold.vault.plugins.modules import database_connection, database_sync
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _action
 
-NOBODY = {"url": "http://127.0.0.1:9", "token": "s.a-token", "retries": 0, "name": "app"}
+LOGIN = {"url": "http://127.0.0.1:9", "token": "s.a-token", "retries": 0}
+NOBODY = {**LOGIN, "name": "app"}
 AS_MODULE = {"as": "module"}
 
 
@@ -86,6 +88,20 @@ def test_the_login_is_found_in_variables_unless_the_task_has_it(act):
     variables = {"leasehold_url": "http://127.0.0.1:7", "leasehold_token": "s.a-token", "leasehold_retries": 0}
     assert "http://127.0.0.1:7 could not be reached" in act(variables, args={"name": "app"})[0]["msg"]
     assert "http://127.0.0.1:9 could not be reached" in act(variables, args=NOBODY)[0]["msg"]
+
+
+@pytest.mark.parametrize("in_list", [False, True], ids=["database_connection", "database_sync"])
+def test_secrets_inside_a_dictionary_are_hidden_in_the_controller(in_list):
+    """As by the module, in `test__module.py`."""
+    options = {"password": "a-bootstrap-password", "private_key": "a-private-key"}
+    own = {"name": "db", "plugin_options": options}
+    task, own = (database_sync.TASK, {"connections": [own]}) if in_list else (database_connection.TASK, own)
+    answer = _action.perform_here(task, "an action", {**LOGIN, **own}, check_mode=False)
+    assert answer["failed"]
+    arguments = answer["invocation"]["module_args"]
+    arguments = arguments["connections"][0] if in_list else arguments
+    assert set(arguments["plugin_options"]) == set(options)
+    assert not [secret for secret in options.values() if secret in str(answer)]
 
 
 def test_a_module_that_leaves_its_arguments_lying_about_is_warned_of(act, monkeypatch):
