@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import durations
+import matrix
 import parts
 import pytest
 import run
@@ -33,6 +34,12 @@ def names(*words: str) -> list[str]:
 
 
 # ------------------------------------------------------------------------------------------------------------- which parts
+
+
+@pytest.mark.parametrize("name", matrix.FIRST_RUNS)
+def test_test_that_is_named_for_the_oldest_versions_exists(name):
+    file, _, function = name.partition("::")
+    assert f"def {function}(" in (ROOT / file).read_text()
 
 
 def test_default_run_has_no_part_of_the_full_one_only():

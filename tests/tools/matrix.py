@@ -55,8 +55,8 @@ SITE, TASKS, LOOKUPS = (f"tests/integration/test_{name}.py" for name in ("site",
 FIRST_RUNS = tuple(
     f"{SITE}::test_{name}"
     for name in (
-        "a_check_run_on_fresh_servers_predicts_and_touches_nothing",
-        "the_first_run_makes_it_and_the_next_ones_find_nothing_to_do",
+        "check_mode_on_fresh_servers_writes_nothing",
+        "first_run_creates_and_later_runs_are_unchanged",
         "the_first_password_is_dead",
         "a_user_works_and_is_really_gone",
         "verify_proves_it",
