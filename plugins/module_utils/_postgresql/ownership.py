@@ -138,7 +138,8 @@ SELECT m.type, m.identity, m.rolname, m.ended,
                 AND has_table_privilege(m.owner, c.oid, 'SELECT') AND NOT has_table_privilege(%(owner)s::name, c.oid, 'SELECT') ORDER BY 1),
        (SELECT n.nspname::text FROM pg_namespace AS n
          WHERE m.classid <> 'pg_namespace'::regclass AND n.nspname = m.schema AND n.nspowner <> m.owner
-           AND NOT has_schema_privilege(%(owner)s::name, n.oid, 'USAGE')),
+           AND NOT (has_schema_privilege(%(owner)s::name, n.oid, 'USAGE')
+                    AND (has_schema_privilege(%(owner)s::name, n.oid, 'CREATE') OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)))),
        ARRAY(SELECT string_agg(p.name, ', ') || ' ON TABLE ' || c.oid::regclass FROM pg_class AS c
               CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p(name)
               WHERE NOT m.ended AND m.classid = 'pg_class'::regclass AND c.oid = m.objid AND c.relkind <> 'S'
@@ -355,14 +356,18 @@ class _HandOver:
 
     @contextlib.contextmanager
     def _lent(self, todo: Sequence[Owned], failures: dict[Owned, str]) -> Iterator[None]:
-        """The new owner may use all of it before the first object is handed over; of what stays it loses that again."""
+        """The new owner may use all of it before the first object is handed over; of what stays it loses that again, unless code that it owns
+        now uses it."""
         lent = {each: each.lent for each in todo if each.lent}
         for rights in lent.values():
             self.session.execute_text("; ".join(f"GRANT {right} TO {quoted(self.new)}" for right in rights))
         try:
             yield
         finally:
-            for each in [each for each in failures if each in lent]:
+            handed_over = [each for each in todo if each not in failures]
+            used = {name for each in handed_over for name in each.unreadable}
+            code = any(each.definer for each in handed_over)
+            for each in [each for each in failures if each in lent and each.identity not in used and not code]:
                 self.session.execute_text("; ".join(f"REVOKE {right} FROM {quoted(self.new)}" for right in lent[each]))
 
     # -- object by object

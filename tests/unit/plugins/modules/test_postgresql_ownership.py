@@ -55,17 +55,25 @@ def test_everything_is_handed_over_and_the_former_owner_keeps_its_rights(site):
 
 def test_what_is_in_use_is_tried_again_and_named_if_it_stays_so(site):
     site.sql(
-        f"GRANT CREATE ON SCHEMA sales TO {site.login}; SET ROLE {site.login}; CREATE TABLE sales.busy (); CREATE TABLE sales.idle ()"
+        f"GRANT CREATE ON SCHEMA sales TO {site.login}; SET ROLE {site.login}; CREATE TABLE sales.busy (); CREATE TABLE sales.idle ();"
+        "CREATE TABLE sales.read (); CREATE VIEW sales.seen AS SELECT FROM sales.read"
     )
     holder = site.server.connect(site.database)
     holder.autocommit = False
     with holder.cursor() as cursor:
-        cursor.execute("LOCK TABLE sales.busy IN ACCESS SHARE MODE")
+        cursor.execute("LOCK TABLE sales.busy, sales.read IN ACCESS SHARE MODE")
         with pytest.raises(
-            Problem, match=r"1 of 2 objects stay whose they are. table sales.busy: it was in use in 2 tries of 50 ms"
+            Problem, match=r"2 of 4 objects stay whose they are. table sales.busy: it was in use in 2 tries of 50 ms"
         ) as caught:
             site("postgresql_ownership", roles=[site.login], tries=2, lock_timeout=50)
-        assert caught.value.result["changes"] == [f"table sales.idle: owner {site.login} -> {site.owner}"]
+        assert caught.value.result["changes"] == [
+            f"{each}: owner {site.login} -> {site.owner}" for each in ("table sales.idle", "view sales.seen")
+        ]
+        site.sql(
+            f"SET ROLE {site.login}; SELECT FROM sales.seen"
+        )  # its owner may read what has stayed, and nothing else
+        may = "SELECT has_table_privilege('{0}', 'sales.read', 'SELECT'), has_table_privilege('{0}', 'sales.busy', 'SELECT')"
+        assert site.sql(may.format(site.owner)) == [(True, False)]
         free = threading.Timer(0.3, holder.rollback)
         free.start()
         assert site("postgresql_ownership", roles=[site.login], lock_timeout=50)["changed"]
