@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.leasehold.vault.plugins.module_utils._core.user_sql import END_ACCESS, REMOVE
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import LOGIN_OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -336,6 +337,25 @@ def test_what_a_running_program_reads_is_read_again_when_it_changes() -> None:
         ):
             silent.add(where.partition(": ")[2])
     assert silent == {"Give Prometheus its token"}
+
+
+def test_roles_look_for_the_comments_that_revocations_leave() -> None:
+    """A user that keeps its login for a prepared transaction is another than one without access that could not be dropped."""
+    for where, comment, sql in (
+        (
+            "roles/database_secrets/tasks/revoke.yml: Look for prepared transactions of users that are to end",
+            "leasehold: ending",
+            END_ACCESS,
+        ),
+        (
+            "roles/lease_monitoring/tasks/beat.yml: Look for users that could not be dropped",
+            "leasehold: parked",
+            REMOVE,
+        ),
+    ):
+        _module, arguments = module_of(tasks()[where])
+        assert re.findall(r"LIKE '(leasehold: \w+)", arguments["query"]) == [comment]
+        assert f"'{comment}, " in sql
 
 
 @pytest.mark.parametrize("role", ROLES)

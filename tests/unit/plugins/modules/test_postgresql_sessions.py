@@ -44,7 +44,7 @@ def user(postgres):
 
 @pytest.mark.parametrize(
     "end",
-    ["DROP ROLE {}", pytest.param("ALTER ROLE {} NOLOGIN VALID UNTIL '-infinity'", marks=pytest.mark.full)],
+    ["DROP ROLE {}", "ALTER ROLE {} NOLOGIN VALID UNTIL '-infinity'"],
 )
 def test_sessions_of_users_that_are_gone_or_parked_end_and_others_go_on(postgres, user, end):
     name, password, dba = user
