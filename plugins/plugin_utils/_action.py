@@ -183,12 +183,12 @@ def _shown(options: Values, specification: Values) -> Values:
     """What the task was called with; a document of a thousand objects without the options that none of them has."""
     hidden = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
     return {
-        name: hidden if specification.get(name, {}).get("no_log") and value is not None else _said(value)
+        name: hidden if specification.get(name, {}).get("no_log") and value is not None else _plain(value)
         for name, value in options.items()
     }
 
 
-def _said(value: t.Any) -> t.Any:
+def _plain(value: t.Any) -> t.Any:
     if not isinstance(value, list):
         return value
     return [{k: v for k, v in each.items() if v is not None} if isinstance(each, dict) else each for each in value]

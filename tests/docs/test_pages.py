@@ -254,7 +254,7 @@ def follow(page: str, shell: pages.Shell, postgres: servers.PostgreSQL | None = 
         else:
             outcomes = [shell.run(command) for command in block.commands if command not in NOT_HERE]
             output = "".join(given for _code, given in outcomes)
-            failed = any(code for code, _said in outcomes)
+            failed = any(code for code, _output in outcomes)
             assert failed == ("fatal:" in shown), f"{block}\n{output}"
             assert not pages.unlike(output, shown), f"{block}: {pages.unlike(output, shown)!r} is not in\n{output}"
             assert FIRST_PASSWORD not in output

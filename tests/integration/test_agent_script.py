@@ -53,8 +53,8 @@ class Agent:
         asked = self.program / "asked"
         return asked.read_text().splitlines() if asked.exists() else []
 
-    def refuse(self, said: str) -> None:
-        (self.program / "refusal").write_text(said)
+    def refuse(self, error: str) -> None:
+        (self.program / "refusal").write_text(error)
 
     def answer(self, text: str) -> None:
         (self.program / "answer").write_text(text)

@@ -375,5 +375,5 @@ def test_document_with_the_new_primary_is_all_right_until_a_second_one_is_promot
     runs, other = failed_over.runs, failed_over.cluster.standbys[1]
     for name in ("site", "drift", "verify"):
         assert runs[f"{name} of the new"].ok, runs[f"{name} of the new"].output
-    (said,) = runs["drift with two"].messages("Nothing differs")
-    assert said == f"Drift: nodes/failing at {other.host}:{other.port}"
+    (message,) = runs["drift with two"].messages("Nothing differs")
+    assert message == f"Drift: nodes/failing at {other.host}:{other.port}"

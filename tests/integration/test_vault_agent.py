@@ -72,7 +72,7 @@ class Host:
         for directory in (self.etc, self.here / "run", self.here / "units"):
             directory.mkdir()
         self.runtime = self.here / "run" / f"vault-agent-{name}"
-        self.told = self.here / "told"
+        self.notified = self.here / "notified"
         self.unit = Service(self.here / "units" / f"vault-agent-{name}.service")
         self.agent: dict[str, t.Any] = {"user": getpass.getuser(), "files": []}
         self.application: dict[str, t.Any] = {"name": name, "roles": [], "agent": self.agent}
@@ -104,7 +104,7 @@ class Host:
 
     def tells(self, code: int = 0) -> None:
         """What the application is told with: notes the user of the file at that moment."""
-        script = f'grep USER "{self.files}/database.env" >>"{self.told}"; exit {code}'
+        script = f'grep USER "{self.files}/database.env" >>"{self.notified}"; exit {code}'
         self.agent["reload"] = ["/bin/sh", "-c", Unsafe(script)]
 
     @property
@@ -310,7 +310,7 @@ def test_rendered_file_always_has_working_credentials(host: Host) -> None:
         wait_until("logins as five users", lambda: consumer.logins >= 500 and len(consumer.users) >= 5)
         assert host.healthy()
     assert consumer.failures == []
-    result = re.findall(r'PGUSER="(.*)"', host.told.read_text())
+    result = re.findall(r'PGUSER="(.*)"', host.notified.read_text())
     assert result[: len(consumer.users)] == consumer.users, "the application was told of each user, once"
     assert set(host.ground.users(role)) <= set(result[-2:]), "the others have ended"
     assert sorted(file.name for file in host.files.iterdir()) == [
@@ -406,11 +406,11 @@ def test_a_command_has_the_credentials_in_its_environment_and_is_started_anew(ho
         "time.sleep(600)\n",
     )
     del host.agent["files"]
-    host.agent["exec"] = {"command": [sys.executable, program, str(host.told)]}
+    host.agent["exec"] = {"command": [sys.executable, program, str(host.notified)]}
     host.run()
     host.unit.start()
-    wait_until("two starts", lambda: host.told.exists() and len(host.told.read_text().splitlines()) >= 2)
-    assert len(set(host.told.read_text().splitlines())) >= 2
+    wait_until("two starts", lambda: host.notified.exists() and len(host.notified.read_text().splitlines()) >= 2)
+    assert len(set(host.notified.read_text().splitlines())) >= 2
     assert host.healthy()
     token = host.token()
     assert host.unit.stop() == 0
@@ -592,11 +592,11 @@ def test_failed_reload_is_reported_without_extra_users(host: Host) -> None:
     host.file("database.env", "env")
     host.run()
     host.unit.start()
-    wait_until("that it was told", host.told.exists)
+    wait_until("that it was told", host.notified.exists)
     wait_until("that health shows it", lambda: "exit code 3" in host.script("health").stderr)
     time.sleep(3)  # an agent whose command fails starts over after a second
     assert len(host.ground.users(role)) == 1
-    assert len(host.told.read_text().splitlines()) == 1
+    assert len(host.notified.read_text().splitlines()) == 1
 
 
 def test_health_tells_a_dead_credential(host: Host) -> None:

@@ -251,10 +251,10 @@ def test_part_that_could_not_be_compared_is_no_part_that_does_not_differ(evaluat
         assert not evaluate.condition(whole, "that", leasehold_drift=found)
 
 
-@pytest.mark.parametrize(("said", "meant"), [("database", True), ("other", False), (None, False)])
-def test_teardown_is_of_the_mount_that_is_named(evaluate: Evaluate, said: str | None, meant: bool) -> None:
-    given = {"__teardown_mount": "database", **({"leasehold_teardown": said} if said else {})}
-    assert evaluate.condition("playbooks/teardown.yml: Require the mount to be named", "that", **given) is meant
+@pytest.mark.parametrize(("named", "expected"), [("database", True), ("other", False), (None, False)])
+def test_teardown_is_of_the_mount_that_is_named(evaluate: Evaluate, named: str | None, expected: bool) -> None:
+    given = {"__teardown_mount": "database", **({"leasehold_teardown": named} if named else {})}
+    assert evaluate.condition("playbooks/teardown.yml: Require the mount to be named", "that", **given) is expected
 
 
 # ------------------------------------------------------------------------------------------------------ lease_monitoring

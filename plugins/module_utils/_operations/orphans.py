@@ -420,8 +420,8 @@ class View:
             "username": user.name,
             "certainty": certainty,
             "why": why,
-            "made_at": "" if user.made is None else _said(user.made),
-            "valid_until": _said(user.ends) if math.isfinite(user.ends) else "",
+            "made_at": "" if user.made is None else _iso_time(user.made),
+            "valid_until": _iso_time(user.ends) if math.isfinite(user.ends) else "",
             "expired": user.ends < self.now,
             "parked": user.parked,
             "sessions": user.row["sessions"],
@@ -460,7 +460,7 @@ def _escaped(text: str) -> str:
     return "E'{}'".format(text.replace("\\", "\\\\").replace("'", "''"))
 
 
-def _said(moment: float) -> str:
+def _iso_time(moment: float) -> str:
     return timestamp(datetime.datetime.fromtimestamp(moment, datetime.timezone.utc))
 
 

@@ -51,7 +51,7 @@ def rotate_root(session: Session, desired: Values, check_mode: bool) -> Values:
     except MountMissing:
         current = None
     once = desired["rotate"] == "once"
-    noted = _noted(current)
+    noted = _recorded_rotation(current)
     rotated = once and noted != "" and not noted.startswith(BEGUN)
     if not once and desired.get("older_than") is not None and not noted.startswith(BEGUN):
         rotated = _seconds_since(client, noted) < seconds_of("older_than", desired["older_than"])
@@ -83,11 +83,11 @@ def rotate_root(session: Session, desired: Values, check_mode: bool) -> Values:
 
 def _rotate_once(client: Client, desired: Values, current: Values) -> Values:
     if not _accepts_bootstrap_password(client, desired, current):
-        return _found_rotated(client, desired, _noted(current))
+        return _found_rotated(client, desired, _recorded_rotation(current))
     # Vault may hold another password than the one that was just accepted: it gets this one, and can rotate it.
     known = {} if desired.get("username") else {"password": desired["password"]}
     try:
-        result = _rotate(client, desired, _noted(current), known)
+        result = _rotate(client, desired, _recorded_rotation(current), known)
     except VaultError as error:
         # No answer is no news, nor is an error: only the database knows whether the password was changed.
         if _accepts_bootstrap_password(client, desired, current, AGAIN):
@@ -184,7 +184,7 @@ def _accepts_bootstrap_password(
     return True
 
 
-def _noted(current: Values | None) -> str:
+def _recorded_rotation(current: Values | None) -> str:
     return str((current or {}).get("connection_details", {}).get(ROTATED_AT) or "")
 
 

@@ -52,10 +52,10 @@ def renew_or_revoke(session: Session, desired: Values, check_mode: bool) -> Valu
 
         return carry_out(end, {"changed": bool(current)}, check_mode)
 
-    if current and _good_for(client.now(), current) >= _said("valid_for", desired):
+    if current and _good_for(client.now(), current) >= _seconds("valid_for", desired):
         return {"changed": False, "secret_id": _shown(current)}
     body = {f.option: f.encode(f.desired_value(desired)) for f in OPTIONS if f.desired_value(desired) is not None}
-    wrap_ttl = _said("wrap_ttl", desired)
+    wrap_ttl = _seconds("wrap_ttl", desired)
 
     def issue() -> Values:
         return {"changed": True, **_issue(client, path, body, wrap_ttl)}
@@ -63,7 +63,7 @@ def renew_or_revoke(session: Session, desired: Values, check_mode: bool) -> Valu
     return carry_out(issue, {"changed": True, "secret_id": {}}, check_mode)
 
 
-def _said(option: str, desired: Values) -> int:
+def _seconds(option: str, desired: Values) -> int:
     return 0 if desired.get(option) is None else seconds_of(option, desired[option])
 
 

@@ -52,11 +52,11 @@ LOGIN = ". Correct login_user and login_password (of the playbooks and the role:
 
 def login_words(given: Mapping[str, t.Any], options: Mapping[str, t.Any]) -> Values:
     """libpq's words for the server of an entry; the options of the task win over the entry."""
-    said, port = options.get("login_host") or options.get("login_unix_socket"), options.get("login_port")
+    address, port = options.get("login_host") or options.get("login_unix_socket"), options.get("login_port")
     try:
         addresses = parse_addresses(given.get("host") or "", given.get("port"))
-        if said:
-            addresses = parse_addresses(said, port or addresses[0].port)
+        if address:
+            addresses = parse_addresses(address, port or addresses[0].port)
         elif port:
             addresses = [parse_addresses(address.host, port)[0] for address in addresses]
     except ValueError as error:

@@ -115,7 +115,7 @@ class _Reader:
     def all(self) -> Text:
         made = self._pipeline()
         if self._tokens:
-            raise ValueError(f"{_said(self._tokens[0])!r} is not understood")
+            raise ValueError(f"{_text_of(self._tokens[0])!r} is not understood")
         return made
 
     def _pipeline(self) -> Text:
@@ -168,7 +168,7 @@ def _refuse(what: str) -> t.NoReturn:
     raise ValueError(f"{what!r} is not understood")
 
 
-def _said(token: t.Sequence[str | None]) -> str:
+def _text_of(token: t.Sequence[str | None]) -> str:
     return next(part for part in token if part is not None)
 
 

@@ -163,7 +163,7 @@ def _somebody_in_particular(desired: Values, plan: Plan) -> Diagnostics:
             raise Refused("This role logs people in (role_type oidc); choose another name for the application's.")
 
 
-def _mounted_as_said(server: Server, desired: Values, plan: Plan) -> Diagnostics:
+def _mount_has_type(server: Server, desired: Values, plan: Plan) -> Diagnostics:
     """A method of another type takes the role, ignores what it does not know, and lets nobody in."""
     mount = PATH.desired_value(desired)
     try:
@@ -187,7 +187,7 @@ def _role(*fields: Field) -> Resource:
         requirements=(
             known_to_server("auth_role", lambda desired: f"auth/{PATH.desired_value(desired)}/role/{desired['name']}"),
         ),
-        pre_write_checks=(_mounted_as_said,),
+        pre_write_checks=(_mount_has_type,),
     )
 
 

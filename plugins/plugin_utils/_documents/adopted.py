@@ -35,7 +35,7 @@ if t.TYPE_CHECKING:
 
 Values = dict[str, t.Any]
 NEEDED = "__needed__"
-SAID = ("password_authentication",)
+ALWAYS_WRITTEN = ("password_authentication",)
 """Said at the server's default, too, because a new connection is made with another value."""
 COMMENT = "# password: needed only if the connection has to be made anew"
 
@@ -239,7 +239,7 @@ def _entry(resource: Resource, current: Values, *but: str) -> Values:
         if field.storage == "readable"
         and field.option not in but
         and current.get(field.option) is not None
-        and (current[field.option] != field.default or field.option in SAID)
+        and (current[field.option] != field.default or field.option in ALWAYS_WRITTEN)
     }
 
 

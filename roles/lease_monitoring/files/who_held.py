@@ -265,9 +265,9 @@ def answer(log, options):
     }
 
 
-def finish(told):
+def finish(hashed):
     """What the log has of leases as hashes only belongs to those whose hash Vault told."""
-    answer, leases = told["answer"], {digest: lease for lease, digest in told.get("hashes", {}).items()}
+    answer, leases = hashed["answer"], {digest: lease for lease, digest in hashed.get("hashes", {}).items()}
     ones = {one["lease_id"]: one for one in answer["held"] if one["lease_id"]}
     for digest, what, when in answer.get("hashed", ()):  # in the order of time
         if digest in leases:
@@ -281,7 +281,7 @@ def finish(told):
         missing.append(
             f"{ends} revocation(s) name their lease as a hash only: a lease without an end may have ended earlier than it could have at most. "
             + (
-                told.get("problem")
+                hashed.get("problem")
                 or f"Vault is asked for the hashes of {MOST_HASHES} leases at the most: ask about fewer."
             )
         )

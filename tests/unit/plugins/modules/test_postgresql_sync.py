@@ -262,13 +262,13 @@ def test_database_and_roles_of_somebody_else_are_left_alone_and_named(site):
     )
     site.sql(f"CREATE DATABASE {site.entry['database']} OWNER {other}", "postgres")
     site.login.update(login_user=dba, login_password="low")
-    said = []
+    reported = []
     for check in (True, False):
         with pytest.raises(Problem) as caught:
             site(check=check, admin_settings={"lock_timeout": "10s"})
-        said.append((str(caught.value), caught.value.result["changes"], caught.value.result["warnings"]))
-    assert said[0] == said[1]
-    sentences = f"{said[0][0]} {said[0][2]}"
+        reported.append((str(caught.value), caught.value.result["changes"], caught.value.result["warnings"]))
+    assert reported[0] == reported[1]
+    sentences = f"{reported[0][0]} {reported[0][2]}"
     if site.server.major >= 16:
         assert f"{site.rw}: - LOGIN is not done: a role with CREATEROLE and ADMIN OPTION on {site.rw}" in sentences
         assert f"{site.rw}: + ADMIN OPTION of {site.admin} is not done" in sentences
@@ -319,7 +319,7 @@ def test_nothing_of_others_is_changed_and_all_of_it_is_named(site):
     before = site.sql(PRIVILEGES)
     with pytest.raises(Problem) as caught:
         site(close_databases=["postgres", "template1"])
-    said = f"{caught.value} {' '.join(caught.value.result['warnings'])}"
+    reported = f"{caught.value} {' '.join(caught.value.result['warnings'])}"
     for what in (
         f"{site.rw}: + SELECT on tables in schema public (public.ft, public.m, public.part and 2 more)",
         "+ USAGE on sequences in schema public (public.s, public.t_m_seq, public.t_n_seq)",
@@ -330,8 +330,8 @@ def test_nothing_of_others_is_changed_and_all_of_it_is_named(site):
         "- GRANT OPTION for SELECT on tables in schema public (public.v)",
         "template1: - CONNECT of PUBLIC",
     ):
-        assert f"{what} is not done: " in said
-    assert "belongs to postgres, who or a superuser has to do it" in said
+        assert f"{what} is not done: " in reported
+    assert "belongs to postgres, who or a superuser has to do it" in reported
     assert site.sql(PRIVILEGES) == before
     assert not caught.value.result["changed"] or all("theirs" in change for change in caught.value.result["changes"])
 
