@@ -156,7 +156,7 @@ ISSUE = """\
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("way", ["revoke", "lease", "teardown"])
+@pytest.mark.parametrize("way", ["revoke", "lease", "clean_orphans", "teardown"])
 def test_sessions_on_standbys_end_with_their_user(bao: servers.OpenBao, cluster: Cluster, play: Play, way: str) -> None:
     ground = cluster.ground
     user = ground.issue("app")
@@ -170,6 +170,10 @@ def test_sessions_on_standbys_end_with_their_user(bao: servers.OpenBao, cluster:
         elif way == "lease":
             run = play(LEASE, *cluster.document, *extra(lease_id=user["lease_id"]))
             assert run.result("End it")["ended_sessions"] == 2
+        elif way == "clean_orphans":
+            bao.request("PUT", "sys/leases/revoke", {"lease_id": user["lease_id"]})
+            run = play("leasehold.vault.clean_orphans", *cluster.document)
+            assert run.messages("Report")[0].endswith("; ended 2 session(s) of users that were gone")
         else:
             run = play("leasehold.vault.teardown", *cluster.document, *extra(leasehold_teardown=ground.mount))
             assert run.result("End the sessions of users that are gone, on every server")["ended"] == 2

@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 
 SHAPE = {"username", "password", "lease_id", "lease_duration", "renewable", "expires_in", "expires_at"}
 
@@ -116,3 +117,25 @@ def test_invalid_name_is_refused_before_any_request(issuing, run, option, name):
 def test_exactly_one_of_role_and_static_role_is_required(vault, run):
     assert "role" in run.refused("database_credentials")
     assert "mutually exclusive" in run.refused("database_credentials", role="a", static_role="b")
+
+
+def test_waiting_for_no_server_is_refused_before_a_user_is_issued(issuing, run):
+    assert "wait_for_replay needs nodes" in run.refused("database_credentials", role="app", wait_for_replay="10s")
+    assert issuing.leases() == []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("otherwise", ["revoke", "warn"])
+def test_user_that_a_server_does_not_know_is_revoked_or_told(issuing, run, otherwise):
+    """Nothing listens there."""
+    node = {"name": "db", "host": "127.0.0.1", "port": "1", "database": "app"}
+    how = {"role": "app", "nodes": [node], "wait_for_replay": "1s", "not_replayed": otherwise}
+    if otherwise == "warn":
+        issued = run("database_credentials", **how)
+        assert "db at 127.0.0.1:1: connection" in issued["warnings"][0]
+        assert issuing.leases() == [issued["credentials"]["lease_id"]]
+    else:
+        with pytest.raises(Problem, match=r"db at 127\.0\.0\.1:1: .* It was revoked") as caught:
+            run("database_credentials", **how)
+        assert "credentials" not in caught.value.result
+        assert issuing.leases() == []

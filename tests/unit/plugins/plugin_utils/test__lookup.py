@@ -463,3 +463,42 @@ def test_what_a_login_says_of_the_environment_is_shown(ledger, login, warned, mo
     monkeypatch.setattr(_session, "log_in", lambda options: log_in(options)._replace(warnings=["mind the gap"]))
     session(ledger, login)
     assert warned == ["mind the gap"]
+
+
+# -- standbys ---------------------------------------------------------------------------------------------------------------
+
+AWAY = {
+    "nodes": [{"name": "db", "host": "127.0.0.1", "port": "1", "database": "app"}],
+    "wait_for_replay": "1s",
+}
+
+
+@pytest.mark.full
+def test_user_that_a_standby_does_not_know_is_none_that_a_later_mention_finds(app, ledger, issuing, warned):
+    with pytest.raises(AnsibleLookupError, match="It was revoked"):
+        app(**AWAY)
+    assert issuing.leases() == []
+    first = app(**AWAY, not_replayed="warn")
+    assert any("could not log in on each server" in warning for warning in warned)
+    assert app(**AWAY) == first, "it is waited for when it is issued, and not again"
+    (record,) = ledger.records()
+    assert record.lease_ids == issuing.leases() == [first["lease_id"]]
+
+
+def test_user_that_can_be_neither_handed_out_nor_revoked_is_remembered_for_the_end(app, ledger, issuing, monkeypatch):
+    def lost(_client, _credentials, _standbys):
+        raise Problem("could not be revoked either")
+
+    monkeypatch.setattr(_issue, "require_replay", lost)
+    with pytest.raises(AnsibleLookupError, match="could not be revoked either"):
+        app(**AWAY)
+    (record,) = ledger.records()
+    assert (record.credentials, record.lease_ids) == (None, issuing.leases())
+    monkeypatch.undo()
+
+
+def test_who_ends_sessions_on_standbys_is_noted_with_the_lease(app, ledger):
+    app(nodes=AWAY["nodes"], login_user="sweeper", login_password="sweeps")
+    (record,) = ledger.records()
+    assert record.sweep == {"nodes": AWAY["nodes"], "login_user": "sweeper", "login_password": "sweeps"}
+    assert not any(b"sweeps" in path.read_bytes() for path in ledger.directory.iterdir())
