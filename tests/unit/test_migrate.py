@@ -407,7 +407,6 @@ def test_results_are_rewritten_where_they_are_used():
 @pytest.mark.parametrize(
     ("use", "words"),
     [
-        ("- assert: {that: [\"'data' in found\"]}", "what was data is now roles[0]"),
         ('- debug: {msg: "{{ (found | default({})).data }}"}', "what was data is now roles[0]"),
         ("- debug: {msg: \"{{ found | community.general.json_query('data.keys') }}\"}", "what was data"),
         ("- debug: {msg: \"{{ found.get('data') }}\"}", "what was data"),
@@ -426,6 +425,27 @@ def test_uses_of_results_that_cannot_be_rewritten_are_reported(use, words):
     assert "must_exist" in text
     assert len(left) == (1 if words else 0), left
     assert not words or (words in left[0] and use in text)
+
+
+def test_uses_below_an_anchor_are_rewritten_where_all_results_of_that_name_are_of_one_module():
+    text = """
+        - vault_database_connection_read: {connection_name: x}
+          register: found
+        - assert: &checks
+            that:
+              - "'data' in found"
+              - "'allowed_roles' in found['data']"
+        - MODULE
+          register: found
+        - assert: *checks
+        """
+    after, left = rewritten(text.replace("MODULE", "vault_database_connection_read: {connection_name: y}"))
+    assert "\"'connections' in found\"" in after
+    assert "\"'allowed_roles' in found.connections[0]\"" in after
+    assert not left
+    after, left = rewritten(text.replace("MODULE", "vault_database_role_read: {role_name: y}"))
+    assert "'allowed_roles' in found['data']" in after
+    assert len(left) == 2
 
 
 def test_keys_of_credentials_with_other_names_are_reported_where_credentials_are_handed_on():

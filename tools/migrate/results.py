@@ -19,6 +19,11 @@ ELSEWHERE = (
 """What stands before the name of a variable that is read in another way."""
 NAMES = " | map(attribute='name') | list"
 FLAT = ", without connection_details around its keys"
+LOOKED_FOR = re.compile(r"(?<=['\"])(\w+)(?=['\"]+\s+(?:not\s+)?in\s+$)")
+KEY_LOOKED_FOR = re.compile(
+    r"['\"](?!connection_details\b|root_credentials_rotate_statements\b)\w+['\"]+\s+(?:not\s+)?in\s+$"
+)
+"""A key of a connection that lies and is called as there."""
 MESSAGE = "msg"
 ABOUT_MESSAGE = "(none: messages have other words)"
 
@@ -42,7 +47,7 @@ def uses(text: str, register: str, start: int, end: int) -> Iterator[Use]:
     """Where a variable is used between two places of a text, outside of comments; its keys may follow."""
     name = re.escape(register)
     pattern = re.compile(
-        rf"(?:(?:{'|'.join(ELSEWHERE)}){name}\b(?:['\"]+\s*[\])])?|(?<![\w./-]){name}\b(?!['\"]?\s*[=:(/-]))((?:{STEP})*)"
+        rf"(?:(?:{'|'.join(ELSEWHERE)}){name}\b(?:['\"]+\s*[\])])?|(?<![\w./-]){name}\b(?!['\"]?[ \t]*(?:=(?!=)|[:(])|[/-]))((?:{STEP})*)"
     )
     for found in pattern.finditer(text, start, end):
         line = text[text.rfind("\n", 0, found.start()) + 1 : found.start()].lstrip(" -")
@@ -70,8 +75,11 @@ def hidden(use: Use, scalar: str, ours: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(re.findall(rf"(?:['\"]|\)\.|\)\[['\"]+)({words})\b", around))) if words else []
 
 
-def rewritten(use: Use, ours: Mapping[str, str], quotes: str, after: str) -> str | None:
-    """The use in our words, or None when they do not say the same; ``quotes`` is how the scalar around it is quoted, ``after`` what follows."""
+def rewritten(use: Use, ours: Mapping[str, str], quotes: str, before: str, after: str) -> str | None:
+    """The use in our words, or None when they do not say the same.
+
+    ``quotes`` is how the scalar around it is quoted, ``before`` and ``after`` is its text on both sides.
+    """
     steps = list(use.steps)
     loop = []
     if steps and _word(steps[0]) == "results":
@@ -108,12 +116,19 @@ def rewritten(use: Use, ours: Mapping[str, str], quotes: str, after: str) -> str
     if inner and not rest and not re.match(r"\s+is\s+(not\s+)?defined", after):
         return None  # some of its keys have other names
     if flat:
-        if not rest:
+        if not rest and not KEY_LOOKED_FOR.search(before):
             return None  # its keys lie elsewhere
-        rest = rest[1:] if _word(rest[0]) == "connection_details" and len(rest) > 1 else rest
+        rest = rest[1:] if len(rest) > 1 and _word(rest[0]) == "connection_details" else rest
         ours = {**ours, "root_credentials_rotate_statements": "root_rotation_statements"}
     renamed = [_renamed(step, ours, last=place == len(rest) - 1) for place, step in enumerate(rest)]
     return None if None in renamed else f"{register}.{new}" + "".join(t.cast("list[str]", renamed))
+
+
+def looked_for(use: Use, ours: Mapping[str, str], before: str) -> tuple[int, int, str] | None:
+    """Of `'data' in result`: from where to where the key stands in the text before the use, and what it is called here."""
+    found = LOOKED_FOR.search(before) if use.plain and not use.steps else None
+    new = re.match(r"\w+(?=\[0\]|,| \||$)", ours.get(found[1], "")) if found else None
+    return (found.start(), found.end(), new[0]) if found and new else None
 
 
 def _renamed(step: str, ours: Mapping[str, str], *, last: bool) -> str | None:

@@ -248,6 +248,7 @@ class File:
         own = next((place for place in registered if place >= task.start_mark.index), len(self.text))
         end = next((place for place in registered if place > own), len(self.text))
         begin = task.start_mark.index if registered and registered[0] < own else 0
+        same = sum(1 for other, _task, theirs, _results in self._registered if (other, theirs) == (register, module))
         ours = {results.MESSAGE: results.ABOUT_MESSAGE, **ours}
         for use in results.uses(self.text, register, begin, end):
             scalar = self._scalar_at(use.start)
@@ -255,18 +256,15 @@ class File:
                 continue
             line = self.text.count("\n", 0, use.start) + 1
             reasons = results.reasons(use, ours)
-            new = None
-            if reasons and self._is_expression(scalar, use.start) and (use.start > own or len(registered) < 2):
-                new = results.rewritten(use, ours, self._quotes(scalar), self.text[use.end : scalar.end_mark.index])
-                if (
-                    new is not None
-                    and scalar.style is None
-                    and id(scalar) in self._in_flow
-                    and re.search(r"[\[\]{},]", new)
-                ):
-                    new = None  # plain text in a flow collection ends there
-            if new is not None and not inside(Edit(use.start, use.end, ""), self._shared):
-                self.edits.append(Edit(use.start, use.end, new))
+            certain = self._is_expression(scalar, use.start) and (use.start > own or len(registered) < 2)
+            if inside(Edit(use.start, use.end, ""), self._shared):
+                certain = certain and same == len(registered)  # an anchor stands for uses of other results, too
+            new = self._renamed_use(use, scalar, ours) if certain and reasons else None
+            key = results.looked_for(use, ours, self.text[scalar.start_mark.index : use.start]) if certain else None
+            if new is not None:
+                self._edit(use.start, use.end, new)
+            elif key is not None:
+                self._edit(scalar.start_mark.index + key[0], scalar.start_mark.index + key[1], key[2])
             elif reasons:
                 self.report(line, module, f"{use.text}: {', '.join(reasons)}{self._each(use)}; change it here")
             elif self._is_expression(scalar, use.start):
@@ -277,6 +275,16 @@ class File:
                     self.report(line, module, f"{use.text}: {given}; change it here")
                 elif whole and not use.steps and self._names.get(id(scalar)) not in ("var", "msg", "loop"):
                     self.report(line, module, f"{use.text}: it is handed on as a whole; its keys have other names here")
+
+    def _edit(self, start: int, end: int, text: str) -> None:
+        if Edit(start, end, text) not in self.edits:
+            self.edits.append(Edit(start, end, text))
+
+    def _renamed_use(self, use: results.Use, scalar: yaml.ScalarNode, ours: Mapping[str, str]) -> str | None:
+        before = self.text[scalar.start_mark.index : use.start]
+        new = results.rewritten(use, ours, self._quotes(scalar), before, self.text[use.end : scalar.end_mark.index])
+        ends_plain_text = scalar.style is None and id(scalar) in self._in_flow and re.search(r"[\[\]{},]", new or "")
+        return None if ends_plain_text else new
 
     @staticmethod
     def _each(use: results.Use) -> str:
