@@ -448,6 +448,30 @@ def test_uses_below_an_anchor_are_rewritten_where_all_results_of_that_name_are_o
     assert len(left) == 2
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("read.rc == 0", "read is not failed"),
+        ("read['rc'] != 0 and x", "read is failed and x"),
+        ("read.rc == 1 or read.rules", "read is failed or read.policies[0].policy"),
+        ("read.rc == 12", ""),
+        ("read.rc | int == 0", ""),
+    ],
+)
+def test_return_codes_become_tests_unless_the_task_decides_itself_what_a_failure_is(before, after):
+    play = (
+        "- hashivault_policy_get: {name: x}\n  register: read\n  ignore_errors: true\n- debug:\n  when: "
+        + before
+        + "\n"
+    )
+    text, left = rewritten(play)
+    assert f"when: {after or before}\n" in text
+    assert len(left) == (0 if after else 1)
+    text, left = rewritten(play.replace("ignore_errors: true", "failed_when: false"))
+    assert "rc" in text
+    assert left
+
+
 def test_keys_of_credentials_with_other_names_are_reported_where_credentials_are_handed_on():
     head = "- vault_database_static_role_get_credentials: {role_name: x}\n  register: found\n"
     text, left = rewritten(head + "- template: {src: a, dest: b}\n  vars: {creds: '{{ found.data }}'}\n")

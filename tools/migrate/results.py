@@ -101,7 +101,7 @@ def rewritten(use: Use, ours: Mapping[str, str], quotes: str, before: str, after
         rest = rest[1:]
     flat, listed = new.endswith(FLAT), new.endswith(NAMES)
     new = new.removesuffix(FLAT).removesuffix(NAMES)
-    if not re.fullmatch(r"\w+(\[0\])?", new):
+    if not re.fullmatch(r"\w+(\[0\](\.\w+)?)?", new):
         return None
     if listed:
         if first in ("data", "raw"):
@@ -122,6 +122,15 @@ def rewritten(use: Use, ours: Mapping[str, str], quotes: str, before: str, after
         ours = {**ours, "root_credentials_rotate_statements": "root_rotation_statements"}
     renamed = [_renamed(step, ours, last=place == len(rest) - 1) for place, step in enumerate(rest)]
     return None if None in renamed else f"{register}.{new}" + "".join(t.cast("list[str]", renamed))
+
+
+def return_code(use: Use, after: str) -> tuple[int, str] | None:
+    """Of `result.rc == 0` of a task without `failed_when`: how much of the text after it belongs to it, and what says the same."""
+    found = re.match(r"\s*(?:(==\s*0)|!=\s*0|==\s*1)(?![\w.])", after)
+    if not (found and use.plain and len(use.steps) == 1 and _word(use.steps[0]) == "rc"):
+        return None
+    register = use.text[: -len(use.steps[0])]
+    return found.end(), f"{register} is {'not ' if found[1] else ''}failed"
 
 
 def looked_for(use: Use, ours: Mapping[str, str], before: str) -> tuple[int, int, str] | None:

@@ -261,7 +261,12 @@ class File:
                 certain = certain and same == len(registered)  # an anchor stands for uses of other results, too
             new = self._renamed_use(use, scalar, ours) if certain and reasons else None
             key = results.looked_for(use, ours, self.text[scalar.start_mark.index : use.start]) if certain else None
-            if new is not None:
+            code = None
+            if certain and "rc" in ours and isinstance(task, yaml.MappingNode) and "failed_when" not in named(task):
+                code = results.return_code(use, self.text[use.end : scalar.end_mark.index])
+            if code is not None:
+                self._edit(use.start, use.end + code[0], code[1])
+            elif new is not None:
                 self._edit(use.start, use.end, new)
             elif key is not None:
                 self._edit(scalar.start_mark.index + key[0], scalar.start_mark.index + key[1], key[2])
