@@ -187,7 +187,9 @@ def _file(entry: Values, application: Values, databases: list[Values], mount: st
     if entry.get("keys") and form not in ("env", "properties", "json", "yaml"):
         raise AnsibleFilterError(f"{where}: keys go with env, properties, json and yaml; {form} has its own.")
     secret = _secret(entry, application, mount, where)
-    known = _known(entry, secret, databases, where)
+    every = {word for word in ("host", "port", "database") if form == "pgpass" and entry.get(word) == "*"}
+    known = _known({word: value for word, value in entry.items() if word not in every}, secret, databases, where)
+    known = {word: value for word, value in known.items() if word not in every}
     section = str(entry.get("section") or application["name"])
     text = entry["template"] if form == "template" else _text(form, known, entry.get("keys"), section, secret, where)
     return {

@@ -45,6 +45,26 @@ def test_values_of_document_are_defaults_of_agent() -> None:
     assert [secret["name"] for secret in answer["secrets"]] == ["app-role"]
 
 
+@pytest.mark.parametrize(
+    ("every", "place"),
+    [
+        ({"host": "*"}, "*:5432:app db"),
+        ({"port": "*"}, "pg.svc:*:app db"),
+        ({"host": "a,b", "port": "*"}, "a:*:app db"),
+        ({"host": "*", "port": "*", "database": "*"}, "*:*:*"),
+    ],
+    ids=str,
+)
+def test_asterisk_of_pgpass_stands_for_each(every: dict[str, str], place: str) -> None:
+    (template,) = document({"files": [{**FILE, "format": "pgpass", **every}]})["templates"]
+    assert f'{{{{ "{place}" }}}}:{{{{ .Data.username' in template["template"]
+
+
+def test_asterisk_elsewhere_is_refused() -> None:
+    with pytest.raises(AnsibleFilterError, match="port: '\\*' is not a number"):
+        document({"files": [{**FILE, "port": "*"}]})
+
+
 def test_the_fields_of_a_url_are_quoted() -> None:
     (template,) = document({"files": [{**FILE, "format": "env", "keys": {"DATABASE_URL": "url"}}]})["templates"]
     assert "@pg.svc:5432/app%20db?sslmode=require" in template["template"]
