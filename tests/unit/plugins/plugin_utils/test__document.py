@@ -453,7 +453,7 @@ def texts():
     for file in pages:
         for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", file.read_text(), re.DOTALL)):
             yield f"{file.relative_to(ROOT)} {number}", text
-    for directory in ("examples", "sandbox", "roles", "playbooks"):
+    for directory in ("examples", "extensions", "playbooks", "roles", "sandbox"):
         for file in sorted((ROOT / directory).rglob("*.yml")):
             yield str(file.relative_to(ROOT)), file.read_text()
 
