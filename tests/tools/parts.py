@@ -272,10 +272,11 @@ PARTS = [
     ),
     Part(
         "nightly",
-        "more of the same: 50,000 hostile inputs, 100 crashes, the whole load",
+        "more of the same: 50,000 hostile inputs, 100 crashes, 50 databases in use, the whole load",
         [
             pytest("tests/unit/test_hostile_input.py", name="input", LEASEHOLD_CASES="5000"),
             pytest(f"{FAULTS}/test_crashes.py", name="crashes", LEASEHOLD_CASES="100"),
+            pytest("tests/unit/plugins/modules/test_discover_figure.py", name="discover", LEASEHOLD_CASES="50"),
             pytest(f"{FAULTS}/test_load.py", name="load", LEASEHOLD_LOAD="full"),
         ],
         "tests/unit",
