@@ -102,7 +102,7 @@ def _keys(option: str, **more: t.Any) -> Field:
 
 
 def _reviewer_kept(desired: Values, plan: Plan) -> Diagnostics:
-    """The server shows no secret, so this write could not repeat it; HashiCorp Vault does not even show whether there is one."""
+    """The server shows no secret, so this write could not repeat it; HashiCorp Vault 1.16 and older do not even show whether there is one."""
     current = plan.before.get("token_reviewer_jwt_set")
     if plan.action == "update" and current is not False and desired.get("token_reviewer_jwt") is None:
         what = (

@@ -244,7 +244,7 @@ def works(bao, **options):
 
 def test_approle(bao, approle):
     works(bao, **approle)
-    with pytest.raises(VaultError, match="invalid role or secret ID") as caught:
+    with pytest.raises(VaultError, match=r"(?i)invalid (role or )?secret id") as caught:
         works(bao, **{**approle, "secret_id": "not-the-secret"})
     assert "not-the-secret" not in str(caught.value)
 
@@ -264,7 +264,8 @@ def test_ldap(bao, method_mount):
         where = {"url": directory.url, "userattr": "cn", "userdn": "ou=people,dc=example,dc=com"}
         bao.request("POST", f"auth/{path}/config", where)
         works(bao, auth_method="ldap", auth_mount=path, auth_username="me", auth_password="p@ss/w:rd")
-        with pytest.raises(VaultError, match="ldap operation failed") as caught:
+        # Vault 1.13 refuses by an answer with nothing in it.
+        with pytest.raises(Problem, match=r"ldap operation failed|without a token") as caught:
             works(bao, auth_method="ldap", auth_mount=path, auth_username="me", auth_password="not-the-password")
         assert "not-the-password" not in str(caught.value)
 
