@@ -125,6 +125,7 @@ def test_connection_generates_passwords_by_policy(real_vault, run):
     assert "no password policy found" in run.refused("database_credentials", role="app")
 
 
+@pytest.mark.needs("scram")
 def test_quote_in_charset_warns(real_vault, run):
     name = f"{real_vault.mount}-app"
     run("password_policy", mount=None, name=name, policy=POLICY.replace("0123456789", "'").replace("24", "25"))
