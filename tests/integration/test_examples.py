@@ -4,7 +4,7 @@
 """Every example in the documentation of the plugins, executed as it is printed.
 
 Only what is in SUBSTITUTES is not as printed. The surroundings are those that the examples speak of: the database appdb with
-the groups app_rw and app_ro, the admin role vault_admin with its first password, a user reports_user; and two files with public keys.
+the groups app_rw and app_ro, the admin role vault_admin with its first password, the logins reports_user and billing; and two files with public keys.
 """
 
 from __future__ import annotations
@@ -80,14 +80,14 @@ def surroundings(bao: servers.OpenBao, postgres: servers.PostgreSQL) -> Iterator
     here.bao, here.server, here.mount, here.database = bao, postgres, "database", "appdb"
     here.sql(
         "CREATE ROLE app_owner; CREATE ROLE app_rw; CREATE ROLE app_ro;"
-        f"CREATE ROLE vault_admin LOGIN CREATEROLE PASSWORD '{FIRST_PASSWORD}'; CREATE ROLE reports_user LOGIN;"
+        f"CREATE ROLE vault_admin LOGIN CREATEROLE PASSWORD '{FIRST_PASSWORD}'; CREATE ROLE reports_user LOGIN; CREATE ROLE billing LOGIN;"
         "GRANT app_rw, app_ro TO vault_admin WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;"
         "GRANT reports_user TO vault_admin WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
         "postgres",
     )
     here.sql("CREATE DATABASE appdb OWNER app_owner", "postgres")
     here.sql(
-        "SET ROLE app_owner; CREATE TABLE items (what text); GRANT SELECT, INSERT ON items TO app_rw; GRANT SELECT ON items TO app_ro"
+        "SET ROLE app_owner; CREATE TABLE items (what text); GRANT SELECT, INSERT ON items TO app_rw; GRANT SELECT ON items TO app_ro, billing"
     )
     yield postgres
     for mount in ("approle", "kubernetes", "ci"):
@@ -100,6 +100,7 @@ def surroundings(bao: servers.OpenBao, postgres: servers.PostgreSQL) -> Iterator
     ):
         bao.request("DELETE", f"sys/{path}")
     here.sql("DROP DATABASE appdb WITH (FORCE)", "postgres")
+    here.sql("DROP ROLE billing", "postgres")
 
 
 @pytest.fixture(scope="module")
