@@ -111,10 +111,11 @@ def test_declared_options_are_those_of_the_documentation(plugin):
     assert declared == documented
 
 
-def test_mention_that_finds_its_credentials_loads_neither_client_nor_http_library():
+def test_mention_that_finds_its_credentials_loads_neither_client_nor_http_library(tmp_path, monkeypatch):
     """Ansible compiles each file of a collection in each worker, and a mention is a worker."""
     name = "ansible_collections.leasehold.vault.plugins.lookup.database_credentials"
     code = f"import sys; sys.path[:] = {sys.path!r}; import {name}; print(*sys.modules)"
+    monkeypatch.setenv("HOME", str(tmp_path))  # Ansible's configuration wants one
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     ours = {module.rpartition("plugins.")[2] for module in loaded if module.startswith("ansible_collections.leasehold")}
     utils = {module for module in ours if "_utils." in module}
