@@ -38,7 +38,7 @@ def names(*words: str) -> list[str]:
 
 @pytest.mark.parametrize("name", matrix.FIRST_RUNS)
 def test_test_that_is_named_for_the_oldest_versions_exists(name):
-    file, _, function = name.partition("::")
+    file, _separator, function = name.partition("::")
     assert f"def {function}(" in (ROOT / file).read_text()
 
 
