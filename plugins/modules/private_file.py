@@ -20,7 +20,7 @@ description:
   - The roles of this collection write all their files with it.
 author:
   - The leasehold.vault authors (@leasehold)
-version_added: 1.0.0
+version_added: 1.1.0
 options:
   path:
     description: Path of the file or directory.
