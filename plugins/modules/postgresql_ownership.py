@@ -17,7 +17,7 @@ description:
   - C(REASSIGN OWNED) does the same with locks on all objects at once, and takes from the former owner what it could do as the owner. Here it keeps its
     privileges, granted, but for C(REFERENCES), C(TRIGGER) and C(MAINTAIN); it can no longer alter or drop the objects.
   - What somebody would lose by it is not handed over, and named. That is a table whose row level security does not hold for its owner, a view on what
-    the new owner may not read, and an object in a schema that the new owner may not use.
+    the new owner may not read, a view or a rule that writes to what the new owner may not, and an object in a schema that the new owner may not use.
   - A run in check mode is the plan.
   - Talks to PostgreSQL only, not to Vault, and is not in the action group C(leasehold.vault.vault).
 requirements:
@@ -44,9 +44,13 @@ options:
   ended_users:
     description:
       - Also take what users of Vault left behind, that is roles whose names begin with C(v-) and that can no longer log in. They keep no privileges, and
-        their code does not run with the rights of the new owner, because C(SECURITY DEFINER) is taken from functions, views get C(security_invoker)
-        and rules are dropped; code in an index, a default or a trigger runs with the rights of whoever uses the table. Views on
-        PostgreSQL 14 and older are not handed over, and named.
+        C(SECURITY DEFINER) is taken from functions, views get C(security_invoker), and rules are dropped.
+      - Not handed over, and named, is what would run their code with the rights of the new owner nevertheless; that is materialized views (C(REFRESH)),
+        tables with such code in indexes, extended statistics and range types (C(ANALYZE), which autovacuum does, and C(REINDEX)), tables with such
+        code in triggers, checks or defaults and a foreign key that changes rows (C(ON DELETE CASCADE)), and views on PostgreSQL 14 and older. Code is
+        what no superuser owns. Other triggers, checks, defaults and generated columns run with the rights of whoever uses the table; that may be the
+        new owner itself.
+      - What users own that still have a session is not handed over, and named.
     type: bool
     default: false
   lock_timeout:
@@ -122,7 +126,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: The objects that have the new owner, or would have it, one line each.
+  description:
+    - The objects that have the new owner, or would have it, one line each. After a connection that was lost half way these are those of which PostgreSQL
+      has confirmed it.
   returned: always
   type: list
   elements: str

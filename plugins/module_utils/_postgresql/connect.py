@@ -101,6 +101,11 @@ class Session:
             ) from None
         self._connection.autocommit = True
 
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone, as the last statement has found."""
+        return bool(self._connection.closed)
+
     def query(self, text: str, values: Mapping[str, t.Any] | None = None) -> list[tuple[t.Any, ...]]:
         """All rows of a query."""
         with self._sentence(), self._connection.cursor() as cursor:
@@ -111,7 +116,9 @@ class Session:
         """Run one statement, its identifiers quoted."""
         text: t.Any = statement.text
         if statement.names:
-            text = psycopg2.sql.SQL(text).format(*map(psycopg2.sql.Identifier, statement.names))
+            # With values, a percent sign in a name would be taken for a placeholder.
+            names = [name.replace("%", "%%") if statement.values else name for name in statement.names]
+            text = psycopg2.sql.SQL(text).format(*map(psycopg2.sql.Identifier, names))
         with self._sentence(), self._connection.cursor() as cursor:
             cursor.execute(text, statement.values or None)
 

@@ -76,12 +76,17 @@ KINDS = {
 IN_USE = "it was in use"
 BUSY = ("55P03", "57014", "40P01", "40001", "XX000")
 """Somebody else holds it, or changes the same: try again."""
+GONE = ("42P01", "42883", "42704", "3F000")
+"""Somebody has dropped it."""
 
 _SERVER = """
 SELECT current_user::text, m.rolsuper, m.rolcreaterole, current_setting('server_version_num')::int,
-       ARRAY(SELECT d.datname::text FROM pg_shdepend AS s JOIN pg_database AS d ON d.oid = s.dbid JOIN pg_roles AS r ON r.oid = s.refobjid
+       ARRAY(SELECT d.datname::text FROM pg_shdepend AS s JOIN pg_database AS d
+                 ON d.oid = s.dbid OR (s.classid = 'pg_database'::regclass AND d.oid = s.objid) JOIN pg_roles AS r ON r.oid = s.refobjid
               WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' AND r.rolname = ANY (%(roles)s) AND d.datname <> current_database()
-              GROUP BY 1 ORDER BY 1)
+              GROUP BY 1 ORDER BY 1),
+       ARRAY(SELECT format('tablespace %%I', p.spcname) FROM pg_tablespace AS p JOIN pg_roles AS r ON r.oid = p.spcowner
+              WHERE r.rolname = ANY (%(roles)s) ORDER BY 1)
   FROM pg_roles AS m WHERE m.rolname = current_user
 """
 _ENDED = """
@@ -90,21 +95,62 @@ SELECT DISTINCT r.rolname::text FROM pg_roles AS r JOIN pg_shdepend AS s ON s.re
    AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY 1
 """
 _ROLES = """
-SELECT rolname::text, rolsuper, pg_has_role(oid, 'USAGE'), pg_has_role(oid, '{set}'), pg_has_role(oid, 'MEMBER WITH ADMIN OPTION'), {before}
-  FROM pg_roles AS r WHERE rolname = ANY (%(roles)s)
+SELECT rolname::text, rolsuper, pg_has_role(oid, 'USAGE'), pg_has_role(oid, '{set}'), pg_has_role(oid, 'MEMBER WITH ADMIN OPTION')
+  FROM pg_roles WHERE rolname = ANY (%(roles)s)
 """
-_BEFORE = """
-coalesce((SELECT format('INHERIT %%s, SET %%s', a.inherit_option, a.set_option) FROM pg_auth_members AS a
-           WHERE a.roleid = r.oid AND pg_get_userbyid(a.member) = current_user AND a.grantor = a.member), '')
+_GRANTS = """
+SELECT pg_get_userbyid(grantor)::text, format('INHERIT %%s, SET %%s', inherit_option::text, set_option::text) FROM pg_auth_members
+ WHERE pg_get_userbyid(roleid) = %(role)s AND pg_get_userbyid(member) = current_user
 """
-_OBJECTS = """
-WITH mine AS (
+"""How this login is a member of a role, by who granted it, as options of GRANT."""
+_OWNED = """
   SELECT s.classid, s.objid, r.oid AS owner, r.rolname::text AS rolname, i.type, i.schema, i.identity, r.rolname = ANY (%(ended)s) AS ended
     FROM pg_shdepend AS s JOIN pg_roles AS r ON r.oid = s.refobjid CROSS JOIN LATERAL pg_identify_object(s.classid, s.objid, 0) AS i
    WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' AND r.rolname = ANY (%(roles)s)
      AND (s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
           OR s.classid = 'pg_database'::regclass AND s.objid = (SELECT oid FROM pg_database WHERE datname = current_database()))
-), acl AS (
+"""
+_HAS = f"SELECT type, identity FROM ({_OWNED}) AS owned"
+_OWNERS_CODE = """
+SELECT x.label FROM (
+    SELECT 'index ' || i.indexrelid::regclass AS label, 'pg_class'::regclass AS classid, i.indexrelid AS objid FROM pg_index AS i
+     WHERE i.indrelid = m.objid
+    UNION ALL SELECT 'statistics ' || e.stxname, 'pg_statistic_ext', e.oid FROM pg_statistic_ext AS e WHERE e.stxrelid = m.objid
+    UNION ALL SELECT 'type ' || format_type(a.atttypid, NULL), 'pg_type', t.oid FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+     WHERE a.attrelid = m.objid AND t.typanalyze::text IN ('range_typanalyze', 'multirange_typanalyze')
+    UNION ALL SELECT c.label, c.classid, c.objid FROM (
+        SELECT 'trigger ' || tgname, 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid = m.objid AND NOT tgisinternal
+        UNION ALL SELECT 'constraint ' || conname, 'pg_constraint', oid FROM pg_constraint WHERE conrelid = m.objid AND contype = 'c'
+        UNION ALL SELECT 'default of column ' || adnum, 'pg_attrdef', oid FROM pg_attrdef WHERE adrelid = m.objid
+    ) AS c(label, classid, objid)
+     WHERE EXISTS (SELECT FROM pg_constraint AS f WHERE f.conrelid = m.objid AND f.contype = 'f'
+                      AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd')))
+  ) AS x
+ WHERE EXISTS (
+    SELECT FROM pg_depend AS d
+      LEFT JOIN pg_proc AS p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
+       AND p.prolang NOT IN (SELECT oid FROM pg_language WHERE lanname IN ('internal', 'c'))
+      LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+      LEFT JOIN pg_type AS t ON d.refclassid = 'pg_type'::regclass AND t.oid = d.refobjid AND t.typtype IN ('c', 'd', 'm', 'r')
+     WHERE d.classid = x.classid AND d.objid = x.objid
+       AND coalesce(p.proowner, o.oprowner, t.typowner) NOT IN (SELECT oid FROM pg_roles WHERE rolsuper))
+ ORDER BY 1
+"""
+"""What of a table is computed with the rights of its owner, with code that is of no superuser: by ANALYZE, which autovacuum does, and REINDEX, and by
+a foreign key that changes rows (ON DELETE CASCADE)."""
+_INVOKER = """
+coalesce((SELECT o.option_value::boolean FROM pg_class AS v CROSS JOIN LATERAL pg_options_to_table(v.reloptions) AS o
+           WHERE v.oid = m.objid AND o.option_name = 'security_invoker'), false)
+"""
+"""Whether it is a view that runs with the rights of who asks."""
+_USED = f"""
+SELECT DISTINCT c.oid::regclass::text FROM pg_rewrite AS w JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+  JOIN pg_class AS c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid
+ WHERE m.classid = 'pg_class'::regclass AND NOT m.ended AND w.ev_class = m.objid AND c.oid <> m.objid AND NOT {_INVOKER}
+"""
+"""What a view, or a rule of a table, uses with the rights of its owner."""
+_OBJECTS = f"""
+WITH mine AS ({_OWNED}), acl AS (
   SELECT 'pg_class'::regclass AS classid, oid AS objid, CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || oid::regclass AS target,
          coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, relowner)) AS acl FROM pg_class
   UNION ALL SELECT 'pg_class', d.refobjid, 'SEQUENCE ' || c.oid::regclass, coalesce(c.relacl, acldefault('s', c.relowner))
@@ -122,21 +168,19 @@ SELECT m.type, m.identity, m.rolname, m.ended,
                FROM acl AS x CROSS JOIN LATERAL aclexplode(x.acl) AS a
               WHERE x.classid = m.classid AND x.objid = m.objid AND a.grantee = m.owner AND a.privilege_type NOT IN ('REFERENCES', 'TRIGGER', 'MAINTAIN')
                 AND NOT m.ended AND NOT pg_has_role(m.owner, %(owner)s::name, 'USAGE') GROUP BY x.target ORDER BY x.target),
-       ARRAY(SELECT format('ALTER ROUTINE %%s SECURITY INVOKER', p.oid::regprocedure) FROM pg_proc AS p
-              WHERE m.ended AND m.classid = 'pg_proc'::regclass AND p.oid = m.objid AND p.prosecdef
-             UNION ALL SELECT format('DROP RULE %%I ON %%s', w.rulename, w.ev_class::regclass) FROM pg_rewrite AS w
-              WHERE m.ended AND m.classid = 'pg_class'::regclass AND w.ev_class = m.objid AND w.ev_type <> '1'
-             UNION ALL SELECT format('ALTER VIEW %%s SET (security_invoker = true)', c.oid::regclass) FROM pg_class AS c
-              WHERE m.ended AND m.classid = 'pg_class'::regclass AND c.oid = m.objid AND c.relkind = 'v'
-                AND current_setting('server_version_num')::int >= 150000),
+       CASE WHEN m.ended AND m.classid = 'pg_class'::regclass THEN ARRAY({_OWNERS_CODE}) ELSE '{{}}' END,
+       m.ended AND EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.usesysid = m.owner),
        coalesce((SELECT p.prosecdef FROM pg_proc AS p WHERE m.classid = 'pg_proc'::regclass AND p.oid = m.objid), false),
        coalesce((SELECT c.relrowsecurity AND NOT c.relforcerowsecurity AND NOT m.ended FROM pg_class AS c
                   WHERE m.classid = 'pg_class'::regclass AND c.oid = m.objid), false),
-       ARRAY(SELECT DISTINCT c.oid::regclass::text FROM pg_rewrite AS w JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
-               JOIN pg_class AS c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid
-              WHERE m.type IN ('view', 'materialized view') AND NOT m.ended AND w.ev_class = m.objid AND c.oid <> m.objid
-                AND has_table_privilege(m.owner, c.oid, 'SELECT') AND NOT has_table_privilege(%(owner)s::name, c.oid, 'SELECT') ORDER BY 1),
-       (SELECT n.nspname::text FROM pg_namespace AS n
+       ARRAY({_USED} AND CASE d.refobjsubid
+                WHEN 0 THEN has_any_column_privilege(m.owner, c.oid, 'SELECT') AND NOT has_any_column_privilege(%(owner)s::name, c.oid, 'SELECT')
+                ELSE has_column_privilege(m.owner, c.oid, d.refobjsubid::smallint, 'SELECT')
+                     AND NOT has_column_privilege(%(owner)s::name, c.oid, d.refobjsubid::smallint, 'SELECT') END ORDER BY 1),
+       ARRAY({_USED} AND c.relkind <> 'S' AND (w.ev_type <> '1' OR pg_relation_is_updatable(m.objid, false) <> 0)
+                AND EXISTS (SELECT FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS p(name)
+                             WHERE has_table_privilege(m.owner, c.oid, p.name) AND NOT has_table_privilege(%(owner)s::name, c.oid, p.name)) ORDER BY 1),
+       (SELECT quote_ident(n.nspname) FROM pg_namespace AS n
          WHERE m.classid <> 'pg_namespace'::regclass AND n.nspname = m.schema AND n.nspowner <> m.owner
            AND NOT (has_schema_privilege(%(owner)s::name, n.oid, 'USAGE')
                     AND (has_schema_privilege(%(owner)s::name, n.oid, 'CREATE') OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)))),
@@ -170,11 +214,16 @@ class Owned:
     ended: bool
     """Whether its owner is a user of Vault that can no longer log in: nobody vouches for its code."""
     grants: tuple[str, ...]
-    precautions: tuple[str, ...]
+    code: tuple[str, ...]
+    """What would run with the rights of the new owner, if it is of an ended user."""
+    session: bool
+    """Whether the ended user still has a session."""
     definer: bool
     row_security: bool
     unreadable: tuple[str, ...]
+    unwritable: tuple[str, ...]
     closed_schema: str | None
+    """Quoted."""
     lent: tuple[str, ...]
     """What the new owner may not do yet, as ``SELECT ON TABLE …``: a view that it owns already reads what it does not own yet."""
     invoker_views: bool
@@ -193,18 +242,61 @@ class Owned:
         """Why it cannot be handed over, beside these, without somebody losing something; empty if it can."""
         if self.kind not in KINDS:
             return f"ALTER {self.kind.upper()} has no OWNER TO; only REASSIGN OWNED, of a superuser, reaches it"
-        if self.ended and self.kind == "view" and not self.invoker_views:
-            return (
-                f"it would show what {new} may read; drop it, or name {self.owner} in roles if you know what is in it"
-            )
+        if self.ended and self._exposes(new):
+            return f"{self._exposes(new)}; drop it, or name {self.owner} in roles if you know what is in it"
+        if self.session:
+            return f"{self.owner} still has a session, and could change it meanwhile: end that first"
         if self.row_security:
             return f"its row level security does not hold for its owner, and would hold for {self.owner}; FORCE or DISABLE it first"
         unreadable = [name for name in self.unreadable if name not in handed_over]
         if unreadable:
             return f"it reads {', '.join(unreadable)}, which {new} may not: GRANT SELECT on it to {quoted(new)} first"
-        if self.closed_schema:
-            return f"{new} may not use its schema: GRANT USAGE, CREATE ON SCHEMA {quoted(self.closed_schema)} TO {quoted(new)} first"
+        unwritable = [name for name in self.unwritable if name not in handed_over]
+        if unwritable:
+            return (
+                f"{self.owner} may write to {', '.join(unwritable)} through it, and {new} may not: GRANT INSERT, UPDATE, DELETE on it to "
+                f"{quoted(new)} first"
+            )
+        if self.closed_schema and f"schema {self.closed_schema}" not in handed_over:
+            return f"{new} may not use its schema: GRANT USAGE, CREATE ON SCHEMA {self.closed_schema} TO {quoted(new)} first"
         return ""
+
+    def _exposes(self, new: str) -> str:
+        """What code of an ended user would do with the rights of the new owner."""
+        if self.kind == "view" and not self.invoker_views:
+            return f"it would show what {new} may read"
+        if self.kind == "materialized view":
+            return f"REFRESH would run its query with the rights of {new}"
+        if self.code:
+            return f"ANALYZE, REINDEX or a foreign key that changes rows would run code of {', '.join(self.code)} with the rights of {new}"
+        return ""
+
+    @property
+    def precautions(self) -> list[str]:
+        """What takes the rights of its owner from code of an ended user.  Sent after the new owner, when nobody else can change it."""
+        if not self.ended:
+            return []
+        if self.kind in ("function", "procedure"):
+            return [f"ALTER ROUTINE {self.identity} SECURITY INVOKER"]
+        if self.kind not in ("table", "foreign table", "view"):
+            return []
+        invoker = [f"ALTER VIEW {self.identity} SET (security_invoker = true)"] if self.kind == "view" else []
+        return [*invoker, _drop_rules(self.identity)]
+
+
+def _literal(text: str) -> str:
+    return "'{}'".format(text.replace("'", "''"))
+
+
+def _drop_rules(table: str) -> str:
+    body = f"""DECLARE each text;
+BEGIN
+  FOR each IN SELECT format('DROP RULE %I ON %s', rulename, ev_class::regclass) FROM pg_rewrite WHERE ev_class = {_literal(table)}::regclass AND ev_type <> '1'
+  LOOP
+    EXECUTE each;
+  END LOOP;
+END"""
+    return f"DO {_literal(body)}"
 
 
 def _owned(row: list[t.Any]) -> Owned:
@@ -217,8 +309,6 @@ class Role(t.NamedTuple):
     usage: bool
     set: bool
     admin: bool
-    before: str
-    """How this login is a member of it by its own grant, as options of GRANT; empty if it is not."""
 
 
 def ownership(_session: VaultSession, options: Values, check_mode: bool) -> Values:
@@ -238,7 +328,7 @@ class _HandOver:
         ended = [name for (name,) in session.query(_ENDED)] if options["ended_users"] else []
         self.ended = [name for name in ended if name != self.new]
         self.old = list(dict.fromkeys([*options["roles"], *self.ended]))
-        ((self.me, self.superuser, self.createrole, self.version, self.elsewhere),) = session.query(
+        ((self.me, self.superuser, self.createrole, self.version, self.elsewhere, self.tablespaces),) = session.query(
             _SERVER, {"roles": self.old}
         )
         self._require_roles()
@@ -246,9 +336,7 @@ class _HandOver:
     def _require_roles(self) -> None:
         values = {"roles": [self.new, *self.old]}
         new = self.version >= 160000
-        rows = self.session.query(
-            _ROLES.format(set="SET" if new else "MEMBER", before=_BEFORE if new else "''"), values
-        )
+        rows = self.session.query(_ROLES.format(set="SET" if new else "MEMBER"), values)
         self.roles = {row[0]: Role(*row) for row in rows}
         missing = [name for name in (self.new, *self.old) if name not in self.roles]
         if missing:
@@ -278,14 +366,18 @@ class _HandOver:
         found = self.objects() if self.old else []
         todo, obstacles = self._split(found)
         self.memberships = list(self._memberships(todo)) if todo else []
+        self.sent: list[Owned] = []
         done: list[Owned] = []
         failures: dict[Owned, str] = {}
         if todo:
-            done = carry_out(lambda: self._hand_over(todo, failures), todo, check_mode)
+            try:
+                done = carry_out(lambda: self._hand_over(todo, failures), todo, check_mode)
+            except Problem as problem:
+                raise self._broken_off(problem, todo, {**obstacles, **failures}) from None
         answer: Values = {
             "changed": bool(done),
             "changes": [each.change(self.new) for each in done],
-            "obstacles": [{"object": str(each), "detail": reason} for each, reason in {**obstacles, **failures}.items()],
+            "obstacles": self._described({**obstacles, **failures}),
             "diff": {
                 "before": "".join(f"{each}: {each.owner}\n" for each in done),
                 "after": "".join(f"{each}: {self.new}\n" for each in done),
@@ -293,7 +385,9 @@ class _HandOver:
             "warnings": [
                 f"In {', '.join(self.elsewhere)} these roles own objects, too: {', '.join(self.old)}. A session reaches one database only; "
                 "run it there as well."
-            ] if self.elsewhere else [],
+            ] * bool(self.elsewhere) + [
+                f"{', '.join(self.tablespaces)} is owned by one of {', '.join(self.old)}, too, and belongs to no database: ALTER … OWNER TO."
+            ] * bool(self.tablespaces),
         }  # fmt: skip
         if answer["obstacles"]:
             sentences = "; ".join(f"{each['object']}: {each['detail']}" for each in answer["obstacles"][:10])
@@ -305,11 +399,35 @@ class _HandOver:
             )
         return answer
 
+    def _broken_off(self, problem: Problem, todo: Sequence[Owned], obstacles: dict[Owned, str]) -> Problem:
+        members = (
+            f" {self.me} may still be a member of {', '.join(self.memberships)}; REVOKE what is not needed."
+            if self.memberships
+            else ""
+        )
+        unknown = ", and of one it is unknown" if self.session.lost else ""
+        lent = (
+            f" {self.new} may still have privileges that it was to have as the owner."
+            if any(each.lent for each in todo)
+            else ""
+        )
+        return Problem(
+            f"{str(problem).rstrip('.')}. {len(self.sent)} of {len(todo)} objects were handed over before{unknown}.{members}{lent} "
+            "Run it again for the rest.",
+            changed=True,
+            changes=[each.change(self.new) for each in self.sent],
+            obstacles=self._described(obstacles),
+        )
+
+    @staticmethod
+    def _described(obstacles: dict[Owned, str]) -> list[Values]:
+        return [{"object": str(each), "detail": reason} for each, reason in obstacles.items()]
+
     def _split(self, found: Sequence[Owned]) -> tuple[list[Owned], dict[Owned, str]]:
         """What can be handed over, and why the rest cannot: what stays may be what others read."""
         todo, obstacles = list(found), dict[Owned, str]()
         while True:
-            names = {each.identity for each in todo}
+            names = {name for each in todo for name in (each.identity, str(each))}
             more = {each: reason for each in todo for reason in [each.obstacle(self.new, names)] if reason}
             if not more:
                 return todo, obstacles
@@ -341,17 +459,27 @@ class _HandOver:
     def _member(self) -> Iterator[None]:
         """Of both sides, as long as it takes; what was granted to this login before is put back."""
         how = " WITH INHERIT TRUE, SET TRUE" if self.version >= 160000 else ""
+        before = {name: self._grants(name) for name in self.memberships}
         try:
             for name in self.memberships:
                 self.session.execute_text(f"GRANT {quoted(name)} TO CURRENT_USER{how}")
             yield
         finally:
             for name in self.memberships:
-                before = self.roles[name].before
+                self._put_back(name, before[name])
+
+    def _grants(self, name: str) -> dict[str, str]:
+        return dict(self.session.query(_GRANTS, {"role": name})) if self.version >= 160000 else {}
+
+    def _put_back(self, name: str, before: dict[str, str]) -> None:
+        if self.version < 160000:
+            self.session.execute_text(f"REVOKE {quoted(name)} FROM CURRENT_USER")
+        for grantor, options in self._grants(name).items():
+            if grantor not in before:
+                self.session.execute_text(f"REVOKE {quoted(name)} FROM CURRENT_USER GRANTED BY {quoted(grantor)}")
+            elif options != before[grantor]:
                 self.session.execute_text(
-                    f"GRANT {quoted(name)} TO CURRENT_USER WITH {before}"
-                    if before
-                    else f"REVOKE {quoted(name)} FROM CURRENT_USER"
+                    f"GRANT {quoted(name)} TO CURRENT_USER WITH {before[grantor]} GRANTED BY {quoted(grantor)}"
                 )
 
     @contextlib.contextmanager
@@ -360,15 +488,22 @@ class _HandOver:
         now uses it."""
         lent = {each: each.lent for each in todo if each.lent}
         for rights in lent.values():
-            self.session.execute_text("; ".join(f"GRANT {right} TO {quoted(self.new)}" for right in rights))
+            self._unless_gone("; ".join(f"GRANT {right} TO {quoted(self.new)}" for right in rights))
         try:
             yield
         finally:
             handed_over = [each for each in todo if each not in failures]
-            used = {name for each in handed_over for name in each.unreadable}
+            used = {name for each in handed_over for name in (*each.unreadable, *each.unwritable)}
             code = any(each.definer for each in handed_over)
             for each in [each for each in failures if each in lent and each.identity not in used and not code]:
-                self.session.execute_text("; ".join(f"REVOKE {right} FROM {quoted(self.new)}" for right in lent[each]))
+                self._unless_gone("; ".join(f"REVOKE {right} FROM {quoted(self.new)}" for right in lent[each]))
+
+    def _unless_gone(self, statements: str) -> None:
+        try:
+            self.session.execute_text(statements)
+        except DatabaseProblem as problem:
+            if problem.code not in GONE:
+                raise
 
     # -- object by object
 
@@ -383,11 +518,12 @@ class _HandOver:
                 if not busy or number == self.options["tries"] - 1:
                     break
                 time.sleep(self.options["pause"])
-        left = {(each.kind, each.identity) for each in self.objects()}
+        owned = set(self.session.query(_HAS, {"roles": [self.new], "ended": []}))
+        done = [each for each in todo if each not in failures and (each.kind, each.identity) in owned]
         for each in todo:
-            if (each.kind, each.identity) in left and each not in failures:
-                failures[each] = f"PostgreSQL accepted the statements, and it still belongs to {each.owner}"
-        return [each for each in todo if (each.kind, each.identity) not in left]
+            if each not in done and each not in failures:
+                failures[each] = f"PostgreSQL accepted the statements, and it does not belong to {self.new} now"
+        return done
 
     def _try(self, owned: Owned, failures: dict[Owned, str]) -> bool:
         """One try, sent as a whole: nobody waits for the network while this session holds the object."""
@@ -395,17 +531,20 @@ class _HandOver:
         statements = [
             f"SET LOCAL lock_timeout = {milliseconds}",
             f"SET LOCAL statement_timeout = {milliseconds}",
-            *owned.precautions,
             f"ALTER {KINDS[owned.kind]} {owned.identity} OWNER TO {quoted(self.new)}",
+            *owned.precautions,
             *owned.grants,
         ]
         try:
             self.session.execute_text("BEGIN; " + "; ".join(statements) + "; COMMIT")
         except DatabaseProblem as problem:
+            if self.session.lost:
+                raise
             with contextlib.suppress(Problem):
                 self.session.execute_text("ROLLBACK")
             tries = self.options["tries"]
             busy = f"{IN_USE} in {tries} tries of {milliseconds} ms: " if problem.code in BUSY else ""
             failures[owned] = f"{busy}{problem}"
             return False
+        self.sent.append(owned)
         return True
