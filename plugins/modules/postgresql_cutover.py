@@ -16,8 +16,8 @@ description:
     C(LOGIN). The role is not dropped, and its password, privileges and memberships stay, so that O(state=enabled) undoes it.
   - PostgreSQL itself says what both may do. Compared are privileges on tables, columns, sequences, functions, schemas, types, languages, foreign
     servers, tablespaces, large objects and the databases, privileges on objects to come, grant options, attributes, settings, predefined roles,
-    what the login may do after C(SET ROLE), policies of row level security that name it or ask for C(current_user), and what it owns. C(pg_hba.conf) and
-    C(SET ROLE) to a role whose rights the login has anyway are not looked at.
+    what the login may do after C(SET ROLE), policies of row level security that let it see more (or restrict the group) or ask for
+    C(current_user), and what it owns. C(pg_hba.conf) and C(SET ROLE) to a role whose rights the login has anyway are not looked at.
   - Talks to PostgreSQL only, not to Vault, and is not in the action group C(leasehold.vault.vault).
 requirements:
   - psycopg2

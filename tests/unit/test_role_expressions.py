@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -287,6 +288,30 @@ def test_heartbeat_notes_when_the_user_ends_and_not_only_its_lease(evaluate: Eva
     )
     assert "leasehold_heartbeat_expires_in_seconds 60\n" in text
     assert "leasehold_heartbeat_lease_duration_seconds 3600\n" in text
+
+
+@pytest.mark.parametrize(("swept", "lines"), [(True, ["h1:1 0"]), (False, ["h1:1 0", "h3:3 2"])])
+def test_heartbeat_gives_no_number_of_sessions_for_a_server_that_could_not_be_asked(
+    evaluate: Evaluate, swept: bool, lines: list[str]
+) -> None:
+    nodes = [
+        {"host": "h1", "port": "1", "ended": 0, "problem": ""},
+        {"host": "h2", "port": "2", "ended": 0, "problem": "is away"},
+        {"host": "h3", "port": "3", "ended": 2, "problem": "is behind"},
+    ]
+    asked, skipped = {"nodes": nodes}, {"skipped": True}
+    given = {
+        "__lease_monitoring_issued": {"credentials": {"expires_in": 60, "lease_duration": 3600}},
+        "__lease_monitoring_looked": {"query_result": [{"parked": 0, "sessions": 0}]},
+        "__lease_monitoring_swept": asked if swept else skipped,
+        "__lease_monitoring_seen": skipped if swept else asked,
+    }
+    where = f"{MONITORING}tasks/beat.yml: Record success"
+    text = evaluate.part(where, "leasehold.vault.private_file", "content", **given)
+    assert re.findall(r'^leasehold_sessions_without_user{server="(.*)"} (\d+)$', text, re.MULTILINE) == [
+        tuple(line.split()) for line in lines
+    ]
+    assert re.findall(r"^leasehold_server_unknown{.*} (\d)$", text, re.MULTILINE) == ["0", "1", "1"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.creden
     expiry,
     look_up_token,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import sweep
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import nodes_to_sweep, sweep
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 if t.TYPE_CHECKING:
@@ -61,6 +61,8 @@ def renew_or_revoke(session: Session, desired: Values, check_mode: bool) -> Valu
         if desired.get("prefix") is not None:
             raise Refused("A prefix can be revoked, not renewed; give lease_id, or state: absent.")
         return _keep(session.client, _lease_path(desired["lease_id"]), desired, check_mode)
+    if desired.get("nodes"):
+        nodes_to_sweep(desired)
     if desired.get("prefix") is not None:
         result = _end_prefix(session.client, desired, check_mode)
     else:

@@ -17,6 +17,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.times import
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import require_psycopg2
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import (
     NODES,
+    Node,
     await_login,
     end_sessions,
     problems_of,
@@ -45,9 +46,15 @@ def sweep(
     desired: Values, dry_run: bool = False, timeout: float = TIMEOUT, threads: bool = True
 ) -> tuple[int, list[str]]:
     """End the sessions without a user on ``nodes`` as ``login_user``: how many, and a sentence for each server on which some may be left."""
-    nodes = read_nodes(desired["nodes"], {**desired, "login_user": desired.get("login_user") or "postgres"})
+    nodes = nodes_to_sweep(desired)
     end_sessions(nodes, timeout, dry_run, threads)
     return sum(node.ended for node in nodes), problems_of(nodes)
+
+
+def nodes_to_sweep(desired: Values) -> list[Node]:
+    """To be asked before anything is revoked, because it refuses what could not be done afterwards."""
+    require_psycopg2()
+    return read_nodes(desired["nodes"], {**desired, "login_user": desired.get("login_user") or "postgres"})
 
 
 def replay_seconds(desired: Values) -> int:
@@ -55,8 +62,8 @@ def replay_seconds(desired: Values) -> int:
     seconds = seconds_of("wait_for_replay", desired.get("wait_for_replay") or 0)
     if seconds and not desired.get("nodes"):
         raise Refused("wait_for_replay needs nodes, the servers that are to know the user.")
-    if seconds:
-        require_psycopg2()
+    if desired.get("nodes") and (seconds or desired.get("login_user")):
+        nodes_to_sweep(desired)
     return seconds
 
 

@@ -18,7 +18,7 @@ import dataclasses
 import time
 import typing as t
 
-from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._core.times import seconds_of
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import (
@@ -108,6 +108,8 @@ class Node:
 
 def read_nodes(given: Sequence[Mapping[str, t.Any]], login: Mapping[str, t.Any]) -> list[Node]:
     """The servers; ``login`` has ``login_user`` and ``login_password``.  A certificate of a node is that of the login."""
+    if not all(isinstance(each, dict) for each in given):
+        raise Refused("nodes: each is a dictionary with host and database, as the filter database_nodes makes them.")
     return [
         Node(
             str(each.get("name") or ""),
@@ -127,7 +129,7 @@ def end_sessions(nodes: Sequence[Node], seconds: float, dry_run: bool = False, t
     """
     deadline = time.monotonic() + seconds
     with _each(nodes, threads) as run, contextlib.ExitStack() as sessions:
-        opened = dict(zip(map(id, nodes), run(_open)))
+        opened = dict(zip(map(id, nodes), run(lambda node: _open(node, deadline))))
         for session in opened.values():
             if session is not None:
                 sessions.callback(session.close)
@@ -135,9 +137,10 @@ def end_sessions(nodes: Sequence[Node], seconds: float, dry_run: bool = False, t
         run(lambda node: _sweep(node, opened[id(node)], written.get(node.name), deadline, dry_run))
 
 
-def _open(node: Node) -> Session | None:
+def _open(node: Node, deadline: float) -> Session | None:
+    left = max(2, int(deadline - time.monotonic()))  # libpq waits no less than 2 s
     try:
-        session = Session(node.words, node.database)
+        session = Session({**node.words, "connect_timeout": min(node.words["connect_timeout"], left)}, node.database)
     except Problem as problem:
         node.problem = str(problem)
         return None
@@ -182,16 +185,18 @@ def _sweep(node: Node, session: Session | None, written: str | None, deadline: f
 
 def _end(node: Node, session: Session, deadline: float) -> int:
     """A session ends when its process comes to look, and one that was logging in shows only then: look until there is none."""
-    ended: set[int] = set()
-    if not _until(max(deadline, time.monotonic() + 1), lambda: not _more(session, ended)):
+    seen: set[int] = set()
+    left: set[int] = set()
+
+    def none_is_left() -> bool:
+        left.clear()
+        left.update(row[0] for row in session.query(_END))
+        seen.update(left)
+        return not left
+
+    if not _until(max(deadline, time.monotonic() + 1), none_is_left):
         node.problem = node.problem or "sessions without a user do not end"
-    return len(ended)
-
-
-def _more(session: Session, ended: set[int]) -> bool:
-    found = {row[0] for row in session.query(_END)}
-    ended |= found
-    return bool(found)
+    return len(seen - left)
 
 
 def _until(deadline: float, what: Callable[[], t.Any]) -> bool:

@@ -513,10 +513,12 @@ class DatabasePlan(Plan):
     def _objects(self, group: Group, kind: str, schema: str, desired: frozenset[str]) -> None:
         found: dict[Action, dict[tuple[str, ...], list[str]]] = {action: {} for action in ACTIONS}
         blocked: dict[Difference, list[str]] = {}
+        passed_on = self._passed_on_by(group.name) if kind == "tables" else {}
         differing = [
-            *((each, (*self._lacking(group, each, desired), *self._beyond(group, each, desired, REVOKE, REVOKE_OPTION)))
-              for each in self.contents.objects if (each.schema, each.kind) == (schema, kind)),
-            *((each, (*self._beyond(group, each, desired, OF_COLUMNS, OPTION_OF_COLUMNS),))
+            *((each, (*self._lacking(group, each, desired), *self._beyond(group, each, desired, REVOKE, REVOKE_OPTION, passed_on)))
+              for all_alike in self.contents.objects if (all_alike.schema, all_alike.kind) == (schema, kind)
+              for each in _split(all_alike, passed_on)),
+            *((each, (*self._beyond(group, each, desired, OF_COLUMNS, OPTION_OF_COLUMNS, passed_on),))
               for each in self.contents.columns if (each.schema, each.kind) == (schema, kind)),
         ]  # fmt: skip
         for alike, differences in differing:
@@ -552,12 +554,14 @@ class DatabasePlan(Plan):
             yield Difference(GRANT, _in_order(lacks), _whose("what is named", alike.owner), fatal)
 
     def _beyond(
-        self, group: Group, alike: Objects, desired: frozenset[str], take: Action, take_option: Action
-    ) -> Iterator[Difference]:
+        self, group: Group, alike: Objects, desired: frozenset[str], take: Action, take_option: Action,
+        passed_on_by_table: Mapping[str, tuple[Acl, ...]],
+    ) -> Iterator[Difference]:  # fmt: skip
         """What the group holds there beyond what it is to have, also the right to pass on what it is to have."""
         if alike.owner == group.name:
             return
         held = [each for each in alike.acl if each.grantee == group.name]
+        dependent = (*alike.acl, *passed_on_by_table.get(alike.names[0], ()))
         for action, current in (
             (take, [each for each in held if each.privilege not in desired]),
             (take_option, [each for each in held if each.privilege in desired and each.grantable]),
@@ -569,11 +573,20 @@ class DatabasePlan(Plan):
             if ours and not self._can(alike.owner, alike.usable):
                 yield Difference(action, _in_order(ours), _whose("what is named", alike.owner))
                 continue
-            passed_on = ours & _passed_on(alike.acl, group.name)
+            passed_on = ours & _passed_on(dependent, group.name)
             if passed_on:
-                yield Difference(action, _in_order(passed_on), _first_revoke(alike.acl, group.name, passed_on))
+                yield Difference(action, _in_order(passed_on), _first_revoke(dependent, group.name, passed_on))
             if ours - passed_on:
                 yield Difference(action, _in_order(ours - passed_on))
+
+    def _passed_on_by(self, name: str) -> dict[str, tuple[Acl, ...]]:
+        """By table, what the group passed on of it or of its columns: REVOKE on a table acts on both."""
+        found: dict[str, tuple[Acl, ...]] = {}
+        for alike in (*self.contents.objects, *self.contents.columns):
+            passed_on = tuple(each for each in alike.acl if each.grantor == name and each.grantee != name)
+            if alike.kind == "tables" and passed_on:
+                found.update({table: (*found.get(table, ()), *passed_on) for table in alike.names})
+        return found
 
     def _default(self, group: Group, kind: str, schema: str, creator: str, option: bool = False) -> set[str]:
         """What the group will have on what this creator creates, or may pass on of it."""
@@ -597,8 +610,11 @@ class DatabasePlan(Plan):
                 REVOKE_OPTION: _in_order(self._default(group, kind, schema, creator, option=True) & desired),
             }
             if any(differing.values()) and not self._can(creator):
-                meaning = f"privileges on {kind} in schema {schema} that {creator} will create"
-                self.cannot(group.name, meaning, f"{creator} or a superuser has to change its default privileges")
+                reason = f"{creator} or a superuser has to change its default privileges"
+                for action, privileges in differing.items():
+                    meaning = f"{action.meaning(privileges, kind, schema)} (those to come from {creator})"
+                    if privileges:
+                        self.cannot(group.name, meaning, reason, fatal=action is GRANT)
             elif any(differing.values()):
                 found[creator] = differing
         return found
@@ -678,6 +694,15 @@ def _take_back(
         names = (name, grantee) if grantee else (name,)
         statement = Statement(f"{verb} {privileges} ON {kind} {{0}} FROM {receiver}", names)
         plan.add(subject, f"{sign} {privileges} of {who}", statement)
+
+
+def _split(alike: Objects, passed_on: Mapping[str, tuple[Acl, ...]]) -> Iterator[Objects]:
+    """The same objects, apart by what was passed on of them or of their columns."""
+    apart: dict[tuple[Acl, ...], list[str]] = {}
+    for name in alike.names:
+        apart.setdefault(passed_on.get(name, ()), []).append(name)
+    for names in apart.values():
+        yield alike._replace(names=tuple(names))
 
 
 def _passed_on(acl: Sequence[Acl], role: str) -> set[str]:

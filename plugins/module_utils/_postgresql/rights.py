@@ -44,6 +44,11 @@ def _only_one(function: str, *arguments: str) -> str:
     return f"{function}({_ONE}, {given}) AND NOT {function}({_OTHER}, {given})"
 
 
+def _only_other(function: str, *arguments: str) -> str:
+    given = ", ".join(arguments)
+    return f"{function}({_OTHER}, {given}) AND NOT {function}({_ONE}, {given})"
+
+
 _TABLES = f"""
 SELECT 'tables', n.nspname::text, p.name, array_agg(c.relname::text ORDER BY c.relname) FILTER (WHERE {_only_one("has_table_privilege", "c.oid", "p.name")}),
        count(*)::int
@@ -124,7 +129,8 @@ SELECT 'GRANT OPTION on objects in schema ' || n.nspname, string_agg(c.relname, 
 UNION ALL
 SELECT 'policies of row level security in schema ' || n.nspname, string_agg(DISTINCT c.relname, ', ')
   FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
- WHERE EXISTS (SELECT FROM unnest(p.polroles) AS r(role) WHERE r.role <> 0 AND {_only_one("pg_has_role", "r.role", "'MEMBER'")})
+ WHERE EXISTS (SELECT FROM unnest(p.polroles) AS r(role) WHERE r.role <> 0 AND
+                   CASE WHEN p.polpermissive THEN {_only_one("pg_has_role", "r.role", "'USAGE'")} ELSE {_only_other("pg_has_role", "r.role", "'USAGE'")} END)
     OR (concat(pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) ~* '(CURRENT_USER|SESSION_USER|current_role)'
         AND has_any_column_privilege({_ONE}, c.oid, 'SELECT, INSERT, UPDATE'))
  GROUP BY n.nspname

@@ -50,11 +50,23 @@ def target(entry: Values, default_sslmode: str = "verify-full") -> Target:
 
 def overridden(entry: Values, login: Values, override: Values) -> Values:
     """An entry with what its `login`, and then what is not empty of `override`, says of the server."""
-    seen = {**entry, **login}
+    seen = _through(entry, login)
     given = {key: value for key, value in override.items() if value}
     if given.get("host") and not given.get("port"):
         given["port"] = target(seen).addresses[0].port
     return {**seen, **given}
+
+
+def _through(entry: Values, login: Values) -> dict[str, t.Any]:
+    """The entry as its `login` reaches it; the first port of several is for a host of `login` that has none."""
+    seen = {**entry, **login}
+    if login.get("host") and not login.get("port") and "," not in str(login["host"]):
+        seen["port"] = _first_port(entry)
+    return seen
+
+
+def _first_port(entry: Values) -> str:
+    return str(entry.get("port") or "").split(",")[0]
 
 
 def target_for_vault(entry: Values) -> Target:
@@ -71,7 +83,7 @@ def nodes(entries: t.Iterable[Values], dba: Values | None = None) -> list[dict[s
     """
     found = []
     for entry in entries:
-        seen = {**entry, **(entry.get("login") or {})}
+        seen = _through(entry, entry.get("login") or {})
         given = {key: value for key, value in (dba or {}).items() if value}
         common = {key: value for key, value in given.items() if key not in ("host", "port")}
         primary = target(seen).addresses
@@ -81,7 +93,7 @@ def nodes(entries: t.Iterable[Values], dba: Values | None = None) -> list[dict[s
         found.append(_node(seen, way, common))
         members = primary if len(primary) > 1 else []
         for replica in entry.get("replicas") or []:
-            members = [*members, *parse_addresses(replica["host"], replica.get("port") or entry.get("port"))]
+            members = [*members, *parse_addresses(replica["host"], replica.get("port") or _first_port(entry))]
         found += [_node(seen, [address], common, replica=True) for address in dict.fromkeys(members)]
     return found
 

@@ -84,12 +84,12 @@ class EndOfRun:
             if (lease.revoke_at_end and self._revokes_leases) or (lease.ends_with_run and _is_there(lease, deadline))
         ]
         _revoke_leases(ending, deadline)
-        _end_sessions(ending, deadline)
         staying = [lease for lease in leases if lease not in ending]
         logins = {record.id: record for record in records if isinstance(record, LoginRecord)}
         over = [login for login in logins.values() if not _is_needed(login, staying, deadline)]
         _revoke_logins(over, deadline)
         _tell_of_unconfirmed(leases, [login.id for login in over if login.own])
+        _end_sessions(ending, deadline)  # last: a standby that is behind takes all the time that is left
         ledger.clear()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import time
 import typing as t
 
 from ansible.utils.display import Display
@@ -89,7 +90,7 @@ def _issue(
         unconfirmed=old.unconfirmed + old.issuing if old else 0,
         revoke_at_end=request.revoke_at_end or bool(old and old.revoke_at_end),
         replaced=old.lease_ids if old else [],
-        sweep=_sweep(request.standbys),
+        sweep=sweep_of(request.standbys) or (old.sweep if old else {}),
     )
     entry.note(dataclasses.replace(old, issuing=True) if old else record, keep_room=True)
     session: Session | None = None
@@ -148,9 +149,10 @@ def _await_standbys(
 def end_sessions(leases: t.Iterable[LeaseRecord], timeout: float = TIMEOUT, threads: bool = True) -> None:
     """The sessions on standbys of users that have just been revoked, where somebody is named who may end them; never raises."""
     sweeps = {json.dumps(lease.sweep, sort_keys=True): lease.sweep for lease in leases if lease.sweep}
+    deadline = time.monotonic() + timeout
     for given in sweeps.values():
         try:
-            ended, problems = sweep(given, timeout=timeout, threads=threads)
+            ended, problems = sweep(given, timeout=max(deadline - time.monotonic(), 0), threads=threads)
         except Problem as problem:
             ended, problems = 0, [str(problem)]
         if ended:
@@ -159,7 +161,9 @@ def end_sessions(leases: t.Iterable[LeaseRecord], timeout: float = TIMEOUT, thre
             display.warning(f"leasehold: sessions may go on without their users. {sentence}")
 
 
-def _sweep(standbys: Values) -> Values:
+def sweep_of(standbys: Values) -> Values:
+    """Of what a mention says of standbys, what the end of its user needs; :class:`Refused` if that could not be used."""
+    replay_seconds(standbys)
     words = ("nodes", "login_user", "login_password")
     given = {word: standbys[word] for word in words if standbys.get(word)}
     return plain(given) if given.get("nodes") and given.get("login_user") else {}

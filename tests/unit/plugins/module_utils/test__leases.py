@@ -9,8 +9,9 @@ import datetime
 import types
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._operations import leases
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import connect
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 LEASE = "database/creds/app/1"
@@ -68,3 +69,21 @@ def test_lease_is_forgotten_only_by_force(force):
         with pytest.raises(Problem, match="could not be revoked"):
             leases.renew_or_revoke(session, desired, check_mode=False)
     assert client.forgotten is force
+
+
+class NotToBeAsked:
+    def ask(self, *given, **more):
+        raise AssertionError("nothing is to be revoked")
+
+    leases = ask
+
+
+@pytest.mark.parametrize("which", [{"lease_id": LEASE}, {"prefix": "database/creds"}])
+def test_nothing_is_revoked_when_sessions_could_not_be_ended_then(which, monkeypatch):
+    session = types.SimpleNamespace(client=NotToBeAsked())
+    desired = {**which, "state": "absent", "force": False, "nodes": [{"host": "a@b", "database": "app"}]}
+    with pytest.raises(Refused, match="has an @"):
+        leases.renew_or_revoke(session, desired, check_mode=False)
+    monkeypatch.setattr(connect, "HAS_PSYCOPG2", False)
+    with pytest.raises(Refused, match="psycopg2 is missing"):
+        leases.renew_or_revoke(session, {**desired, "nodes": [{"host": "db", "database": "app"}]}, check_mode=False)

@@ -480,3 +480,38 @@ def test_new_database_of_a_version(version):
     assert ("schema public: - CREATE of PUBLIC" in lines(plan)) == (version < 150000)
     plan = database_plan(new_database(there, "owner"), there)
     assert "schema leasehold: + functions of this version" in lines(plan)
+
+
+def test_default_privileges_of_a_creator_that_are_too_much_are_no_error():
+    much = DefaultAcl("owner", "public", "tables", "rw", "DELETE")
+    more = DefaultAcl("owner", "public", "tables", "rw", "SELECT", True)
+    plan = database_plan(
+        Contents("owner", {"public": OWNED}, (), {*COMING, much, more}), server(superuser=False), usable=()
+    )
+    assert [(each.meaning, each.fatal) for each in plan.obstacles] == [
+        ("- DELETE on tables in schema public (those to come from owner)", False),
+        ("- GRANT OPTION for SELECT on tables in schema public (those to come from owner)", False),
+    ]
+    plan = database_plan(Contents("owner", {"public": OWNED}), server(superuser=False), usable=())
+    assert [(each.meaning, each.fatal) for each in plan.obstacles][:1] == [
+        ("+ SELECT, INSERT on tables in schema public (those to come from owner)", True)
+    ]
+
+
+@pytest.mark.parametrize("on", ["table", "column"])
+def test_what_was_passed_on_of_a_table_counts_for_its_columns_and_the_other_way(on):
+    """REVOKE on a table acts on its columns, and one that is for columns on the table."""
+    held, passed_on = Acl("rw", "DELETE", "owner", True), Acl("friend", "DELETE", "rw")
+    given = tuple(Acl("rw", each, "owner") for each in ("SELECT", "INSERT"))
+    of_table, of_column = ((held, passed_on), (held,)) if on == "table" else ((held,), (held, passed_on))
+    names = ("public.a",) if on == "table" else ("public.a", "public.b")
+    table, column = (
+        tables()._replace(acl=(*given, *of_table), names=names),
+        tables("public.a")._replace(acl=of_column),
+    )
+    plan = database_plan(Contents("owner", {"public": OWNED}, (table,), COMING, columns=(column,)))
+    assert [(each.meaning, each.reason.split(",")[0]) for each in plan.obstacles] == [
+        ("- DELETE on tables in schema public (public.a)", "rw passed it on to friend"),
+        ("- DELETE on columns of tables in schema public (public.a)", "rw passed it on to friend"),
+    ]
+    assert lines(plan) == (["rw: - DELETE on tables in schema public (1 table: public.b)"] if on == "column" else [])

@@ -109,3 +109,33 @@ def test_user_that_cannot_log_in_in_time_is_said_without_its_password(postgres, 
     (problem,) = await_login([node], name, "another", 0)
     assert "password authentication failed" in problem
     assert "another" not in problem
+
+
+class Stubborn:
+    """Two sessions without a user, of which one ends."""
+
+    def __init__(self):
+        self.looks = [[(1,), (2,)]]
+
+    def query(self, _text):
+        return self.looks.pop() if self.looks else [(2,)]
+
+
+def test_session_that_does_not_end_is_not_among_those_that_ended(monkeypatch):
+    monkeypatch.setattr(_nodes, "PAUSE", 0.3)
+    node = Node("db", {}, "app", replica=False)
+    assert _nodes._end(node, Stubborn(), 0) == 1
+    assert node.problem == "sessions without a user do not end"
+
+
+@pytest.mark.parametrize(("left", "timeout"), [(100, 10), (5.5, 5), (-3, 2)])
+def test_login_to_a_server_takes_no_longer_than_there_is_time(left, timeout, monkeypatch):
+    given = []
+
+    def session(words, _database):
+        given.append(words["connect_timeout"])
+        raise Problem("it is away")
+
+    monkeypatch.setattr(_nodes, "Session", session)
+    _nodes._open(Node("db", {"connect_timeout": 10}, "app", replica=True), _nodes.time.monotonic() + left)
+    assert given == [timeout]

@@ -201,15 +201,19 @@ def test_what_a_group_passed_on_is_named_and_nothing_fails(site):
     friend = f"friend_{site.number}"
     site.sql(f"CREATE ROLE {friend}")
     site.sql(f"SET ROLE {site.owner}; GRANT SELECT, DELETE ON a TO {site.ro} WITH GRANT OPTION")
-    site.sql(f"SET ROLE {site.ro}; GRANT SELECT, DELETE ON a TO {friend}")
+    site.sql(
+        f"SET ROLE {site.owner}; GRANT UPDATE ON a TO {site.ro}; GRANT UPDATE (x) ON a TO {site.ro} WITH GRANT OPTION"
+    )
+    site.sql(f"SET ROLE {site.ro}; GRANT SELECT, DELETE ON a TO {friend}; GRANT UPDATE (x) ON a TO {friend}")
     again = site()
     assert again["changes"] == []
     passed_on = f"on tables in schema public (public.a) is not done: {site.ro} passed it on to {friend}, from whom it has to be revoked first."
     warnings = " ".join(again["warnings"])
-    assert f"{site.ro}: - DELETE {passed_on}" in warnings
+    assert f"{site.ro}: - UPDATE, DELETE {passed_on}" in warnings
+    assert f"{site.ro}: - UPDATE on columns of" in warnings
     assert f"{site.ro}: - GRANT OPTION for SELECT {passed_on}" in warnings
-    site.sql(f"SET ROLE {site.ro}; REVOKE SELECT, DELETE ON a FROM {friend}")
-    assert len(site.changes()) == 2
+    site.sql(f"SET ROLE {site.ro}; REVOKE SELECT, DELETE ON a FROM {friend}; REVOKE UPDATE (x) ON a FROM {friend}")
+    assert len(site.changes()) == 3
 
 
 def test_dba_without_superuser_makes_everything_but_what_belongs_to_others(site):

@@ -49,3 +49,13 @@ def test_what_the_dba_says_counts_for_the_primary_alone_but_for_certificates():
     assert places(found)[0] == ("c", "5433", False)
     assert [each["sslmode"] for each in found] == ["require"] * 4
     assert {each["client_cert"] for each in found} == {"/dba.pem"}
+
+
+def test_one_port_for_each_host_is_that_of_the_first_for_who_has_none():
+    entry = {**ENTRY, "port": "5433,5434", "replicas": [{"host": "db3"}]}
+    assert places(nodes([entry])) == [
+        ("db1,db2", "5433,5434", False), ("db1", "5433", True), ("db2", "5434", True), ("db3", "5433", True),
+    ]  # fmt: skip
+    through = {**entry, "login": {"host": "tunnel"}}
+    assert places(nodes([through])) == [("tunnel", "5433", False), ("db3", "5433", True)]
+    assert places(nodes([through], {"host": "c"}))[0] == ("c", "5433", False)

@@ -12,7 +12,9 @@ import signal
 import pytest
 from ansible import constants
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import connect as _connect
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run import end as _end
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run import issue as _issue
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run import ledger as _ledger
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import LeaseRecord, LoginRecord
 
@@ -196,3 +198,48 @@ def test_a_run_that_wrote_nothing_down_has_nothing_to_do(end, tmp_path, monkeypa
 def test_the_main_process_has_one_end(monkeypatch, end):
     monkeypatch.setattr(_end, "_end", [])
     assert _end.end_of_run() is _end.end_of_run()
+
+
+# -- sessions on standbys, which take as long as these are behind ------------------------------------------------------------
+
+SWEEP = {"nodes": [{"name": "db", "host": "127.0.0.1", "port": "1", "database": "app"}], "login_user": "sweeper"}
+
+
+def test_sessions_on_standbys_come_after_the_logins_of_the_run(end, ledger, issuing, monkeypatch):
+    accessor = write_login(ledger, issuing, "app")
+    write_lease(ledger, issuing, True, login="app", sweep=SWEEP)
+    lived = []
+    monkeypatch.setattr(_issue, "sweep", lambda *_given, **_more: lived.append(lives(issuing, accessor)) or (0, []))
+    end.revoke_leases(30)
+    end.give_back()
+    assert lived == [False]
+
+
+def test_without_psycopg2_the_logins_end_and_sessions_that_may_go_on_are_said(
+    end, ledger, issuing, printed, monkeypatch
+):
+    accessor = write_login(ledger, issuing, "app")
+    write_lease(ledger, issuing, True, login="app", sweep=SWEEP)
+    monkeypatch.setattr(_connect, "HAS_PSYCOPG2", False)
+    monkeypatch.delattr(_connect, "psycopg2")
+    end.revoke_leases(30)
+    end.give_back()
+    assert not lives(issuing, accessor)
+    assert "sessions may go on without their users. The Python library psycopg2 is missing" in printed[-1]
+    assert ledger.records() == []
+
+
+def test_all_sweeps_share_one_deadline(monkeypatch):
+    given = []
+
+    def sweep(desired, timeout, threads):
+        given.append(timeout)
+        _issue.time.sleep(0.02)
+        return 0, []
+
+    monkeypatch.setattr(_issue, "sweep", sweep)
+    records = [LeaseRecord("p", {}, "", sweep={**SWEEP, "login_user": user}) for user in ("one", "another", "third")]
+    _issue.end_sessions(records, timeout=0.03)
+    assert given[0] <= 0.03
+    assert given[1] <= 0.01
+    assert given[2] == 0

@@ -503,3 +503,25 @@ def test_who_ends_sessions_on_standbys_is_noted_with_the_lease(app, ledger):
     (record,) = ledger.records()
     assert record.sweep == {"nodes": AWAY["nodes"], "login_user": "sweeper", "login_password": "sweeps"}
     assert not any(b"sweeps" in path.read_bytes() for path in ledger.directory.iterdir())
+
+
+def test_who_ends_sessions_is_noted_also_by_a_later_mention_and_stays(app, ledger):
+    app()
+    app(nodes=AWAY["nodes"], login_user="sweeper")
+    (record,) = ledger.records()
+    assert record.sweep == {"nodes": AWAY["nodes"], "login_user": "sweeper"}
+    app()
+    make_older(ledger, LeaseRecord, expires=0)
+    app()
+    assert ledger.records()[0].sweep == record.sweep
+
+
+@pytest.mark.parametrize(
+    ("nodes", "sentence"),
+    [([{"host": "a@b", "database": "app"}], "has an @"), (["db1"], "each is a dictionary with host and database")],
+)
+@pytest.mark.parametrize("more", [{"wait_for_replay": "1s"}, {"login_user": "sweeper"}])
+def test_nodes_that_cannot_be_read_are_refused_before_a_user_is_issued(app, issuing, nodes, sentence, more):
+    with pytest.raises(AnsibleLookupError, match=sentence):
+        app(nodes=nodes, **more)
+    assert issuing.leases() == []
