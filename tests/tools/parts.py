@@ -276,7 +276,9 @@ PARTS = [
         [
             pytest("tests/unit/test_hostile_input.py", name="input", LEASEHOLD_CASES="5000"),
             pytest(f"{FAULTS}/test_crashes.py", name="crashes", LEASEHOLD_CASES="100"),
-            pytest("tests/unit/plugins/modules/test_discover_figure.py", name="discover", LEASEHOLD_CASES="50"),
+            pytest(
+                "tests/unit/plugins/modules/test_discover_generated_databases.py", name="discover", LEASEHOLD_CASES="50"
+            ),
             pytest(f"{FAULTS}/test_load.py", name="load", LEASEHOLD_LOAD="full"),
         ],
         "tests/unit",

@@ -38,6 +38,8 @@ if t.TYPE_CHECKING:
 Values = dict[str, t.Any]
 ROOM = 16384
 """Bytes kept free for what follows an intention: a few states of a record, each with the login's options and token."""
+RENEW_BELOW = 0.5
+"""The part of its full life below which a lease, or the token of a login, is renewed before it is used."""
 
 
 def clock() -> float:
@@ -112,11 +114,11 @@ class LeaseRecord:
         return [*self.replaced, *([self.lease_id] if self.credentials else [])]
 
     def has_enough(self, request: LeaseRequest) -> bool:
-        """Enough is more than half of a full life, or as much as is asked for and can be had."""
+        """Enough is more than ``RENEW_BELOW`` of a full life, or as much as is asked for and can be had."""
         left = math.ceil(self.expires - clock())  # what was granted a moment ago counts in full
         if request.valid_for and (self.reachable is None or request.valid_for <= self.reachable):
             return left >= request.valid_for
-        return left > self.life / 2
+        return left > self.life * RENEW_BELOW
 
 
 @dataclasses.dataclass(repr=False)

@@ -20,6 +20,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import logs_in
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run import ledger as _ledger
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import (
+    RENEW_BELOW,
     CannotNote,
     LeaseRecord,
     LoginRecord,
@@ -42,7 +43,7 @@ def session_of_run(ledger: Ledger, identity: str, options: Values) -> Session:
     with ledger.entry(LoginRecord, identity) as entry:
         now = clock()
         current = entry.record
-        if current and current.expires - now > current.life / 2:
+        if current and current.expires - now > current.life * RENEW_BELOW:
             return _with_token(options, current.token)
         if current and current.renewable and current.expires > now:
             session = _with_token(options, current.token)
@@ -50,7 +51,7 @@ def session_of_run(ledger: Ledger, identity: str, options: Values) -> Session:
                 auth = session.client.ask("post", "auth/token/renew-self", needs=("auth",))["auth"]
             except Problem:
                 auth = {"lease_duration": 0}
-            if auth.get("lease_duration", 0) > current.life / 2:
+            if auth.get("lease_duration", 0) > current.life * RENEW_BELOW:
                 current.expires = now + auth["lease_duration"]
                 return session
         with signals_deferred():
