@@ -32,13 +32,15 @@ def _entry(database: Values) -> dict[str, t.Any]:
         raise AnsibleFilterError(f"{database.get('name')}: {error}.") from None
     roles = roles_of(database).values()
     heirs = {role["reassign_owned_to"] for role in roles if role and role.get("reassign_owned_to")}
-    heirs |= {database["owner"]} if database.get("migrations") and database.get("owner") else set()
+    migrations = bool(database.get("migrations") and database.get("owner"))
+    heirs |= {database["owner"]} if migrations else set()
     entry = {
         **{key: database.get(key) for key in AS_THEY_ARE},
         **libpq_words(found.addresses),
         "sslmode": found.parameters.get("sslmode"),
         "target_session_attrs": found.parameters.get("target_session_attrs"),
         "heirs": sorted(heirs),
+        "users_act_as_owner": migrations or None,
     }
     return {key: value for key, value in entry.items() if value not in (None, "", [])}
 

@@ -105,6 +105,12 @@ options:
           description: Roles that get what a user owned when it is revoked; the owner or a group.
           type: list
           elements: str
+        users_act_as_owner:
+          description:
+            - Whether users act as the owner, as those of C(migrations) do. An owner that is more than that, or a server on which the functions make the users,
+              is refused then.
+          type: bool
+          default: false
         functions:
           description:
             - V(leasehold) installs functions that create and drop users, so that the admin role needs no C(CREATEROLE). If left out, V(leasehold) on

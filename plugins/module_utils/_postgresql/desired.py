@@ -72,6 +72,7 @@ class Entry:
     """Other roles that may connect."""
     heirs: tuple[str, ...] = ()
     """Roles that get what a user owned, besides its group."""
+    users_act_as_owner: bool = False
     users: tuple[User, ...] = ()
     functions: str = ""
     """``leasehold`` or ``none``; empty: by the version of the server."""
@@ -83,6 +84,11 @@ class Entry:
     @property
     def group_names(self) -> tuple[str, ...]:
         return tuple(group.name for group in self.groups)
+
+    @property
+    def acted_as(self) -> tuple[str, ...]:
+        """The roles whose attributes users may have, by SET ROLE."""
+        return (*self.group_names, *([self.owner] if self.users_act_as_owner else []))
 
     @property
     def handed_out(self) -> tuple[str, ...]:
@@ -147,6 +153,7 @@ def _entry(given: Values) -> Entry:
         creators=tuple(given.get("creators") or ()),
         guests=tuple(given.get("connect") or ()),
         heirs=tuple(dict.fromkeys(given.get("heirs") or ())),
+        users_act_as_owner=bool(given.get("users_act_as_owner")),
         users=tuple(
             User(name, tuple(dict.fromkeys((user or {}).get("in_role") or ())))
             for name, user in (given.get("users") or {}).items()

@@ -131,7 +131,7 @@ def _superusers(entry: Entry, server: Server, options: Values) -> Iterator[str]:
     for name in entry.handed_out:
         above = server.within.get(name, ())
         beyond = [role for role in above if role in server.superusers]
-        if name in entry.group_names:
+        if name in entry.acted_as:
             beyond += [role for role in above if role.startswith("pg_")]
         if beyond:
             yield (
@@ -141,13 +141,14 @@ def _superusers(entry: Entry, server: Server, options: Values) -> Iterator[str]:
 
 
 def _attributes(entry: Entry, server: Server, options: Values) -> Iterator[str]:
-    """A member may act as its group (SET ROLE), with the attributes of the group."""
-    for name in entry.group_names:
+    """A member may act as its group (SET ROLE), with the attributes of the group; users for migrations act as the owner."""
+    for name in entry.acted_as:
+        part = "group" if name in entry.group_names else "owner"
         beyond = server.roles[name].beyond if name in server.roles else ()
         if beyond:
             yield (
-                f"the group {name} has {', '.join(beyond)}, which holds on the whole server, and every user Vault issues could act as the group. Take it "
-                f"from the group (ALTER ROLE), or use another name."
+                f"the {part} {name} has {', '.join(beyond)}, which holds on the whole server, and every user Vault issues could act as the {part}. Take it "
+                f"from the {part} (ALTER ROLE), or use another name."
             )
 
 
@@ -206,6 +207,15 @@ def _users_of_functions(entry: Entry, server: Server, options: Values) -> Iterat
         )
 
 
+def _migrations_with_functions(entry: Entry, server: Server, options: Values) -> Iterator[str]:
+    if entry.users_act_as_owner and entry.uses_functions(server.version):
+        yield (
+            f"migrations needs the line functions: none in this entry. The functions, which are the default on PostgreSQL 15 and older (this server is "
+            f"{server.version // 10000}), make no users that act as another role. To keep the functions for the other roles, give the migrations an "
+            "entry of their own for this database, with another admin role and functions: none."
+        )
+
+
 CHECKS = (
-    _superusers, _attributes, _absent, _no_createrole, _no_database, _no_password, _unknown_privileges, _users_of_functions,
+    _superusers, _attributes, _absent, _no_createrole, _no_database, _no_password, _unknown_privileges, _users_of_functions, _migrations_with_functions,
 )  # fmt: skip

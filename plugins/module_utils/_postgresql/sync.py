@@ -74,6 +74,7 @@ OPTIONS: Values = {
             "creators": _NAMES,
             "connect": _NAMES,
             "heirs": _NAMES,
+            "users_act_as_owner": {"type": "bool", "default": False},
             "functions": {"type": "str", "choices": ["leasehold", "none"]},
         },
     },

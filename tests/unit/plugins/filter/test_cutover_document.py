@@ -61,7 +61,7 @@ def test_migrations_are_a_role_that_acts_as_the_owner_which_the_admin_hands_out(
     }  # fmt: skip
     assert "migrate" in database_document([DATABASE])["connections"][0]["allowed_roles"]
     (entry,) = postgresql_document([DATABASE])
-    assert entry["heirs"] == ["app_owner"]
+    assert (entry["heirs"], entry["users_act_as_owner"]) == (["app_owner"], True)
 
 
 @pytest.mark.parametrize(

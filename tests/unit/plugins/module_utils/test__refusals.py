@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import Server
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import Role, Server
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import Entry, Group, User
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.refusals import CHECKS
 
@@ -36,11 +36,21 @@ def test_entry_that_the_login_can_make_is_not_refused():
         ({}, {"creators": ("nobody",), "guests": ("app_rw",)}, "creators and connect name nobody, but"),
         ({"version": 160000}, {"groups": (Group("g", ("public",), {"tables": frozenset({"MAINTAIN"})}),)}, "maintain, which PostgreSQL"),
         ({"version": 150000}, {"users": (User("reports"),)}, "users needs the line functions: none"),
+        ({"version": 150000}, {"users_act_as_owner": True}, "migrations needs the line functions: none"),
+        ({"within": {"app_owner": ("pg_read_all_data",)}}, {"heirs": ("app_owner",), "users_act_as_owner": True}, "is a member of pg_read_all_data"),
+        ({"roles": {"app_owner": Role(beyond=("CREATEROLE",))}}, {"users_act_as_owner": True}, "the owner app_owner has CREATEROLE"),
     ],
 )  # fmt: skip
 def test_entry_that_the_server_cannot_have_is_refused(server, entry, sentence):
     (problem,) = refusals(dataclasses.replace(SERVER, **server), dataclasses.replace(ENTRY, **entry))
     assert sentence in problem
+
+
+def test_owner_that_nobody_acts_as_may_be_more():
+    there = {"within": {"app_owner": ("pg_read_all_data",)}, "roles": {"app_owner": Role(beyond=("CREATEROLE",))}}
+    assert refusals(dataclasses.replace(SERVER, **there), dataclasses.replace(ENTRY, heirs=("app_owner",))) == []
+    functions = dataclasses.replace(ENTRY, functions="none", users_act_as_owner=True)
+    assert refusals(dataclasses.replace(SERVER, version=150000), functions) == []
 
 
 def test_superuser_lacks_nothing():
