@@ -43,6 +43,8 @@ MARK = "leasehold: LOGIN taken by a cutover"
 """In the comment of a role: that it had LOGIN, and who took it."""
 WAIT = 5.0
 """Seconds in which sessions have to be gone that were ended."""
+PAUSE, QUIET = 0.02, 5
+"""Seconds between two looks, and how many have to find none: a login that began before NOLOGIN shows only when it is through."""
 
 _ROLE = """
 SELECT r.rolcanlogin, r.rolsuper, coalesce(shobj_description(r.oid, 'pg_authid'), ''), current_user = r.rolname,
@@ -78,6 +80,11 @@ class Login(t.NamedTuple):
     def taken(self) -> bool:
         """Whether a cutover took its LOGIN."""
         return not self.can_log_in and MARK in self.comment
+
+    @property
+    def own_comment(self) -> str:
+        """The comment without what a cutover noted there."""
+        return self.comment.replace(f" ({MARK})", "").replace(MARK, "")
 
 
 def cutover(_session: VaultSession, options: Values, check_mode: bool) -> Values:
@@ -136,7 +143,7 @@ class _Cutover:
             self.options["state"]
         ](current)
         statements = [statement for _meaning, statement in changes if statement]
-        ends = any(not statement for _meaning, statement in changes)
+        ends = bool(changes) and self.options["state"] == "disabled" and self.options["sessions"] == "end"
         if changes:
             carry_out(lambda: self._apply(statements, ends), None, check_mode)
         can_log_in = self.login.can_log_in if not statements else self.options["state"] == "enabled"
@@ -180,13 +187,9 @@ class _Cutover:
         changes: list[tuple[str, Statement | None]] = []
         if self.login.can_log_in:
             self._require_rights()
-            if current and how == "refuse":
-                raise Refused(
-                    f"{self.name} is in use ({users_of(current)}), and each of them that connects again would fail. Move them to dynamic users first. "
-                    "sessions: keep takes the LOGIN and leaves these sessions alone, sessions: end ends them.",
-                    sessions=current,
-                )
-            comment = f"{self.login.comment} ({MARK})" if self.login.comment else MARK
+            if how == "refuse":
+                self._require_unused(current)
+            comment = f"{self.login.own_comment} ({MARK})" if self.login.own_comment else MARK
             changes = self._altered("NOLOGIN", comment)
         if current and how == "end":
             if not self.login.endable:
@@ -197,6 +200,14 @@ class _Cutover:
             changes.append((f"{self.name}: its sessions are ended", None))
         return changes
 
+    def _require_unused(self, current: Sequence[Values]) -> None:
+        if current:
+            raise Refused(
+                f"{self.name} is in use ({users_of(current)}), and each of them that connects again would fail. Move them to dynamic users first. "
+                "sessions: keep takes the LOGIN and leaves these sessions alone, sessions: end ends them.",
+                sessions=current,
+            )
+
     def _require_rights(self) -> None:
         if self.refused:
             raise Refused(
@@ -206,14 +217,14 @@ class _Cutover:
             )
 
     def _to_enable(self, _current: Sequence[Values]) -> list[tuple[str, Statement | None]]:
-        if self.login.can_log_in:
-            return []
+        if self.login.can_log_in:  # somebody else has given it back, and left the note
+            return [self._commented(self.login.own_comment)] if MARK in self.login.comment else []
         if not self.login.taken:
             raise Refused(
                 f"{self.name} cannot log in, and its comment does not say that a cutover took its LOGIN, so that it may never have had it. "
                 f"If it had: ALTER ROLE {quoted(self.name)} LOGIN."
             )
-        return self._altered("LOGIN", self.login.comment.replace(f" ({MARK})", "").replace(MARK, ""))
+        return self._altered("LOGIN", self.login.own_comment)
 
     def _altered(self, word: str, comment: str) -> list[tuple[str, Statement | None]]:
         if self.login.is_me:
@@ -225,15 +236,14 @@ class _Cutover:
             )
         return [
             (f"{self.name}: {word}", Statement(f"ALTER ROLE {{0}} {word}", (self.name,))),
-            (
-                f"{self.name}: comment {comment or 'removed'}",
-                Statement(
-                    "COMMENT ON ROLE {0} IS " + ("%s" if comment else "NULL"),
-                    (self.name,),
-                    (comment,) if comment else (),
-                ),
-            ),
+            self._commented(comment),
         ]
+
+    def _commented(self, comment: str) -> tuple[str, Statement]:
+        text = "COMMENT ON ROLE {0} IS " + ("%s" if comment else "NULL")
+        return f"{self.name}: comment {comment or 'removed'}", Statement(
+            text, (self.name,), (comment,) if comment else ()
+        )
 
     def _apply(self, statements: Sequence[Statement], ends: bool) -> None:
         """Change it, read it back, and end its sessions when nobody can log in as it any more."""
@@ -241,6 +251,8 @@ class _Cutover:
             with self.session.transaction():
                 for statement in statements:
                     self.session.execute(statement)
+                if self.options["state"] == "disabled" and self.options["sessions"] == "refuse":
+                    self._require_unused(self.sessions())
             if self._read().can_log_in != (self.options["state"] == "enabled"):
                 raise Problem(
                     f"PostgreSQL accepted ALTER ROLE, and {self.name} is as it was. Nobody else may change it meanwhile; try again."
@@ -249,14 +261,20 @@ class _Cutover:
             self._end_sessions()
 
     def _end_sessions(self) -> None:
-        deadline = time.monotonic() + WAIT
-        while self.session.query(_END, {"login": self.name})[0][0]:
+        deadline, quiet = time.monotonic() + WAIT, 0
+        while quiet < QUIET:
+            try:
+                quiet = 0 if self.session.query(_END, {"login": self.name})[0][0] else quiet + 1
+            except Problem as problem:
+                raise Problem(
+                    f"{self.name} has NOLOGIN, and its sessions could not be ended: {problem}", changed=True
+                ) from None
             if time.monotonic() > deadline:
                 raise Problem(
                     f"{self.name} has NOLOGIN, and sessions are left after {WAIT:g} s that were told to end: {users_of(self.sessions())}.",
                     changed=True,
                 )
-            time.sleep(0.05)
+            time.sleep(PAUSE)
 
 
 def users_of(sessions: Sequence[Values]) -> str:

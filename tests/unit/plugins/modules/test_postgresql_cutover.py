@@ -11,7 +11,8 @@ import time
 
 import psycopg2
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.cutover import MARK, users_of
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.cutover import MARK, _Cutover, users_of
 
 
 def test_sessions_are_named_with_what_is_known_of_them():
@@ -95,6 +96,39 @@ def test_login_in_use_is_not_disabled_unless_its_sessions_may_stay_or_end(site):
             cursor.execute("SELECT 1")
         done = site.changes(state="disabled", sessions="end")
         assert (done["changes"], done["sessions"]) == ([f"{site.login}: its sessions are ended"], [])
+
+
+@pytest.mark.real
+def test_session_that_comes_between_look_and_nologin_is_seen(site, monkeypatch):
+    """Refused, it is rolled back; ended, it is ended, though there was none to foresee."""
+    compare, opened = _Cutover._to_disable, []
+
+    def late(self, current):
+        changes = compare(self, current)
+        opened.append(site.as_login())
+        return changes
+
+    monkeypatch.setattr(_Cutover, "_to_disable", late)
+    with pytest.raises(Problem, match="is in use \\(1 of billing-web"):
+        site(state="disabled")
+    assert site()["can_log_in"]
+    opened.pop().close()
+    done = site(state="disabled", sessions="end")
+    assert (done["can_log_in"], done["sessions"]) == (False, [])
+    with pytest.raises(psycopg2.OperationalError), opened[0].cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+@pytest.mark.real
+def test_login_may_have_a_percent_sign_and_a_note_that_is_out_of_date(site):
+    name = f"50% of %s {site.number}"
+    site.sql(f"""CREATE ROLE "{name}" LOGIN; COMMENT ON ROLE "{name}" IS 'old ({MARK})'""")
+    assert site.changes(state="enabled", login=name)["changes"] == [f"{name}: comment old"]
+    site.sql(f"""COMMENT ON ROLE "{name}" IS 'old ({MARK})'""")
+    assert site.changes(state="disabled", login=name)["changes"] == [
+        f"{name}: NOLOGIN",
+        f"{name}: comment old ({MARK})",
+    ]
 
 
 @pytest.mark.real
