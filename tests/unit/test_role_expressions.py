@@ -167,6 +167,42 @@ def test_first_password_is_rotated_where_it_is_asked_for_and_known(
     )
 
 
+OWNED = [{**DATABASE, "owner": "owner"}, {**DATABASE, "name": "bare"}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "known", "found"), [({}, True, ["db"]), ("db", True, ["db"]), ("bare", False, []), ("dbb", False, [])]
+)
+def test_hand_over_takes_entries_with_an_owner_and_names_the_others(
+    evaluate: Evaluate, asked: t.Any, known: bool, found: list[str]
+) -> None:
+    where = "roles/postgresql_access/tasks/hand_over.yml: "
+    given = {"postgresql_access_databases": OWNED, **({"leasehold_hand_over_database": asked} if asked else {})}
+    assert evaluate.condition(f"{where}Require an entry that is there and has an owner", "that", **given) is known
+    taken = evaluate.part(f"{where}Hand over what ended users, or roles that are named, own", "loop", **given)
+    assert [each["name"] for each in taken] == found
+    shown = evaluate.condition(f"{where}Entries without an owner, which are not looked at", "when", **given)
+    assert shown is not bool(asked)
+    assert evaluate("{{ __postgresql_access_unowned }}", "postgresql_access", **given) == ["bare"]
+
+
+@pytest.mark.parametrize(
+    ("step", "result", "failed"),
+    [
+        ("look", {"failed": True, "obstacles": [{"object": "table a", "detail": "busy"}]}, False),
+        ("look", {"failed": True, "msg": "Logging in failed"}, True),
+        ("hand_over", {"failed": True, "obstacles": [{"object": "table a", "detail": "busy"}]}, True),
+        ("hand_over", {"changed": True, "obstacles": []}, False),
+    ],
+)
+def test_look_of_cutover_fails_for_all_but_objects_that_would_stay(
+    evaluate: Evaluate, step: str, result: Values, failed: bool
+) -> None:
+    where = "roles/postgresql_access/tasks/cutover.yml: Hand over what the logins own"
+    given = {"leasehold_cutover_step": step, "postgresql_access_handed_over": result}
+    assert evaluate.condition(where, "failed_when", **given) is failed
+
+
 @pytest.mark.parametrize("role", ["database_secrets", "postgresql_access"])
 def test_document_with_problems_is_refused(evaluate: Evaluate, role: str) -> None:
     where = f"roles/{role}/tasks/main.yml: Refuse a document with problems, before anything is written"
