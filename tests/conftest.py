@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     on_fake = _server_of(item) == "fake"
     if _server_of(item) == "real" and not item.get_closest_marker("both"):
-        item.add_marker("full")  # in the default run it runs on the fake server
+        item.add_marker("full")  # in the default run it runs on the fake Vault
     if REAL_SERVERS.intersection(getattr(item, "fixturenames", ())) or (_needed(item) and not on_fake):
         item.add_marker("real")
     if _needed(item) and not on_fake and "server_has_what_is_needed" not in item.fixturenames:  # type: ignore[attr-defined]

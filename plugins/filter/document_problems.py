@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is wrong in the one document."""
+"""What is wrong in the document (``vault_databases``, ``vault_applications``)."""
 
 from __future__ import annotations
 

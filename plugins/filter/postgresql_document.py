@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one document that people write, as the entries of ``postgresql_sync``."""
+"""The databases of the document (``vault_databases``), as the entries of ``postgresql_sync``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of the Vault in memory through which people come in: policies, auth mounts, roles there, secret ids.
+"""The part of the fake Vault through which people come in: policies, auth mounts, roles there, secret ids.
 
 It has the habits of the real one that matter here: what a write replaces, what it forgets, and which names it lowers.
 """

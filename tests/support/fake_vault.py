@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Vault in memory: answers the paths the modules use with the words and status codes of a real server.
+"""The fake Vault: answers the paths the modules use with the words and status codes of a real server.
 
 It stands where the network would be, below the collection's own client.  With ``frozen`` every write is an error of the test.
 """

@@ -5,8 +5,8 @@
 
     python tests/tools/generate.py
 
-It writes the action plugins, the action group in meta/runtime.yml, the table of modules in docs/contents.md, the suboptions of
-database_sync and the JSON schema of the document. tests/unit/test_generated.py compares them.
+It writes the action plugins, the action group in meta/runtime.yml, the table of modules in docs/contents.md, the table of files in
+CONTRIBUTING.md, the suboptions of database_sync and the JSON schema of the document. tests/unit/test_generated.py compares them.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ OF_THE_TASK = ("mount", "state", "validate", "revoke_leases", "keep_leases")
 """Options that database_sync has once, beside its documents."""
 CONNECTION = "leasehold.vault.connection"
 """The fragment of all modules that talk to Vault, which are the action group."""
+PACKAGES = (
+    *(f"module_utils/{name}" for name in ("_core", "_vault", "_postgresql", "_resources", "_operations")),
+    *(f"plugin_utils/{name}" for name in ("_run", "_documents", "_lookup.py", "_action.py")),
+)
+"""Below plugins; each package imports from those before it."""
 WIDTH = 140
 ACTION = """\
 # Copyright (c) 2026 The leasehold.vault authors
@@ -58,7 +63,7 @@ def generated() -> dict[Path, str]:
     """Each file that is written, with what it has to hold."""
     return {
         **{ROOT / "plugins" / "action" / f"{name}.py": ACTION.format(name=name) for name in tasks()},
-        **dict([_action_group(), _contents(), _database_sync(), _schema()]),
+        **dict([_action_group(), _contents(), _packages(), _database_sync(), _schema()]),
     }
 
 
@@ -99,6 +104,29 @@ def _contents() -> tuple[Path, str]:
     return file, re.sub(
         r"\| module \|.*?(?=\n\n)", lambda _old: table, file.read_text(encoding="utf-8"), flags=re.DOTALL
     )
+
+
+def _packages() -> tuple[Path, str]:
+    """What each file of module_utils and plugin_utils is for: the first sentence of its docstring."""
+    file = ROOT / "CONTRIBUTING.md"
+    rows = []
+    for package in PACKAGES:
+        directory = ROOT / "plugins" / package
+        if directory.is_dir():
+            rows.append(f"| **`{directory.name}`** | {_purpose(directory / '__init__.py')} |")
+            sources = sorted(source for source in directory.glob("*.py") if source.stem != "__init__")
+        else:
+            sources = [directory]
+        rows += [f"| `{source.relative_to(directory.parent)}` | {_purpose(source)} |" for source in sources]
+    table = "\n".join(["| package, file | what it is for |", "|---|---|", *rows])
+    return file, re.sub(
+        r"\| package, file \|.*?(?=\n\n)", lambda _old: table, file.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+
+
+def _purpose(source: Path) -> str:
+    text = " ".join((ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or "").split())
+    return re.split(r"(?<=[a-z)`]\.) ", text)[0].removesuffix(".").replace("``", "`").replace("|", "\\|")
 
 
 # -- the suboptions of database_sync ---------------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ PARTS = [
     ),
     Part(
         "unit",
-        "every unit alone; the modules' stories on the fake server",
+        "every unit alone; the modules' stories on the fake Vault",
         [pytest("tests/unit", "-m", "not real", dist="worksteal")],
         "tests/unit",
     ),

@@ -409,7 +409,7 @@ def test_directory_that_others_can_write_is_none_for_an_agent(evaluate: Evaluate
 @pytest.mark.parametrize(("has", "taken"), [(True, True), (False, False), (None, True)])
 def test_server_without_namespaces_is_refused(evaluate: Evaluate, has: bool | None, taken: bool) -> None:
     """None: it is not known, which the task before refuses."""
-    where = "roles/vault_agent/tasks/namespace.yml: Refuse a server without namespace support"
+    where = "roles/vault_agent/tasks/namespace.yml: Refuse a server without namespaces"
     assert evaluate.condition(where, "that", server={"name": "a server", "namespaces": has}) is taken
 
 

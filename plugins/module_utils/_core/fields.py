@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""The kinds of field, each a word.  What a kind means for comparing, sending and refusing is decided here."""
+"""The kinds of field: ``text``, ``duration``, ``statements``, ``secret``, ….  What a kind means for comparing, sending and refusing is decided here."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""Reconciliation: decides what has to change and does it.  It knows no Ansible, no HTTP and no database.
+"""What a field and a resource are; reconciliation, which decides what has to change and does it.  It knows no Ansible, no HTTP and no database.
 
 A resource is declared once: a path and its fields.  From that declaration come the module's options, the
 comparison, the request and the diff.  ``plan()`` only thinks; ``reconcile()`` reads, asks ``plan()``, acts and

@@ -155,7 +155,7 @@ class Explainer:
             return Forbidden(f"Not allowed to {tried} {path} on {where}. {missing()}")
         hint = " Unseal it first." if status == 503 and "sealed" in message else ""
         if any(text in message for text in NOT_DONE):
-            hint = " The cluster has no leader at the moment: try again when it has one."
+            hint = " The cluster has no leader at the moment. Try again when it has one."
         if doubt:
             hint += DOUBT
         if method == "delete" and "failed to revoke" in message:

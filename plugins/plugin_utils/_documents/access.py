@@ -5,7 +5,7 @@
 # This plugin_util is PRIVATE to the collection: it may change without notice.
 
 
-"""The applications of the one document, as policies, auth roles, files for hosts and manifests for a cluster."""
+"""The applications of the document (``vault_applications``), as policies, auth roles, files for hosts and manifests for a cluster."""
 
 from __future__ import annotations
 

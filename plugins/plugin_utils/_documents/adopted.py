@@ -5,7 +5,7 @@
 # This plugin_util is PRIVATE to the collection: it may change without notice.
 
 
-"""An engine that somebody else has set up, as the one document that reproduces it."""
+"""An engine that somebody else has set up, as the document (``vault_databases``) that reproduces it."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 # This plugin_util is PRIVATE to the collection: it may change without notice.
 
 
-"""The applications of the one document that have an agent, as what the agent's configuration is made of."""
+"""The applications of the document (``vault_applications``) that have an agent, as what the agent's configuration is made of."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 # This plugin_util is PRIVATE to the collection: it may change without notice.
 
 
-"""The one document that people write, as the arguments of ``database_sync``."""
+"""The databases of the document (``vault_databases``), as the arguments of ``database_sync``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one document as arguments of database_sync, and an existing engine as the document; one is the other's way back."""
+"""The document as arguments of database_sync, and an existing engine as the document; one is the other's way back."""
 
 from __future__ import annotations
 
