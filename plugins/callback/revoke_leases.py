@@ -10,7 +10,7 @@ type: notification
 author:
   - The leasehold.vault authors (@leasehold)
 version_added: 1.0.0
-short_description: Revoke what lookups issued for the run only, at its end
+short_description: Revoke the run's own leases when it ends
 description:
   - Revokes the users that the lookup P(leasehold.vault.database_credentials#lookup) issued with C(revoke=at_end), whether the run succeeded,
     failed, or was ended by Ctrl-C or SIGTERM; then the run's own login, unless users that shall live on depend on it.

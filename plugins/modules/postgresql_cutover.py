@@ -10,7 +10,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: postgresql_cutover
-short_description: Take the LOGIN of a role that dynamic users replace, and give it back
+short_description: Disable or re-enable a login that dynamic users replace
 description:
   - Compares what a login and the group of the dynamic users that replace it may do in a database, shows who still uses the login, and takes its
     C(LOGIN). The role is not dropped, and its password, privileges and memberships stay, so that O(state=enabled) undoes it.

@@ -365,8 +365,8 @@ def test_after_fail_over_everything_works_and_what_is_away_is_said(failed_over: 
     assert "Nothing differs" in runs["drift before"].output
     assert runs["site"].ok, runs["site"].output
     assert not runs["drift"].ok
-    assert f"nodes/failing at {server.host}:{server.port}" in runs["drift"].messages("Nothing differs")[0]
-    assert "Drift:" not in runs["drift"].messages("Nothing differs")[0]
+    assert f"nodes/failing at {server.host}:{server.port}" in runs["drift"].messages("Fail if anything differs")[0]
+    assert "Drift:" not in runs["drift"].messages("Fail if anything differs")[0]
     assert "could not be asked" in runs["verify"].output
     for each in failed_over.cluster.standbys:
         assert f"failing: refused at failing at {each.host}:{each.port}" in runs["verify"].output, runs[
@@ -379,5 +379,5 @@ def test_document_with_the_new_primary_is_all_right_until_a_second_one_is_promot
     runs, other = failed_over.runs, failed_over.cluster.standbys[1]
     for name in ("site", "drift", "verify"):
         assert runs[f"{name} of the new"].ok, runs[f"{name} of the new"].output
-    (message,) = runs["drift with two"].messages("Nothing differs")
+    (message,) = runs["drift with two"].messages("Fail if anything differs")
     assert message == f"Drift: nodes/failing at {other.host}:{other.port}"

@@ -278,7 +278,7 @@ def drift(evaluate: Evaluate, **more: t.Any) -> Values:
 
 
 def test_part_that_could_not_be_compared_is_no_part_that_does_not_differ(evaluate: Evaluate) -> None:
-    whole = "playbooks/drift.yml: Nothing differs"
+    whole = "playbooks/drift.yml: Fail if anything differs"
     same = drift(evaluate)
     assert (same["lines"], evaluate.condition(whole, "that", leasehold_drift=same)) == ([], True)
     for part in ("vault", "applications"):

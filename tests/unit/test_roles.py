@@ -103,7 +103,7 @@ def test_tasks_with_secrets_are_recognised() -> None:
         "roles/app_access/tasks/present.yml: Issue a secret id, unless the one there is still good",
         "roles/app_access/tasks/present.yml: Unwrap it on the host",
         "roles/database_secrets/tasks/login_test.yml: Issue a test user",
-        "roles/database_secrets/tasks/lost.yml: Generate a password",
+        "roles/database_secrets/tasks/repair_root_password.yml: Generate a password",
         "roles/database_secrets/tasks/orphans.yml: Issue a temporary login",
         "roles/database_secrets/tasks/verify_role.yml: Issue a user",
         "roles/lease_monitoring/tasks/beat.yml: Issue a user",
