@@ -49,6 +49,7 @@ def _entry(application: Values, databases: list[Values]) -> Values:
         "group": group,
         "accept": list(cutover.get("accept") or ()),
         "owner": database.get("owner") or "",
+        "entry": database["name"],
         **server_of(database),
     }
 

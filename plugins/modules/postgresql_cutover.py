@@ -55,11 +55,18 @@ options:
     default: []
   sessions:
     description:
-      - What happens with sessions of the login, in any database of the server, when it is disabled. V(refuse) does not disable it while there are some,
-        because each that connects again would fail; V(keep) leaves them alone; V(end) ends them, also those of a login that was disabled before.
+      - What happens with sessions of the login, in any database of the server and of the standbys in O(nodes), when it is disabled.
+      - V(refuse) does not disable it while there are some, because each that connects again would fail; V(keep) leaves them alone; V(end) ends them,
+        also those of a login that was disabled before.
+      - While one of the standbys could not be looked at, only V(keep) disables it.
     type: str
     choices: [refuse, keep, end]
     default: refuse
+  nodes:
+    description:
+      - The servers whose standbys (C(replica)) are looked at for sessions, too. The filter P(leasehold.vault.database_nodes#filter) makes them of entries
+        of C(vault_databases). Left out, sessions on standbys are not seen.
+    default: []
   login_user:
     description: The role to log in as, a superuser, or a role with C(CREATEROLE) and, from PostgreSQL 16 on, C(ADMIN OPTION) on the login.
     type: str
@@ -92,6 +99,8 @@ options:
     description: How many seconds to wait for a server that does not answer.
     type: int
     default: 10
+extends_documentation_fragment:
+  - leasehold.vault.nodes
 attributes:
   check_mode:
     support: full
@@ -172,11 +181,11 @@ surplus:
   type: list
   elements: str
 sessions:
-  description: Who is connected as the login now, by database, application and address.
+  description: Who is connected as the login now, by database, application, address and standby (empty for the server itself).
   returned: success, or refused because of it
   type: list
   elements: dict
-  sample: [{database: appdb, application_name: billing-web, address: 10.0.0.7, count: 12}]
+  sample: [{database: appdb, application_name: billing-web, address: 10.0.0.7, count: 12, standby: ""}]
 """
 
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import TaskWithoutVault

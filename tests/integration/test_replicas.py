@@ -222,6 +222,27 @@ def test_user_not_replayed_in_time_is_not_returned(cluster: Cluster, play: Play)
 
 
 @pytest.mark.full
+def test_cutover_sees_and_ends_sessions_of_the_login_on_standbys(cluster: Cluster, play: Play) -> None:
+    ground = cluster.ground
+    with closing(ground.server.connect(ground.database)) as dba, dba.cursor() as cursor:
+        cursor.execute("CREATE ROLE old_login LOGIN PASSWORD 'old'; CREATE ROLE app_rw")
+    entry = {**cluster.entry, "groups": {"app_rw": {"schemas": ["public"]}}, "roles": {"app": {"in_role": "app_rw"}}}
+    variables = extra(
+        vault_databases=[entry],
+        vault_applications=[{"name": "billing", "roles": ["app"], "cutover": {"login": "old_login"}}],
+        postgresql_access_login_password=ground.server.password,
+    )
+    disable = extra(leasehold_cutover_step="disable")
+    with cluster.sessions({"username": "old_login", "password": "old"}) as sessions:
+        assert "on db at" in play("leasehold.vault.cutover", *variables).output
+        refused = play("leasehold.vault.cutover", *variables, *disable, ok=False)
+        assert "old_login is in use (1 of" in refused.output
+        assert all(map(lives, sessions))
+        play("leasehold.vault.cutover", *variables, *disable, *extra(leasehold_cutover_sessions="end"))
+        assert not any(map(lives, sessions))
+
+
+@pytest.mark.full
 def test_verify_looks_at_each_standby(cluster: Cluster, play: Play) -> None:
     run = play("leasehold.vault.verify", *cluster.document)
     assert run.messages("The user is gone on each replica") == [

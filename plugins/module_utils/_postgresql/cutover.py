@@ -20,6 +20,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connec
     login_words,
     require_psycopg2,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import NODES, Node, read_nodes
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import Statement, quoted
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights import Difference, lacking
 
@@ -36,6 +37,7 @@ OPTIONS: Values = {
     "state": {"type": "str", "choices": ["compared", "disabled", "enabled"], "default": "compared"},
     "accept": {"type": "list", "elements": "str", "default": []},
     "sessions": {"type": "str", "choices": ["refuse", "keep", "end"], "default": "refuse"},
+    "nodes": {**NODES, "default": []},
     **LOGIN_OPTIONS,
 }
 CONSTRAINTS: Values = {"required_if": [("state", "compared", ["group"]), ("state", "disabled", ["group"])]}
@@ -60,6 +62,9 @@ SELECT coalesce(datname::text, ''), coalesce(application_name, ''), coalesce(hos
  WHERE usename = %(login)s AND pid <> pg_backend_pid() GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _END = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = %(login)s AND pid <> pg_backend_pid()"
+_STANDBY = "SELECT pg_is_in_recovery()"
+_WRITTEN = "SELECT pg_current_wal_lsn()::text"
+_REPLAYED = "SELECT coalesce(pg_last_wal_replay_lsn() >= %(lsn)s::pg_lsn, true)"
 
 
 class Login(t.NamedTuple):
@@ -92,12 +97,30 @@ def cutover(_session: VaultSession, options: Values, check_mode: bool) -> Values
     require_psycopg2()
     words = login_words({"name": options["database"]}, options)
     with contextlib.closing(Session(words, options["database"])) as session:
-        return _Cutover(session, options).result(check_mode)
+        with _standbys(options) as standbys:
+            return _Cutover(session, options, standbys).result(check_mode)
+
+
+@contextlib.contextmanager
+def _standbys(options: Values) -> Iterator[list[tuple[Node, Session | None]]]:
+    """The standbys among the nodes, each with a session, or with what has gone wrong.  The primary of the moment is not one of them."""
+    login = {word: options.get(word) for word in ("login_user", "login_password", "connect_timeout")}
+    found: list[tuple[Node, Session | None]] = []
+    with contextlib.ExitStack() as opened:
+        for node in read_nodes([each for each in options["nodes"] if each.get("replica")], login):
+            try:
+                session = opened.enter_context(contextlib.closing(Session(node.words, node.database)))
+                if session.query(_STANDBY)[0][0]:
+                    found.append((node, session))
+            except Problem as problem:
+                node.problem = str(problem).rstrip(".")
+                found.append((node, None))
+        yield found
 
 
 class _Cutover:
-    def __init__(self, session: Session, options: Values) -> None:
-        self.session, self.options = session, options
+    def __init__(self, session: Session, options: Values, standbys: Sequence[tuple[Node, Session | None]]) -> None:
+        self.session, self.options, self.standbys = session, options, standbys
         self.name: str = options["login"]
         self.login = self._read()
         if self.login.superuser:
@@ -133,9 +156,18 @@ class _Cutover:
         return [each for each in self.lacks if each.right not in self.options["accept"]]
 
     def sessions(self) -> list[Values]:
-        """Who uses the login, in any database of the server."""
-        keys = ("database", "application_name", "address", "count")
-        return [dict(zip(keys, row)) for row in self.session.query(_SESSIONS, {"login": self.name})]
+        """Who uses the login, in any database of the server and of its standbys."""
+        keys = ("database", "application_name", "address", "count", "standby")
+        values = {"login": self.name}
+        places = [("", self.session), *((node.label, session) for node, session in self.standbys if session)]
+        return [dict(zip(keys, (*row, label))) for label, session in places for row in session.query(_SESSIONS, values)]
+
+    @property
+    def unseen(self) -> list[str]:
+        """The standbys on which nobody has looked."""
+        return [
+            f"{node.label} could not be looked at: {node.problem}" for node, session in self.standbys if not session
+        ]
 
     def result(self, check_mode: bool) -> Values:
         current = self.sessions()
@@ -158,10 +190,11 @@ class _Cutover:
             "lacks_unaccepted": len(self.refused),
             "report": list(self._report(can_log_in, left)),
             "diff": {"before": self._state(self.login.can_log_in), "after": self._state(can_log_in)},
-            "warnings": [] if self.login.visible else [
+            "warnings": self.unseen + [
+
                 f"{self.login.me} sees how many sessions {self.name} has, and neither their application nor their address; that takes "
                 "membership in pg_read_all_stats."
-            ],
+            ] * (not self.login.visible),
         }  # fmt: skip
 
     def _report(self, can_log_in: bool, sessions: Sequence[Values]) -> Iterator[str]:
@@ -175,6 +208,7 @@ class _Cutover:
             for each in self.surplus:
                 yield f"users of {group} have in addition: {each}"
         yield f"in use: {users_of(sessions)}" if sessions else "no sessions"
+        yield from self.unseen
 
     def _state(self, can_log_in: bool) -> str:
         return f"{self.name}: {'LOGIN' if can_log_in else 'NOLOGIN'}\n"
@@ -189,6 +223,10 @@ class _Cutover:
             self._require_rights()
             if how == "refuse":
                 self._require_unused(current)
+            if how != "keep" and self.unseen:
+                raise Refused(
+                    f"Whether {self.name} is in use is unknown: {'; '.join(self.unseen)}. sessions: keep disables it nevertheless. Nothing was changed."
+                )
             comment = f"{self.login.own_comment} ({MARK})" if self.login.own_comment else MARK
             changes = self._altered("NOLOGIN", comment)
         if current and how == "end":
@@ -261,20 +299,41 @@ class _Cutover:
             self._end_sessions()
 
     def _end_sessions(self) -> None:
-        deadline, quiet = time.monotonic() + WAIT, 0
-        while quiet < QUIET:
+        ((written,),) = self.session.query(_WRITTEN) if self.standbys else (("",),)
+        deadline = time.monotonic() + WAIT
+        for label, session in [
+            ("", self.session),
+            *((node.label, session) for node, session in self.standbys if session),
+        ]:
             try:
-                quiet = 0 if self.session.query(_END, {"login": self.name})[0][0] else quiet + 1
+                ended = (not label or self._replayed(session, written, deadline)) and self._quiet(session, deadline)
             except Problem as problem:
                 raise Problem(
                     f"{self.name} has NOLOGIN, and its sessions could not be ended: {problem}", changed=True
                 ) from None
-            if time.monotonic() > deadline:
+            if not ended:
                 raise Problem(
-                    f"{self.name} has NOLOGIN, and sessions are left after {WAIT:g} s that were told to end: {users_of(self.sessions())}.",
+                    f"{self.name} has NOLOGIN, and {f'on {label} ' if label else ''}sessions may be left after {WAIT:g} s: "
+                    f"{users_of(self.sessions()) or 'it has not replayed NOLOGIN'}.",
                     changed=True,
                 )
+
+    @staticmethod
+    def _replayed(session: Session, written: str, deadline: float) -> bool:
+        while not session.query(_REPLAYED, {"lsn": written})[0][0]:
+            if time.monotonic() > deadline:
+                return False
             time.sleep(PAUSE)
+        return True
+
+    def _quiet(self, session: Session, deadline: float) -> bool:
+        quiet = 0
+        while quiet < QUIET:
+            if time.monotonic() > deadline:
+                return False
+            quiet = 0 if session.query(_END, {"login": self.name})[0][0] else quiet + 1
+            time.sleep(PAUSE)
+        return True
 
 
 def users_of(sessions: Sequence[Values]) -> str:
@@ -282,6 +341,7 @@ def users_of(sessions: Sequence[Values]) -> str:
     return ", ".join(
         f"{each['count']} of {each['application_name'] or 'an unnamed application'}"
         f"{' from ' + each['address'] if each['address'] else ''} in {each['database']}"
+        f"{' on ' + each['standby'] if each.get('standby') else ''}"
         for each in sessions
     )
 

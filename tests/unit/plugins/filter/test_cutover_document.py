@@ -28,7 +28,7 @@ BILLING = {"name": "billing", "roles": ["app-role"], "cutover": {"login": "billi
 def test_application_names_the_login_and_its_role_the_group():
     (found,) = cutover_document([BILLING, {"name": "other", "roles": ["app-role"]}], [DATABASE])
     assert found == {
-        "name": "billing", "login": "billing", "group": "app_rw", "accept": ["x"], "owner": "app_owner", "database": "app", "host": "pg.svc",
+        "name": "billing", "login": "billing", "group": "app_rw", "accept": ["x"], "owner": "app_owner", "entry": "db", "database": "app", "host": "pg.svc",
         "port": "5432", "sslmode": "", "ca_cert": "", "client_cert": "", "client_key": "",
     }  # fmt: skip
     assert not problems_of([DATABASE], [BILLING])

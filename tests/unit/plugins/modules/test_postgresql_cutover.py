@@ -12,6 +12,7 @@ import time
 import psycopg2
 import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import cutover as _cutover
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.cutover import MARK, _Cutover, users_of
 
 
@@ -117,6 +118,34 @@ def test_session_that_comes_between_look_and_nologin_is_seen(site, monkeypatch):
     assert (done["can_log_in"], done["sessions"]) == (False, [])
     with pytest.raises(psycopg2.OperationalError), opened[0].cursor() as cursor:
         cursor.execute("SELECT 1")
+
+
+@pytest.mark.real
+def test_sessions_on_standbys_are_named_and_end_and_one_that_is_away_is_said(site, monkeypatch):
+    """Real standbys: tests/integration/test_replicas.py."""
+    node = {
+        "name": "db",
+        "host": site.server.host,
+        "port": str(site.server.port),
+        "database": "postgres",
+        "replica": True,
+    }
+    with contextlib.closing(site.as_login()):
+        assert [each["standby"] for each in site(nodes=[node])["sessions"]] == [""]  # it is the primary
+        monkeypatch.setattr(_cutover, "_STANDBY", "SELECT true")
+        label = f"db at {site.server.host}:{site.server.port}"
+        assert [each["standby"] for each in site(nodes=[node])["sessions"]] == ["", label]
+        assert f"on {label}" in site.refused(state="disabled", nodes=[node])
+        done = site(state="disabled", sessions="end", nodes=[node])
+        assert (done["changed"], done["sessions"]) == (True, [])
+    site(state="enabled")
+    away = {**node, "port": "1"}
+    found = site(nodes=[away])
+    assert f"db at {site.server.host}:1 could not be looked at: Logging in to" in found["report"][-1]
+    for how in ("refuse", "end"):
+        assert "is in use is unknown: db at" in site.refused(state="disabled", sessions=how, nodes=[away])
+    done = site.changes(state="disabled", sessions="keep", nodes=[away])
+    assert "could not be looked at" in done["warnings"][0]
 
 
 @pytest.mark.real
