@@ -151,7 +151,7 @@ PARTS = [
     ),
     Part(
         "unit",
-        "every unit alone; the modules' stories on the fake Vault",
+        "every unit alone; the modules' stories (lifecycle tests of one module each) on the fake Vault",
         [pytest("tests/unit", "-m", "not real", dist="worksteal")],
         "tests/unit",
     ),
@@ -251,7 +251,7 @@ PARTS = [
     ),
     Part(
         "corners",
-        "the oldest and the newest of all versions",
+        "the oldest and the newest of all versions, each with more tests than `oldest` runs",
         [Command([sys.executable, f"{TOOLS}/matrix.py", "--corners"], name="corners", shown=True, cores=CPUS)],
         f"{TOOLS}/matrix.py",
         default=[],

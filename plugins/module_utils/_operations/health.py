@@ -260,7 +260,7 @@ def _maker(user: User) -> str:
 
 
 def _is_the_server_of_vault(client: Client, desired: Values, admin: str, ask: Ask) -> bool:
-    """Whether a login of Vault is seen where this looked: the DBA's way may lead to a clone, or to the server before a fail-over."""
+    """Whether a login of Vault is seen where this looked: the address the DBA connects to may be a clone, or the server before a fail-over."""
     before = {row["pid"] for row in ask(_SESSIONS, admin)}
     try:
         reset(client, desired)

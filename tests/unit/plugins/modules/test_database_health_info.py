@@ -108,7 +108,7 @@ def test_lease_younger_than_min_age_is_ignored(made, run, app):
 
 @pytest.mark.full
 def test_other_server_makes_lease_without_user_uncertain(real_vault, run, postgres15):
-    """The DBA's way leads to a clone: the admin role is there, the users of live leases are not, and Vault does not log in there."""
+    """The address the DBA connects to is a clone: the admin role is there, the users of live leases are not, and Vault does not log in there."""
     real_vault.add_mount().add_connection()
     run("database_role", name="app", db_name="db", in_role=real_vault.database.group, default_ttl="1h")
     user, database = real_vault.issue("app"), real_vault.database
