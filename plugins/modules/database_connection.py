@@ -20,7 +20,7 @@ description:
     dynamic roles; with O(revoke_leases=true) the latter stay behind, and a warning names them.
   - A change of the host, port or database in O(connection_url), or of O(username), is refused while live leases depend on it, because Vault
     revokes with what the connection says then, and while static roles name it. O(revoke_leases=true) ends the leases first;
-    O(keep_leases=true) says that the connection leads to the same server afterwards. A host that both URLs name is the same server.
+    O(keep_leases=true) says that the connection reaches the same server afterwards. A host that both URLs name is the same server.
   - Refused is a connection whose PostgreSQL user is that of another connection or static role of the mount on the same server, since the
     first rotation through one of them locks the other out. Compared are user, host and port as they are written, all names of the
     loopback interface as one; no name is looked up.

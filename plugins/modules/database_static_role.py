@@ -15,7 +15,7 @@ description:
   - Makes sure that a static role (C(<mount>/static-roles/<name>)) is as asked, or absent.
   - Making it rotates the password at once; check mode and diff say so. Changing it does not rotate.
   - Refused is a user whose password something else in the mount changes already, a connection or another static role on the same
-    server, and another O(db_name) that leads to another server. Compared are user, host and port as they are written, all names of the
+    server, and another O(db_name) that reaches another server. Compared are user, host and port as they are written, all names of the
     loopback interface as one.
   - When it is deleted, the user stays in the database, with a password nobody knows.
   - On PostgreSQL 16 and newer, the admin of the connection needs C(CREATEROLE) and ADMIN OPTION on the user.

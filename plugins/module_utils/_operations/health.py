@@ -63,7 +63,9 @@ _SESSIONS = "SELECT pid FROM pg_catalog.pg_stat_activity WHERE usename = %s"
 _MISSING = "SELECT name FROM unnest(%s::text[]) AS name WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name) ORDER BY 1"
 
 NEW_PASSWORD = "the playbook leasehold.vault.site replaces the password and rotates it, with the DBA's login"
-_ANOTHER_TIME = "the server was restored to a moment before it was made, or the name leads to another server"
+_ANOTHER_TIME = (
+    "the server was restored to a moment before it was made, or the address the DBA connects to is another server"
+)
 REPAIR = "the playbook leasehold.vault.site repairs it, with the DBA's login"
 
 
