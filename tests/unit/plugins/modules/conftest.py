@@ -25,7 +25,8 @@ class Site:
         self.database, self.owner, self.login, self.group, self.dba = (
             f"{name}_{self.number}" for name in ("db", "owner", "billing", "rw", "dba")
         )
-        self.new = int(self.sql("SHOW server_version_num", "postgres")[0][0]) >= 160000
+        self.version = int(self.sql("SHOW server_version_num", "postgres")[0][0])
+        self.new = self.version >= 160000
         self.options = {
             "database": self.database, "login_host": server.host, "login_port": server.port, "login_password": server.password,
         }  # fmt: skip

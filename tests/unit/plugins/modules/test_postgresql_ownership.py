@@ -186,10 +186,15 @@ def test_ended_user_with_a_session_is_named_and_what_it_did_last_has_no_rights_o
     monkeypatch.setattr(_HandOver, "_hand_over", late)
     while site.sql(f"SELECT FROM pg_stat_activity WHERE usename = '{ended}'"):
         time.sleep(0.01)
-    assert site("postgresql_ownership", ended_users=True)["changed"]
-    assert site.sql(
-        "SELECT prosecdef, (SELECT count(*) FROM pg_rules WHERE rulename = 'trap') FROM pg_proc WHERE proname = 'trap'"
-    ) == [(False, 0)]
+    if site.version >= 150000:
+        assert site("postgresql_ownership", ended_users=True)["changed"]
+    else:
+        with pytest.raises(Problem, match="it would show what"):  # the view stays
+            site("postgresql_ownership", ended_users=True)
+    assert site.sql(f"""
+        SELECT prosecdef, (SELECT count(*) FROM pg_rewrite AS w JOIN pg_class AS c ON c.oid = w.ev_class
+                            WHERE rulename = 'trap' AND relowner = '{site.owner}'::regrole) FROM pg_proc WHERE proname = 'trap'
+    """) == [(False, 0)]
 
 
 def test_view_needs_what_it_uses_of_what_the_new_owner_may(site):
@@ -201,9 +206,8 @@ def test_view_needs_what_it_uses_of_what_the_new_owner_may(site):
         CREATE VIEW sales.counted AS SELECT count(*) FROM other.filled; CREATE TABLE sales.noted (a int);
         CREATE RULE note AS ON INSERT TO sales.noted DO ALSO INSERT INTO other.filled VALUES (new.a);
     """)
-    site.sql(
-        f"SET ROLE {site.login}; CREATE VIEW sales.invoker WITH (security_invoker = on) AS SELECT a FROM other.wide"
-    )
+    invoker = "VIEW sales.invoker WITH (security_invoker = on) AS SELECT a FROM other.wide"
+    site.sql(f"SET ROLE {site.login}; CREATE {invoker if site.version >= 150000 else 'TABLE sales.invoker ()'}")
     with pytest.raises(Problem) as caught:
         site("postgresql_ownership", check=True, roles=[site.login])
     sentence = str(caught.value)
