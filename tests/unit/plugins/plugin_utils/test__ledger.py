@@ -13,7 +13,12 @@ import time
 import pytest
 from ansible import constants
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run import ledger as _ledger
-from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import LeaseRecord, LoginRecord, StaticRecord
+from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import (
+    LeaseRecord,
+    LeaseRequest,
+    LoginRecord,
+    StaticRecord,
+)
 
 
 @pytest.fixture
@@ -162,3 +167,9 @@ def test_record_keeps_its_kind_and_shows_no_secret(ledger, record):
     assert type(read) is type(record)
     assert read == record
     assert "s.x" not in repr(record)
+
+
+@pytest.mark.parametrize(("left", "enough"), [(1900, True), (1700, False)])
+def test_lease_has_enough_until_half_of_its_life(left, enough):
+    lease = LeaseRecord("database/creds/app", {}, "login", life=3600, expires=_ledger.clock() + left)
+    assert lease.has_enough(LeaseRequest("database", "app")) is enough

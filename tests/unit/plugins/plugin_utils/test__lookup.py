@@ -419,6 +419,23 @@ def test_a_run_logs_in_once(ledger, login):
     assert 3500 < record.life <= 3600
 
 
+@pytest.mark.parametrize(("left", "used"), [(1900, "token"), (1700, "approle")])
+def test_login_is_used_as_it_is_until_half_of_its_life(ledger, monkeypatch, left, used):
+    options = {"url": "https://vault.example", "auth_method": "approle", "role_id": "app"}
+    with ledger.entry(LoginRecord, "app") as entry:
+        entry.record = LoginRecord("app", options, token="t", life=3600, expires=_ledger.clock() + left)
+    asked = []
+
+    def log_in(given):
+        asked.append(given["auth_method"])
+        raise Problem("asked")
+
+    monkeypatch.setattr(_session, "log_in", log_in)
+    with pytest.raises(Problem, match="asked"):
+        _session.session_of_run(ledger, "app", options)
+    assert asked == [used]
+
+
 def test_past_half_of_its_life_a_login_is_renewed(ledger, login):
     first = session(ledger, login)
     make_older(ledger, LoginRecord, expires=_ledger.clock() + 1000)
