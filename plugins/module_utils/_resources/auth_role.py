@@ -57,8 +57,14 @@ def _networks(value: t.Any) -> list[str]:
         raise ValueError(f"{error}; write addresses or networks (10.0.0.0/8)") from None
 
 
-def cidrs(option: str) -> Field:
-    return Field(option, type="list", normalize=_networks, default=[], spec={"elements": "str", "no_log": False})
+def _as_shown(value: t.Any) -> list[str]:
+    """The server shows a network of one address without its length."""
+    networks = map(ipaddress.ip_network, _networks(value))
+    return sorted(str(each.network_address if each.num_addresses == 1 else each) for each in networks)
+
+
+def cidrs(option: str, normalize: t.Callable[[t.Any], list[str]] = _networks) -> Field:
+    return Field(option, type="list", normalize=normalize, default=[], spec={"elements": "str", "no_log": False})
 
 
 def _life(option: str, **more: t.Any) -> Field:
@@ -97,7 +103,7 @@ _TOKEN = (
         spec={"choices": ["default", "service", "batch", "default-service", "default-batch"], "no_log": False},
     ),
     number("token_num_uses", default=0, spec={"no_log": False}),
-    cidrs("token_bound_cidrs"),
+    cidrs("token_bound_cidrs", _as_shown),
     flag("token_strictly_bind_ip", default=False, spec={"no_log": False}),
 )
 

@@ -131,10 +131,12 @@ def test_leeway_can_be_disabled(vault, run, mounted):
 
 
 def test_single_address_equals_its_cidr(vault, run, mounted):
-    run.changes("auth_role", **mounted("approle"), token_bound_cidrs=["127.0.0.1", "10.1.2.3/8", "::1"])
+    made = run.changes("auth_role", **mounted("approle"), token_bound_cidrs=["127.0.0.1/32", "10.1.2.3/8", "::1"])
+    for option in ("token_bound_cidrs", "secret_id_bound_cidrs"):
+        assert sorted(made["auth_role"][option]) == sorted(read_role(vault)[option])
     desired = {
         "secret_id_bound_cidrs": ["127.0.0.1/32"],
-        "token_bound_cidrs": ["10.0.0.0/8", "127.0.0.1/32", "::1/128"],
+        "token_bound_cidrs": ["10.0.0.0/8", "127.0.0.1", "::1/128"],
     }
     run.nothing("auth_role", type="approle", name="app", **desired)
 
