@@ -43,7 +43,8 @@ RETURN = r"""
 _raw:
   description:
     - One dictionary for each role, with C(username), C(password) and, for templates that work with both lookups, an empty C(lease_id),
-      C(lease_duration), C(expires_in) and C(expires_at) (until the next rotation) and C(renewable) (false).
+      C(lease_duration), C(expires_in) and C(expires_at) (until the next rotation) and C(renewable) (false); C(last_vault_rotation) is when Vault set
+      the password.
   type: list
   elements: dict
 """

@@ -95,6 +95,11 @@ credentials:
       description: Whether the lease can be renewed.
       type: bool
       returned: success
+    last_vault_rotation:
+      description: When Vault set the password, as it says so.
+      type: str
+      returned: for a static role
+      version_added: 1.1.0
 """
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import MOUNT

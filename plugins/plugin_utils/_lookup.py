@@ -167,7 +167,7 @@ class StaticCredentials(CredentialsLookup):
 
     def credentials(self, role: str) -> Values:
         if self.checking and not self.option("read_in_check_mode"):
-            return _placeholder(role)
+            return _placeholder(role, static=True)
         options, identity = self.login_options, login_identity(self.login_options)
         try:
             ledger = _ledger.of_this_run()
@@ -238,10 +238,10 @@ def _give_up_login(ledger: Ledger, identity: str, options: Values) -> None:
         give_up_login(ledger, identity, options)
 
 
-def _placeholder(role: str) -> Values:
+def _placeholder(role: str, static: bool = False) -> Values:
     from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import placeholder
 
-    return placeholder(role)
+    return placeholder(role, static)
 
 
 def _role(term: str) -> str:

@@ -280,7 +280,8 @@ class FakeVault:
 
     def _static_roles(self, method: str, mount: str, name: str, body: dict[str, t.Any]) -> Answer:
         if method == "POST":
-            self.objects[f"{mount}/static-roles/{name}"] = dict(body)
+            rotated = {"last_vault_rotation": "2026-01-31T12:00:00.225297562Z"}
+            self.objects[f"{mount}/static-roles/{name}"] = {**rotated, **body}
             return 204, {}
         return self._plain(method, mount, "static-roles", name)
 
@@ -289,7 +290,12 @@ class FakeVault:
         if current is None:
             raise RefusalError(400, "unknown role: " + name)
         return 200, {
-            "data": {"username": current["username"], "password": "static-password", "ttl": 3598},
+            "data": {
+                "username": current["username"],
+                "password": "static-password",
+                "ttl": 3598,
+                "last_vault_rotation": current["last_vault_rotation"],
+            },
             "lease_id": "",
         }
 

@@ -497,7 +497,7 @@ def test_result_keys_without_counterpart_are_reported_wherever_they_are_used():
           loop: "{{ held.results }}"
         - hashicorp.vault.database_static_role_credentials: {name: a, namespace: ""}
           register: one
-        - debug: {msg: "{{ one.static_role_credentials.last_vault_rotation }} {{ one['static_role_credentials']['ttl'] }}"}
+        - debug: {msg: "{{ one.static_role_credentials.rotation_period }} {{ one['static_role_credentials']['ttl'] }}"}
         - vault_database_role_create: {role_name: a}
           register: made
           when: made.raw is defined
@@ -725,7 +725,7 @@ def test_a_lookup_in_escaped_quotes():
         ("lookup('hashi_vault', 'database/creds/app', auth_method='gcp')", "auth_method: there is no login"),
         ("lookup('hashi_vault', 'database/static-creds/app:ttl')", "what was ttl is now lease_duration"),
         (
-            "lookup('community.hashi_vault.vault_read', 'database/static-creds/app')['data']['last_vault_rotation']",
+            "lookup('community.hashi_vault.vault_read', 'database/static-creds/app')['data']['rotation_period']",
             "database_static_role_info",
         ),
         ("lookup('hashi_vault', 'database/creds/app', profile='x')", "profile: there is no such option"),

@@ -43,7 +43,7 @@ def issue_credentials(session: Session, desired: Values, check_mode: bool) -> Va
             warnings += require_replay(client, credentials, desired)
         return {"changed": dynamic, "credentials": credentials, "warnings": warnings}
 
-    return carry_out(change, {"changed": dynamic, "credentials": placeholder(chosen)}, check_mode)
+    return carry_out(change, {"changed": dynamic, "credentials": placeholder(chosen, static=not dynamic)}, check_mode)
 
 
 def issued_lease(result: Values) -> str:
@@ -53,6 +53,7 @@ def issued_lease(result: Values) -> str:
 
 
 USER = ("username", "password")
+ROTATED = "last_vault_rotation"
 ROUNDING = 2  # seconds between a login and a lease of equal length
 
 
@@ -100,11 +101,12 @@ def read_static(client: Client, mount: str, role: str) -> Issued:
         "lease_duration": user["ttl"],
         "renewable": False,
         **expiry(user["ttl"], client.now()),
+        **({ROTATED: user[ROTATED]} if user.get(ROTATED) else {}),
     }
     return Issued(credentials, [])
 
 
-def placeholder(role: str) -> Values:
+def placeholder(role: str, static: bool = False) -> Values:
     """What a check run answers: the right shape, and nothing that opens a door."""
     return {
         "username": f"check-mode-{role}",
@@ -113,6 +115,7 @@ def placeholder(role: str) -> Values:
         "lease_duration": 0,
         "renewable": False,
         **expiry(0, now()),
+        **({ROTATED: timestamp(now())} if static else {}),
     }
 
 

@@ -66,7 +66,11 @@ def test_static_role_credentials_are_read_without_change(vault, run):
         assert not result["changed"]
         assert result["credentials"]["username"] == f"{vault.database.name}_static"
         assert result["credentials"]["lease_id"] == ""
-    assert not run("database_credentials", check=True, static_role="reader")["changed"]
+    foreseen = run("database_credentials", check=True, static_role="reader")
+    assert not foreseen["changed"]
+    assert foreseen["credentials"].keys() == result["credentials"].keys()
+    (role,) = run("database_static_role_info", name="reader")["static_roles"]
+    assert result["credentials"]["last_vault_rotation"] == role["last_vault_rotation"]
 
 
 def test_token_expiring_before_lease_warns(real_vault, run):
