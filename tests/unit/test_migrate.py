@@ -845,3 +845,20 @@ def test_nothing_named_is_a_mistake(capsys):
         rewrite.main([])
     assert ended.value.code == 2
     assert "Name files or directories" in capsys.readouterr().err
+
+
+def test_environment_that_is_not_read_here_is_named_once_a_file():
+    task = """
+        - {module}: {{connection_name: db}}
+          environment:
+            ANSIBLE_HASHI_VAULT_ADDR: https://vault
+            ANSIBLE_HASHI_VAULT_TOKEN: "{{{{ token }}}}"
+            VAULT_CACERT: /ca.pem
+        """
+    text, left = rewritten(task.format(module="vault_database_connection_read"))
+    assert "leasehold.vault.database_connection_info" in text
+    (line,) = [one for one in left if "environment" in one]
+    assert line.startswith(
+        "play.yml:4: environment: ANSIBLE_HASHI_VAULT_ADDR, ANSIBLE_HASHI_VAULT_TOKEN: not read here; "
+    )
+    assert rewritten(task.format(module="community.hashi_vault.vault_pki_generate_root"))[1] == []

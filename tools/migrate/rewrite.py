@@ -52,6 +52,7 @@ NAMESPACE = (
 )
 HINTS = ("hashicorp.vault", "hashi_vault", "vault_database_", "hashivault_")
 """No file without one of these words is looked at closely."""
+ENVIRONMENT = "ANSIBLE_HASHI_VAULT_"
 CONDITIONS = ("when", "that", "until", "failed_when", "changed_when", "break_when", "var")
 """Keys whose text is an expression, without braces."""
 GENERIC = (
@@ -134,6 +135,7 @@ class File:
         for registered in self._registered:
             self._results(*registered)
         self._failures()
+        self._environment()
         text = applied(self.text, self.edits)
         list(yaml.compose_all(text, yaml.SafeLoader))  # better nothing than something else
         self.left.sort()
@@ -317,6 +319,14 @@ class File:
                 self.report(
                     line, "rescue", f"{use.text}: messages have other words here, and results other keys; look at it"
                 )
+
+    def _environment(self) -> None:
+        """Report what the other collection's plugins read from the environment, and ours do not: once a file, as all of it has one cure."""
+        found = [one for one in self._scalars if one.value.startswith(ENVIRONMENT) and self.rewritten]
+        if found:
+            names = ", ".join(dict.fromkeys(one.value for one in found))
+            why = "not read here; say it as options, variables (leasehold_*, ansible_hashi_vault_*) or VAULT_ADDR, VAULT_TOKEN and their like"
+            self.report(found[0].start_mark.line + 1, "environment", f"{names}: {why}")
 
     def _stays(self, node: yaml.Node, module: str) -> None:
         self.stays.append(f"{self.name}:{node.start_mark.line + 1}: {module}: {NOTHING_HERE}")
