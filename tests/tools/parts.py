@@ -178,9 +178,9 @@ PARTS = [
     Part(
         "faults",
         "the same with faults: killed, cut off, overloaded",
-        [alone(FAULTS)],
+        [alone(FAULTS, cores=0)],  # most of their time they wait for a leader, a timeout, an end
         FAULTS,
-        default=[alone(FAULTS, "-m", DEFAULT, cores=0)],  # most of their time they wait for a leader, a timeout, an end
+        default=[alone(FAULTS, "-m", DEFAULT, cores=0)],
     ),
     Part(
         "examples",
