@@ -65,6 +65,11 @@ def made(closed):
     yield closed.add_connection(username_template=TEMPLATE)
     closed.client.ask("put", f"sys/leases/revoke-force/{closed.mount}")
     with database.session() as sql:
+        sql("SET lock_timeout TO '10s'")  # a test that failed may have left what holds the users
+        for (transaction,) in sql(
+            "SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = current_database()"
+        ):
+            sql(f"ROLLBACK PREPARED {transaction}")
         for (user,) in sql("SELECT quote_ident(rolname) FROM pg_roles WHERE rolname LIKE 'v-%'"):
             sql(f"DROP OWNED BY {user} CASCADE")
             with contextlib.suppress(psycopg2.Error):
