@@ -115,6 +115,8 @@ def database_credentials(do, world):
     with_static_role(world).add_role()
     do(role="app")
     do(static_role="reports")
+    with pytest.raises(Problem):  # a standby that is away
+        do(role="app", wait_for_replay="1s", nodes=[{"host": "127.0.0.1:1", "database": "postgres"}])
 
 
 def database_engine(do, world):
