@@ -22,7 +22,9 @@ CAUSES = Path(__file__).with_name("causes.yml")
 
 
 def occurs_in(sentence: str, text: str) -> bool:
-    return re.search(".*".join(map(re.escape, sentence.split("…"))), text) is not None
+    """Whether the text has it, or one of several wordings of servers."""
+    wordings = sentence.split("`, `")
+    return any(re.search(".*".join(map(re.escape, wording.split("…"))), text) for wording in wordings)
 
 
 @functools.cache
