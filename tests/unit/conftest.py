@@ -55,7 +55,7 @@ def _make_importable() -> None:
 
 _make_importable()
 
-import ansible.constants  # noqa: F401  # reads its configuration now, while there is a home directory
+import ansible.constants  # noqa: F401  # pylint: disable=unused-import  # reads its configuration while there is a home
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session, log_in

@@ -66,7 +66,7 @@ def _through(entry: Values, login: Values) -> dict[str, t.Any]:
 
 
 def _first_port(entry: Values) -> str:
-    return str(entry.get("port") or "").split(",")[0]
+    return str(entry.get("port") or "").partition(",")[0]
 
 
 def target_for_vault(entry: Values) -> Target:
