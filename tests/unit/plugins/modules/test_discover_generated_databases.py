@@ -155,7 +155,8 @@ def test_each_difference_between_a_login_and_a_user_of_its_group_is_named(reques
             user, given = f"u{number}_{user_number}", found["differences"].get(each, [])
             cursor.execute(f"CREATE ROLE {user}")
             if each in roles:
-                cursor.execute(f"GRANT {roles[each]['in_role']} TO {user} WITH INHERIT TRUE, SET FALSE")
+                options = " WITH INHERIT TRUE, SET FALSE" if version >= 160000 else ""
+                cursor.execute(f"GRANT {roles[each]['in_role']} TO {user}{options}")
             left = set(lacking(query, version, each, f"l{number}_nobody"))
             wrong += [
                 f"{each} lost {one}" for one in before[each] - left if one.right not in {one.right for one in left}
