@@ -153,8 +153,9 @@ def test_user_without_lease_is_reported(made, run, app):
 def test_user_of_former_admin_is_reported_with_repair(real_vault, run):
     """As after the admin role was dropped, or renamed, and made anew: from PostgreSQL 16 on it may not end what it did not make."""
     real_vault.add_mount().add_connection()
-    run("database_role", name="app", db_name="db", in_role=real_vault.database.group, default_ttl="1h")
-    user, admin = real_vault.issue("app"), real_vault.database.admin
+    app = f"app-{secrets.token_hex(3)}"  # users of others have other names
+    run("database_role", name=app, db_name="db", in_role=real_vault.database.group, default_ttl="1h")
+    user, admin = real_vault.issue(app), real_vault.database.admin
     real_vault.database.sql(
         f'REVOKE "{user["username"]}" FROM {admin} GRANTED BY {real_vault.database.server.user} CASCADE'
     )
