@@ -71,6 +71,19 @@ def parse_addresses(host: t.Any, port: t.Any = None, default_port: str = DEFAULT
     return [_address(part.strip(), beside) for part, beside in zip(parts, ports)]
 
 
+def redirected(addresses: t.Sequence[Address], host: t.Any, port: t.Any) -> list[Address]:
+    """The servers by another way: at ``host``, at the first one's port if ``port`` says no other, or each of them at ``port``.
+
+    Raises ValueError as `parse_addresses` does.
+    """
+    if host:
+        return parse_addresses(host, port or addresses[0].port)
+    if port:
+        (other,) = parse_addresses("", port)
+        return [address._replace(port=other.port) for address in addresses]
+    return list(addresses)
+
+
 def parse_url(url: str) -> ConnectionUrl:
     """A connection's URL as pgx reads it, which goes by it in Vault; host and port among the parameters win, as in libpq.
 

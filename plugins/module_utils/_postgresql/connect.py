@@ -12,7 +12,11 @@ import sys
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import libpq_words, parse_addresses
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import (
+    libpq_words,
+    parse_addresses,
+    redirected,
+)
 
 try:
     import psycopg2
@@ -54,11 +58,7 @@ def login_words(given: Mapping[str, t.Any], options: Mapping[str, t.Any]) -> Val
     """libpq's words for the server of an entry; the options of the task win over the entry."""
     address, port = options.get("login_host") or options.get("login_unix_socket"), options.get("login_port")
     try:
-        addresses = parse_addresses(given.get("host") or "", given.get("port"))
-        if address:
-            addresses = parse_addresses(address, port or addresses[0].port)
-        elif port:
-            addresses = [parse_addresses(address.host, port)[0] for address in addresses]
+        addresses = redirected(parse_addresses(given.get("host") or "", given.get("port")), address, port)
     except ValueError as error:
         raise Refused(f"{given['name']}: {error}.") from None
     ca_cert = options.get("login_ca_cert") or given.get("ca_cert")

@@ -15,6 +15,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addres
     libpq_words,
     parse_addresses,
     parse_url,
+    redirected,
 )
 
 Values = t.Mapping[str, t.Any]
@@ -87,10 +88,7 @@ def nodes(entries: t.Iterable[Values], dba: Values | None = None) -> list[dict[s
         given = {key: value for key, value in (dba or {}).items() if value}
         common = {key: value for key, value in given.items() if key not in ("host", "port")}
         primary = target(seen).addresses
-        way = parse_addresses(given["host"], given.get("port") or primary[0].port) if given.get("host") else primary
-        if given.get("port") and not given.get("host"):
-            way = [address._replace(port=str(given["port"])) for address in primary]
-        found.append(_node(seen, way, common))
+        found.append(_node(seen, redirected(primary, given.get("host"), given.get("port")), common))
         members = primary if len(primary) > 1 else []
         for replica in entry.get("replicas") or []:
             members = [*members, *parse_addresses(replica["host"], replica.get("port") or _first_port(entry))]

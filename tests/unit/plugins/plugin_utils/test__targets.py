@@ -47,6 +47,7 @@ def test_what_the_dba_says_counts_for_the_primary_alone_but_for_certificates():
     }
     found = nodes([{**ENTRY, "replicas": [{"host": "db3"}]}], dba)
     assert places(found)[0] == ("c", "5433", False)
+    assert places(nodes([ENTRY], {"port": 6000}))[0] == ("db1,db2", "6000,6000", False)
     assert [each["sslmode"] for each in found] == ["require"] * 4
     assert {each["client_cert"] for each in found} == {"/dba.pem"}
 
