@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.migrations import roles_of
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.migrations import entry_of, roles_of
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import target
 
 Values = dict[str, t.Any]
@@ -35,10 +35,10 @@ def _entry(application: Values, databases: list[Values]) -> Values:
             f"{name}: cutover.role has to name one of the roles of the application ({', '.join(roles) or 'there are none'}), whose users replace "
             f"the login, not {role!r}."
         )
-    database = next((each for each in databases if role in roles_of(each)), None)
+    database = entry_of(role, databases)
     if database is None:
         raise AnsibleFilterError(f"{name}: no entry of vault_databases has the role {role}.")
-    group = (roles_of(database)[role] or {}).get("in_role")
+    group = roles_of(database)[role].get("in_role")
     if not group:
         raise AnsibleFilterError(
             f"{name}: the role {role} has statements of its own and no in_role, so that nobody knows the group of its users."

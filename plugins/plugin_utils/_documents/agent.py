@@ -24,6 +24,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addres
     pgpass_places,
     url_parts,
 )
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.migrations import entry_of
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import Target, target
 
 Values = dict[str, t.Any]
@@ -290,7 +291,7 @@ def _known(entry: Values, secret: Values, databases: list[Values], where: str) -
 
 def _target(entry: Values, secret: Values, databases: list[Values]) -> Target:
     """What the file's own entry says of the server, and for the rest what the document says of the role's database."""
-    database = next((one for one in databases if secret["name"] in (one.get(secret["kind"]) or {})), {})
+    database = entry_of(secret["name"], databases, secret["kind"]) or {}
     given = {**database, **{key: entry[key] for key in WHERE if entry.get(key)}}
     if given.get("host") or given.get("connection_url"):
         return target(given, "verify-full" if database else "")

@@ -15,9 +15,18 @@ Values = dict[str, t.Any]
 
 def roles_of(database: t.Mapping[str, t.Any]) -> Values:
     """The dynamic roles of an entry, by name; that for migrations is among them."""
-    roles: Values = dict(database.get("roles") or {})
+    roles: Values = {name: role or {} for name, role in (database.get("roles") or {}).items()}
     migrations = database.get("migrations")
     if isinstance(migrations, t.Mapping) and migrations.get("role"):
         options = {key: value for key, value in migrations.items() if key != "role"}
         roles[migrations["role"]] = {"in_role": database.get("owner"), "set_role": True, **options}
     return roles
+
+
+def entry_of(role: str, databases: t.Iterable[Values], kind: str = "roles") -> Values | None:
+    """The entry that has a role, or one of its ``static_roles``."""
+    return next((each for each in databases if role in _named(each, kind)), None)
+
+
+def _named(database: Values, kind: str) -> Values:
+    return roles_of(database) if kind == "roles" else database.get(kind) or {}

@@ -45,6 +45,16 @@ def test_values_of_document_are_defaults_of_agent() -> None:
     assert [secret["name"] for secret in answer["secrets"]] == ["app-role"]
 
 
+def test_server_of_the_role_for_migrations_is_known() -> None:
+    (entry,) = DATABASES
+    migrating = {**entry, "owner": "app_owner", "roles": None, "migrations": {"role": "migrate"}}
+    application = {"name": "ci", "roles": ["migrate"], "auth": {"approle": {}}, "agent": {"files": [FILE]}}
+    (answer,) = agent_document([application], [migrating])
+    (template,) = answer["templates"]
+    assert '"pg.svc"' in template["template"]
+    assert '"app db"' in template["template"]
+
+
 @pytest.mark.parametrize(
     ("every", "place"),
     [
