@@ -66,7 +66,9 @@ def server_of(database: Values) -> Values:
     except ValueError as error:
         raise AnsibleFilterError(f"{database.get('name')}: {error}.") from None
     several = len(found.addresses) > 1
-    hosts = ",".join(f"{_bracketed(host)}:{port}" for host, port in found.addresses)
+    hosts = ",".join(
+        f"[{each.host}]:{each.port}" if each.is_ipv6 else f"{each.host}:{each.port}" for each in found.addresses
+    )
     return {
         "database": database.get("database") or found.database,
         "host": hosts if several else found.addresses[0].host,
@@ -74,10 +76,6 @@ def server_of(database: Values) -> Values:
         "sslmode": found.parameters.get("sslmode") or "",
         **{key: database.get(key) or "" for key in ("ca_cert", "client_cert", "client_key")},
     }
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 class FilterModule:

@@ -31,7 +31,7 @@ def _entry(database: Values) -> dict[str, t.Any]:
     except ValueError as error:
         raise AnsibleFilterError(f"{database.get('name')}: {error}.") from None
     roles = roles_of(database).values()
-    heirs = {role["reassign_owned_to"] for role in roles if role and role.get("reassign_owned_to")}
+    heirs = {role["reassign_owned_to"] for role in roles if role.get("reassign_owned_to")}
     migrations = bool(database.get("migrations") and database.get("owner"))
     heirs |= {database["owner"]} if migrations else set()
     entry = {

@@ -221,7 +221,7 @@ class _Application:
 
     def _ttl(self, role: str, ttl: str) -> int:
         """Of a role, else of its mount, else of the system."""
-        given = seconds((self.known.get(role) or {}).get(ttl) or 0)
+        given = seconds(self.known.get(role, {}).get(ttl) or 0)
         return given or self.engine.get(ttl.replace("_ttl", "_lease_ttl")) or SYSTEM_MAX_TTL
 
     def _quotas(self) -> list[Values]:

@@ -30,10 +30,8 @@ def database_document(
         connection = _of(database, "name", "an entry of vault_databases")
         chosen = (functions or {}).get(connection)
         made_by = database.get("functions") or (chosen is not None and ("leasehold" if chosen else "none"))
-        roles, static_roles = (
-            {name: role or {} for name, role in roles.items()}
-            for roles in (roles_of(database), database.get("static_roles") or {})
-        )
+        roles = roles_of(database)
+        static_roles = {name: role or {} for name, role in (database.get("static_roles") or {}).items()}
         document["connections"].append(_connection(database, connection, [*roles, *static_roles]))
         document["roles"].extend(
             {
