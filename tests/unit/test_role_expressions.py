@@ -308,6 +308,14 @@ def test_files_of_the_timers_hold_no_password(evaluate: Evaluate) -> None:
     assert found[1]["vault_databases"] == [{"name": "db", "roles": {"app": {}}}]
 
 
+def test_timer_has_a_role_to_try_a_connection_with_which_is_for_migrations_alone(evaluate: Evaluate) -> None:
+    entry = {"name": "db", "roles": None, "migrations": {"role": "migrate", "max_ttl": "2h"}}
+    document = evaluate(
+        "{{ __lease_monitoring_rotation_document }}", "lease_monitoring", lease_monitoring_rotation_databases=[entry]
+    )
+    assert document["vault_databases"] == [{"name": "db", "roles": {"migrate": {}}}]
+
+
 def test_timer_rotates_only_what_is_old_enough(evaluate: Evaluate) -> None:
     template = (ROOT / MONITORING / "templates" / "leasehold-rotation.service.j2").read_text(encoding="utf-8")
     text = evaluate(
