@@ -316,6 +316,14 @@ def test_timer_has_a_role_to_try_a_connection_with_which_is_for_migrations_alone
     assert document["vault_databases"] == [{"name": "db", "roles": {"migrate": {}}}]
 
 
+def test_longest_life_of_a_lease_is_that_of_roles_and_migrations(evaluate: Evaluate) -> None:
+    entries = [
+        {"roles": None, "migrations": {"role": "migrate", "max_ttl": "2h"}},
+        {"roles": {"app": {"max_ttl": "1h"}, "plain": None}, "migrations": None},
+    ]
+    assert evaluate("{{ __lease_monitoring_max_ttls }}", "lease_monitoring", vault_databases=entries) == ["1h", "2h"]
+
+
 def test_timer_rotates_only_what_is_old_enough(evaluate: Evaluate) -> None:
     template = (ROOT / MONITORING / "templates" / "leasehold-rotation.service.j2").read_text(encoding="utf-8")
     text = evaluate(
