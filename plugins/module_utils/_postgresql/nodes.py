@@ -78,8 +78,8 @@ class Node:
 
     name: str
     """Of the entry that it belongs to."""
-    words: Values
-    """libpq's, for the login that looks."""
+    words: Values = dataclasses.field(repr=False)
+    """libpq's, for the login that looks; its password is among them."""
     database: str
     replica: bool
     in_recovery: bool | None = None

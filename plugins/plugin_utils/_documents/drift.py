@@ -183,20 +183,19 @@ def _health(answers: t.Iterable[Values]) -> t.Iterator[Difference]:
 
 def _nodes(nodes: t.Sequence[Values]) -> t.Iterator[Difference]:
     """Of ``postgresql_sessions``: whether primaries and standbys are what the document takes them for, and whose sessions go on there."""
-    ways = {node["name"]: node for node in nodes if not node["replica"]}
     seen: set[str] = set()
     for node in nodes:
-        name, way = f"{node['name']} at {node['host']}:{node['port']}", ways.get(node["name"])
+        name = f"{node['name']} at {node['host']}:{node['port']}"
         if node["problem"]:
             yield Difference("nodes", name, UNKNOWN, f"it is not known whose sessions go on: {node['problem']}")
         if node["in_recovery"] is None or node["started"] in seen:
             continue
         seen.add(node["started"])
-        if node["in_recovery"] and node is way:
+        if node["in_recovery"] and not node["replica"]:
             yield Difference(
                 "nodes", name, DIFFERS, "is a standby, so that users can be neither issued nor revoked there", _PRIMARY
             )
-        if node["in_recovery"] is False and node is not way:
+        if node["in_recovery"] is False and node["replica"]:
             yield Difference(
                 "nodes",
                 name,
@@ -204,7 +203,7 @@ def _nodes(nodes: t.Sequence[Values]) -> t.Iterator[Difference]:
                 "can be written to, and is not where users are issued: it was promoted, or is no standby",
                 _PRIMARY,
             )
-        if node["ended"] and node is not way:
+        if node["ended"] and node["replica"]:
             yield Difference(
                 "sessions", name, DIFFERS, f"{node['ended']} session(s) go on without their user", _SESSIONS
             )

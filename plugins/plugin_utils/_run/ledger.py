@@ -58,7 +58,7 @@ class CannotNote(Problem):
         )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class LeaseRequest:
     """What a mention asks of a lease."""
 

@@ -92,6 +92,12 @@ def test_standby_is_looked_at_when_it_has_replayed_or_when_time_is_up(behind, pr
     assert session.asked[-1] is _nodes._END
 
 
+def test_node_does_not_show_the_password_of_who_looks():
+    (node,) = _nodes.read_nodes([{"host": "db", "database": "app"}], {"login_password": "hush-hush"})
+    assert node.words["password"] == "hush-hush"
+    assert "hush-hush" not in repr(node)
+
+
 def test_of_two_servers_that_can_be_written_to_the_farther_one_counts():
     found = [Node("db", {}, "app", replica=False, lsn=lsn) for lsn in ("0/FF000000", "1/0", None)]
     assert _nodes._written(found) == {"db": "1/0"}

@@ -169,6 +169,10 @@ def test_record_keeps_its_kind_and_shows_no_secret(ledger, record):
     assert "s.x" not in repr(record)
 
 
+def test_request_shows_no_secret():
+    assert "hush-hush" not in repr(LeaseRequest("database", "app", standbys={"login_password": "hush-hush"}))
+
+
 @pytest.mark.parametrize(("left", "enough"), [(1900, True), (1700, False)])
 def test_lease_has_enough_until_half_of_its_life(left, enough):
     lease = LeaseRecord("database/creds/app", {}, "login", life=3600, expires=_ledger.clock() + left)
