@@ -42,8 +42,10 @@ ENTRY = {
 LIMIT = {"rate", "interval", "block_interval", "state"}
 DELIVER = {"hosts", "owner", "group", "valid_for", "wrap_ttl", "become"}
 MANIFESTS = {"kinds", "directory", "namespace", "server", "workload", "annotations"}
-BESIDE = {"mount", "role", "role_id_file", "secret_id_file", "jwt_file"}
+BESIDE = ("mount", "role", "role_id_file", "secret_id_file", "jwt_file")
 """What an entry's auth says beside the options of the auth role."""
+RESERVED = ("root", "default", "response-wrapping")
+"""Names of policies that belong to Vault itself."""
 SHORT = {
     "service_accounts": "bound_service_account_names",
     "namespaces": "bound_service_account_namespaces",
@@ -134,7 +136,7 @@ class _Application:
         own = {key for key in entry if str(key).startswith(OWN_KEYS)}
         self._only(entry, ENTRY | own, "an application")
         self._named(self.name, "its name")
-        if self.name.lower() in ("root", "default", "response-wrapping"):
+        if self.name.lower() in RESERVED:
             self._refuse("is the name of a policy that belongs to Vault itself; choose another.")
         self.state = entry.get("state") or "present"
         if self.state not in ("present", "absent"):
@@ -149,9 +151,8 @@ class _Application:
         for method, settings in self.auth.items():
             if method not in METHODS:
                 self._refuse(f"auth: {method} is not known; known are {', '.join(METHODS)}.")
-            words = {
-                f.option for f in ROLES[METHODS[method]].fields if f.storage != "read_only" and not f.internal
-            } | BESIDE
+            fields = ROLES[METHODS[method]].fields
+            words = {*BESIDE, *(f.option for f in fields if f.storage != "read_only" and not f.internal)}
             words |= set(SHORT) if method == "kubernetes" else set()
             words |= _automation.words(settings or {}) if method == "automation" else set()
             self._only(settings or {}, words, f"auth: {method}")

@@ -34,11 +34,13 @@ from ansible_collections.leasehold.vault.plugins.module_utils._resources.role im
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.static_role import STATIC_ROLE
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents import agent as _agent
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents import automation as _automation
-from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.access import METHODS, SHORT
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.access import BESIDE, METHODS, RESERVED, SHORT
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.shapes import (
+    Check,
     Problems,
     Schema,
     Shape,
+    accepted_by,
     anything,
     boolean,
     choice,
@@ -62,45 +64,29 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 # -- the document ---------------------------------------------------------------------------------------------------------
 
 
-def _name(value: t.Any, path: str) -> Problems:
-    if not is_name(value):
-        yield f"{path}: {value!r} cannot be the name of a database here. {NAMES}"
+def _named(fits: t.Callable[[t.Any], bool], what: str) -> Check:
+    def check(value: t.Any, path: str) -> Problems:
+        if not fits(value):
+            yield f"{path}: {value!r} cannot be {what}. {NAMES}"
+
+    return check
 
 
-def _schema_name(value: t.Any, path: str) -> Problems:
-    if not is_schema_name(value):
-        yield f"{path}: {value!r} cannot be a schema of a group. {NAMES}"
-
-
-def _role_name(value: t.Any, path: str) -> Problems:
-    if not is_role_name(value):
-        yield f"{path}: {value!r} cannot be the name of a role here. {NAMES}"
-
-
-def _password(value: t.Any, path: str) -> Problems:
-    try:
-        postgresql_password(value)
-    except ValueError as error:
-        yield f"{path}: {error}"
-
-
-def _in_vault(value: t.Any, path: str) -> Problems:
-    try:
-        vault_name(value)
-    except ValueError as error:
-        yield f"{path}: {error}"
+_role_name = _named(is_role_name, "the name of a role here")
+_in_vault = accepted_by(vault_name)
 
 
 def _application_name(value: t.Any, path: str) -> Problems:
     yield from _in_vault(value, path)
-    if value.lower() in ("root", "default", "response-wrapping"):
+    if value.lower() in RESERVED:
         yield f"{path}: {value!r} is the name of a policy that belongs to Vault itself; choose another"
 
 
-NAME, ROLE_NAME, VAULT_NAME = text.where(_name), text.where(_role_name), text.where(_in_vault)
+NAME = text.where(_named(is_name, "the name of a database here"))
+ROLE_NAME, VAULT_NAME = text.where(_role_name), text.where(_in_vault)
 GROUP = keys(
     {
-        "schemas": list_of(text.where(_schema_name), least=1),
+        "schemas": list_of(text.where(_named(is_schema_name, "a schema of a group")), least=1),
         **{key: list_of(word(*privileges), least=1) for key, privileges in PRIVILEGES.items()},
         "shared": boolean,
     },
@@ -119,7 +105,9 @@ DATABASE = keys(
         "client_key": text,
         "url_parameters": map_of(scalar),
         "connection_url": text,
-        "admin": keys({"username": ROLE_NAME, "password": scalar.where(_password)}, ["username"]),
+        "admin": keys(
+            {"username": ROLE_NAME, "password": scalar.where(accepted_by(postgresql_password))}, ["username"]
+        ),
         "owner": ROLE_NAME,
         "groups": map_of(GROUP, least=1, key=_role_name),
         "users": map_of(keys({"in_role": list_of(text)}), key=_role_name),
@@ -140,8 +128,6 @@ DATABASE = keys(
     ["name", "admin"],
     own=True,
 )
-BESIDE = dict.fromkeys(("mount", "role", "role_id_file", "secret_id_file", "jwt_file"), text)
-"""What ``auth`` says of a method beside the options of its role."""
 _CLAIMS = {claim: anything for platform in _automation.PLATFORMS.values() for claim in platform.claims}
 _MORE: t.Mapping[str, t.Mapping[str, Shape]] = {
     "kubernetes": dict.fromkeys(SHORT, one_or_more(scalar)),
@@ -175,7 +161,9 @@ APPLICATION = keys(
         "policies": list_of(text),
         "auth": keys(
             {
-                method: options_of(ROLES[kind], ("mount", "name", "type"), {**BESIDE, **_MORE.get(method, {})})
+                method: options_of(
+                    ROLES[kind], ("mount", "name", "type"), {**dict.fromkeys(BESIDE, text), **_MORE.get(method, {})}
+                )
                 for method, kind in METHODS.items()
             }
         ),
@@ -241,15 +229,8 @@ def problems_of(databases: t.Any, applications: t.Any = None, max_lease_ttl: t.A
     entries = [(f"vault_databases[{number}]", entry) for number, entry in _dictionaries(databases)]
     found += _names(entries)
     for path, entry in entries:
-        found += _addresses(path, entry)
-        found += _addresses(f"{path}.login", _within(entry, "login"))
-        for number, replica in _dictionaries(entry.get("replicas")):
-            found += _addresses(f"{path}.replicas[{number}]", replica)
-        found += _pooler(path, entry)
-        found += _parts(path, entry)
-        found += _users(path, entry)
-        found += _functions(path, entry)
-        found += _migrations(path, entry)
+        for check in (_addresses, _pooler, _parts, _users, _functions, _migrations):
+            found += check(path, entry)
     found += _admins(entries)
     for path, entry in entries:
         found += _roles(path, entry, max_lease_ttl)
@@ -291,6 +272,13 @@ def _names(entries: t.Sequence[tuple[str, Values]]) -> Problems:
 
 def _addresses(path: str, entry: Values) -> Problems:
     """Hosts and ports as the URL for Vault and the logins will have them; ports alone are checked by their shape."""
+    yield from _address(path, entry)
+    yield from _address(f"{path}.login", _within(entry, "login"))
+    for number, replica in _dictionaries(entry.get("replicas")):
+        yield from _address(f"{path}.replicas[{number}]", replica)
+
+
+def _address(path: str, entry: Values) -> Problems:
     host, beside = entry.get("host"), entry.get("port")
     if isinstance(host, str) and (beside is None or not list(port(beside, ""))):
         try:

@@ -29,7 +29,7 @@ Schema = dict[str, t.Any]
 TEMPLATE = r"\{\{|\{%"
 OWN_KEYS = "x_"
 """How keys begin that are the document's own."""
-_WORDS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "1": True, "0": False}
+_BOOLEANS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +56,22 @@ def shape(**schema: t.Any) -> t.Callable[[Check], Shape]:
     return lambda check: Shape(check, schema)
 
 
+def accepted_by(reader: t.Callable[[t.Any], t.Any]) -> Check:
+    """What this function takes; its error is the sentence."""
+
+    def check(value: t.Any, path: str) -> Problems:
+        try:
+            reader(value)
+        except (ValueError, Problem) as error:
+            yield f"{path}: {error}"
+
+    return check
+
+
 def any_case(*words: str) -> str:
-    """A pattern for these words, in upper or lower case, as JSON schemas have it."""
+    """The part of a pattern for one of these words, in upper or lower case, as JSON schemas have it."""
     letters = ("".join(f"[{c.upper()}{c}]" if c.isalpha() else c for c in word) for word in words)
-    return f"^\\s*({'|'.join(letters)})\\s*$"
+    return f"({'|'.join(letters)})"
 
 
 @shape()
@@ -101,9 +113,14 @@ def port(value: t.Any, path: str) -> Problems:
             yield f"{path}: {number!r} is not a port, a number from 1 to 65535"
 
 
-@shape(type=["boolean", "integer", "string"], minimum=0, maximum=1, pattern=f"{any_case(*_WORDS)}|{TEMPLATE}")
+@shape(
+    type=["boolean", "integer", "string"],
+    minimum=0,
+    maximum=1,
+    pattern=rf"^\s*{any_case(*_BOOLEANS)}\s*$|{TEMPLATE}",
+)
 def boolean(value: t.Any, path: str) -> Problems:
-    if str(value).strip().lower() not in _WORDS:
+    if str(value).strip().lower() not in _BOOLEANS:
         yield f"{path}: must be true or false, not {value!r}"
 
 
@@ -122,7 +139,7 @@ def word(*values: str) -> Shape:
         if not isinstance(value, str) or value.lower() not in values:
             yield f"{path}: must be one of {', '.join(values)}, not {value!r}{nearest(value, values)}"
 
-    pattern = f"{any_case(*values).replace(chr(92) + 's*', '')}|{TEMPLATE}"
+    pattern = f"^{any_case(*values)}$|{TEMPLATE}"
     return Shape(check, {"anyOf": [{"enum": list(values)}, {"type": "string", "pattern": pattern}]})
 
 
@@ -238,14 +255,10 @@ def _by_its_field(of: Shape, field: Field | None) -> Shape:
     if field is None or field.spec.get("no_log"):
         return of
 
-    def check(value: t.Any, path: str) -> Problems:
-        given = value.split(",") if field.type == "list" and isinstance(value, str) else value
-        try:
-            field.normalize(given)
-        except (ValueError, Problem) as problem:
-            yield f"{path}: {problem}"
+    def normalized(value: t.Any) -> t.Any:
+        return field.normalize(value.split(",") if field.type == "list" and isinstance(value, str) else value)
 
-    return of.where(check)
+    return of.where(accepted_by(normalized))
 
 
 def nullable(schema: Schema) -> Schema:

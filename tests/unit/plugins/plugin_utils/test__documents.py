@@ -17,10 +17,12 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.leasehold.vault.plugins.filter.postgresql_document import postgresql_document
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import read_entries
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents import access as _access
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents import agent as _agent
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.access import access_document
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.agent import agent_document
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.databases import database_document
-from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.problems import problems_of
+from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.problems import APPLICATION, problems_of
 
 ROOT = Path(__file__).resolve().parents[4]
 GOOD = {
@@ -317,6 +319,28 @@ def test_addresses_of_all_kinds_are_no_problem(host):
 
 
 # -- the same declarations as a JSON schema --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (_access.ENTRY, ()),
+        (_access.LIMIT, ("limits", "logins")),
+        (_access.LIMIT, ("limits", "credentials")),
+        (_access.DELIVER, ("deliver",)),
+        (_access.MANIFESTS, ("manifests",)),
+        (_agent.ENTRY, ("agent",)),
+        (_agent.FILE, ("agent", "files")),
+        (_agent.EXEC, ("agent", "exec")),
+    ],
+)
+def test_words_of_an_application_are_those_of_the_schema(words, path):
+    found = APPLICATION.schema
+    for step in path:
+        found = found["properties"][step]
+        found = found.get("items", found)
+    assert set(found["properties"]) == words
+
 
 SCHEMA = jsonschema.Draft7Validator(json.loads((ROOT / "docs" / "document.schema.json").read_text()))
 
