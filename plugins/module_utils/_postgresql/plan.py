@@ -342,7 +342,7 @@ class ServerPlan(Plan):
 
     def _close(self, name: str, database: Database, privileges: Sequence[str]) -> None:
         found = [each for each in database.acl if each.grantee == PUBLIC and each.privilege in privileges]
-        _take_back(self, name, "DATABASE", database.owner, found, self._can(database.owner), "the database")
+        _take_back(self, name, "DATABASE", database.owner, found, database.acl, self._can(database.owner))
 
     def _can(self, owner: str) -> bool:
         return self.server.superuser or owner in self.usable
@@ -385,12 +385,11 @@ class DatabasePlan(Plan):
     def _database_privileges(self, role: str, desired: frozenset[str]) -> None:
         """A group of the entry may connect and nothing else, which is pruned, and lets nobody else in."""
         owner, acl = self.contents.owner, self.contents.acl
-        held = [each for each in acl if each.grantee == role and owner != role]
-        surplus = [each for each in held if self.prune and each.privilege not in desired]
-        options = [each for each in held if each.privilege in desired and each.grantable]
-        for found, option in ((surplus, False), (options, True)):
-            can = self._can(owner)
-            _take_back(self, self.entry.database, "DATABASE", owner, found, can, "the database", acl, option)
+        if owner == role:
+            return
+        for found, option in _surplus_and_options(acl, role, desired):
+            if option or self.prune:
+                _take_back(self, self.entry.database, "DATABASE", owner, found, acl, self._can(owner), option)
 
     def _can(self, owner: str, usable: bool = False) -> bool:
         return self.server.superuser or usable or owner in self.may_use
@@ -434,7 +433,7 @@ class DatabasePlan(Plan):
             there = self.contents.schemas["public"]
             found = [each for each in there.acl if each.grantee == PUBLIC and each.privilege == "CREATE"]
             can = self._can(there.owner, there.usable)
-            _take_back(self, "public", "SCHEMA", there.owner, found, can, "the schema")
+            _take_back(self, "public", "SCHEMA", there.owner, found, there.acl, can)
         for maker in self.entry.makers:
             for name in (each for each in self.entry.schemas if each not in self.absent):
                 self._schema_privileges(maker, name, frozenset({"USAGE", "CREATE"}), complete=False)
@@ -464,11 +463,8 @@ class DatabasePlan(Plan):
             elif not set(missing) <= {each.privilege for each in acl if each.grantee == PUBLIC}:
                 self.cannot(subject, meaning, _whose("the schema", owner))
         if complete and owner != role:
-            held = [each for each in acl if each.grantee == role]
-            surplus = [each for each in held if each.privilege not in desired]
-            _take_back(self, name, "SCHEMA", owner, surplus, can, "the schema", acl)
-            options = [each for each in held if each.privilege in desired and each.grantable]
-            _take_back(self, name, "SCHEMA", owner, options, can, "the schema", acl, option=True)
+            for found, option in _surplus_and_options(acl, role, desired):
+                _take_back(self, name, "SCHEMA", owner, found, acl, can, option)
 
     # -- the functions
 
@@ -560,24 +556,11 @@ class DatabasePlan(Plan):
         """What the group holds there beyond what it is to have, also the right to pass on what it is to have."""
         if alike.owner == group.name:
             return
-        held = [each for each in alike.acl if each.grantee == group.name]
         dependent = (*alike.acl, *passed_on_by_table.get(alike.names[0], ()))
-        for action, current in (
-            (take, [each for each in held if each.privilege not in desired]),
-            (take_option, [each for each in held if each.privilege in desired and each.grantable]),
-        ):
-            for grantor in sorted({each.grantor for each in current} - {alike.owner}):
-                privileges = {each.privilege for each in current if each.grantor == grantor}
-                yield Difference(action, _in_order(privileges), f"{grantor} granted it and has to revoke it")
-            ours = {each.privilege for each in current if each.grantor == alike.owner}
-            if ours and not self._can(alike.owner, alike.usable):
-                yield Difference(action, _in_order(ours), _whose("what is named", alike.owner))
-                continue
-            passed_on = ours & _passed_on(dependent, group.name)
-            if passed_on:
-                yield Difference(action, _in_order(passed_on), _first_revoke(dependent, group.name, passed_on))
-            if ours - passed_on:
-                yield Difference(action, _in_order(ours - passed_on))
+        can = self._can(alike.owner, alike.usable)
+        for found, option in _surplus_and_options(alike.acl, group.name, desired):
+            for privileges, reason in _revocations(found, dependent, alike.owner, can, "what is named"):
+                yield Difference(take_option if option else take, privileges, reason)
 
     def _passed_on_by(self, name: str) -> dict[str, tuple[Acl, ...]]:
         """By table, what the group passed on of it or of its columns: REVOKE on a table acts on both."""
@@ -667,33 +650,48 @@ class DatabasePlan(Plan):
 
 
 def _take_back(
-    plan: Plan, name: str, kind: str, owner: str, found: Sequence[Acl], can: bool, what: str, acl: Sequence[Acl] = (), option: bool = False,
+    plan: Plan, name: str, kind: str, owner: str, found: Sequence[Acl], acl: Sequence[Acl], can: bool, option: bool = False,
 ) -> None:  # fmt: skip
     """Revoke privileges of one grantee on a database or schema, or the right to pass them on."""
-    if not found:
-        return
-    grantee = found[0].grantee
-    who = grantee or "PUBLIC"
     subject = name if kind == "DATABASE" else f"schema {name}"
     sign, verb = ("- GRANT OPTION for", "REVOKE GRANT OPTION FOR") if option else ("-", "REVOKE")
-    for grantor in sorted({each.grantor for each in found if each.grantor not in (owner, "")}):
-        rest = _in_order({each.privilege for each in found if each.grantor == grantor})
-        reason = f"{grantor} granted it and has to revoke it"
-        plan.cannot(subject, f"{sign} {listed(rest)} of {who}", reason, fatal=False)
+    for privileges, reason in _revocations(found, acl, owner, can, f"the {kind.lower()}"):
+        grantee = found[0].grantee
+        meaning = f"{sign} {listed(privileges)} of {grantee or 'PUBLIC'}"
+        if reason:
+            plan.cannot(subject, meaning, reason, fatal=False)
+        else:
+            receiver, names = ("{1}", (name, grantee)) if grantee else ("PUBLIC", (name,))
+            plan.add(subject, meaning, Statement(f"{verb} {listed(privileges)} ON {kind} {{0}} FROM {receiver}", names))
+
+
+def _surplus_and_options(
+    acl: Sequence[Acl], role: str, desired: Collection[str]
+) -> tuple[tuple[list[Acl], bool], tuple[list[Acl], bool]]:
+    """What a role holds beyond what it is to have, and (``True``) what it is to have and may pass on."""
+    held = [each for each in acl if each.grantee == role]
+    surplus = [each for each in held if each.privilege not in desired]
+    options = [each for each in held if each.privilege in desired and each.grantable]
+    return (surplus, False), (options, True)
+
+
+def _revocations(
+    found: Sequence[Acl], acl: Sequence[Acl], owner: str, can: bool, what: str
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Privileges of one grantee that are to be revoked, each with the reason why this login cannot; that is empty if it can."""
+    for grantor in sorted({each.grantor for each in found} - {owner, ""}):
+        privileges = {each.privilege for each in found if each.grantor == grantor}
+        yield _in_order(privileges), f"{grantor} granted it and has to revoke it"
     ours = {each.privilege for each in found if each.grantor in (owner, "")}
     if ours and not can:
-        plan.cannot(subject, f"{sign} {listed(_in_order(ours))} of {who}", _whose(what, owner), fatal=False)
-        return
-    passed_on = ours & _passed_on(acl, grantee)
-    if passed_on:
-        reason = _first_revoke(acl, grantee, passed_on)
-        plan.cannot(subject, f"{sign} {listed(_in_order(passed_on))} of {who}", reason, fatal=False)
-    privileges = listed(_in_order(ours - passed_on))
-    if privileges:
-        receiver = "{1}" if grantee else "PUBLIC"
-        names = (name, grantee) if grantee else (name,)
-        statement = Statement(f"{verb} {privileges} ON {kind} {{0}} FROM {receiver}", names)
-        plan.add(subject, f"{sign} {privileges} of {who}", statement)
+        yield _in_order(ours), _whose(what, owner)
+    elif ours:
+        grantee = found[0].grantee
+        passed_on = ours & _passed_on(acl, grantee)
+        if passed_on:
+            yield _in_order(passed_on), _first_revoke(acl, grantee, passed_on)
+        if ours - passed_on:
+            yield _in_order(ours - passed_on), ""
 
 
 def _split(alike: Objects, passed_on: Mapping[str, tuple[Acl, ...]]) -> Iterator[Objects]:
