@@ -109,6 +109,10 @@ class Entry:
         """Before PostgreSQL 16 an admin with CREATEROLE could change nearly any role."""
         return (self.functions or ("leasehold" if version < 160000 else "none")) == "leasehold"
 
+    def receiver(self, version: int) -> str:
+        """The role that grants the groups to users, by ADMIN OPTION."""
+        return DEFINER if self.uses_functions(version) else self.admin
+
 
 def read_entries(databases: t.Sequence[Values], login_user: str) -> list[Entry]:
     """The entries of the document; refused with everything that is wrong in them."""

@@ -187,21 +187,17 @@ class ServerPlan(Plan):
         for name in (*entry.makers, *([DEFINER] if self._uses_functions(entry) else [])):
             self._act_as(name)
 
-    def _create(self, name: str, attributes: str, *values: str) -> None:
+    def _create(self, name: str, attributes: str, password: str = "") -> None:
         if name in self.made:
             return
         self.made.add(name)
-        self.add(name, f"+ role ({attributes})", Statement(f"CREATE ROLE {{0}} {attributes}", (name,), values))
+        text = f"CREATE ROLE {{0}} {attributes}{' PASSWORD %s' if password else ''}"
+        self.add(name, f"+ role ({attributes})", Statement(text, (name,), (password,) if password else ()))
 
     def _alter_or_create(self, name: str, attributes: Mapping[str, bool], password: str = "") -> None:
         role = self.server.roles.get(name)
         if role is None:
-            words = " ".join(_attribute(key, value) for key, value in attributes.items())
-            if name not in self.made:
-                self.made.add(name)
-                secret = " PASSWORD %s" if password else ""
-                statement = Statement(f"CREATE ROLE {{0}} {words}{secret}", (name,), (password,) if password else ())
-                self.add(name, f"+ role ({words})", statement)
+            self._create(name, " ".join(_attribute(key, value) for key, value in attributes.items()), password)
             return
         odd = [_attribute(key, value) for key, value in attributes.items() if getattr(role, key) != value]
         if odd:
@@ -221,17 +217,8 @@ class ServerPlan(Plan):
         if self.server.superuser or role.usable or name in self.gained:
             return
         how = " WITH INHERIT TRUE, SET TRUE" if self.server.version >= 160000 else ""
-        meaning = f"+ member {self.server.me} (this login)"
-        if name not in self.made and not self._may_grant(name, role):
-            self.cannot(
-                name,
-                meaning,
-                f"a role with ADMIN OPTION on {name}, or a superuser, has to GRANT {quoted(name)} TO {quoted(self.server.me)}{how}",
-                fatal=False,
-            )
-            return
-        self.gained.add(name)
-        self.add(name, meaning, Statement(f"GRANT {{0}} TO {{1}}{how}", (name, self.server.me)))
+        if self._grant_role(name, self.server.me, how, f"+ member {self.server.me} (this login)", fatal=False):
+            self.gained.add(name)
 
     def _may_grant(self, name: str, role: Role) -> bool:
         if self.server.version < 160000 and self.server.createrole:
@@ -259,8 +246,8 @@ class ServerPlan(Plan):
                 name,
                 f"* {listed([f'{key} = {value}' for key, value in differing.items()])}",
                 *(
-                    Statement(f"ALTER ROLE {{0}} SET {_placeholders(key)} TO %s", (name, *key.split(".")), (value,))
-                    for key, value in differing.items()
+                    Statement(f"ALTER ROLE {{0}} SET {_placeholders(parts, '.')} TO %s", (name, *parts), (value,))
+                    for parts, value in ((key.split("."), value) for key, value in differing.items())
                 ),
                 fatal=False,
             )
@@ -275,8 +262,8 @@ class ServerPlan(Plan):
     def _hand_out(self, entry: Entry) -> None:
         """ADMIN OPTION on the roles that users become members of, and from PostgreSQL 16 on no more than that."""
         functions, new = self._uses_functions(entry), self.server.version >= 160000
-        receiver = DEFINER if functions else entry.admin
-        how = "WITH ADMIN TRUE, INHERIT FALSE, SET FALSE" if new and not functions else "WITH ADMIN OPTION"
+        receiver = entry.receiver(self.server.version)
+        how = " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE" if new and not functions else " WITH ADMIN OPTION"
         for name in entry.handed_out:
             current = list(self._memberships(name, receiver))
             if not any(each.admin for each in current):
@@ -290,14 +277,16 @@ class ServerPlan(Plan):
                         statement = Statement(text, (name, receiver, each.grantor))
                         self._revoke(each, f"- {option} OPTION of {receiver}", statement)
 
-    def _grant_role(self, name: str, receiver: str, how: str, meaning: str = "") -> None:
+    def _grant_role(self, name: str, receiver: str, how: str, meaning: str = "", fatal: bool = True) -> bool:
+        """Whether this login can; ``how`` begins with a space."""
         meaning = meaning or f"+ ADMIN OPTION of {receiver}"
         role = self.server.roles.get(name, Role())
         if self.server.superuser or name in self.made or self._may_grant(name, role):
-            self.add(name, meaning, Statement(f"GRANT {{0}} TO {{1}} {how}", (name, receiver)))
-        else:
-            reason = f"a role with ADMIN OPTION on {name}, or a superuser, has to GRANT {quoted(name)} TO {quoted(receiver)} {how}"
-            self.cannot(name, meaning, reason)
+            self.add(name, meaning, Statement(f"GRANT {{0}} TO {{1}}{how}", (name, receiver)))
+            return True
+        reason = f"a role with ADMIN OPTION on {name}, or a superuser, has to GRANT {quoted(name)} TO {quoted(receiver)}{how}"
+        self.cannot(name, meaning, reason, fatal)
+        return False
 
     def _user(self, entry: Entry, user: User) -> None:
         """A login without a password: the static role sets one, for which the admin needs ADMIN OPTION from PostgreSQL 16 on."""
@@ -307,7 +296,7 @@ class ServerPlan(Plan):
             if not any(self._memberships(group, user.name)):
                 self._grant_role(group, user.name, "", f"+ member {user.name}")
         if self.server.version >= 160000 and not any(each.admin for each in self._memberships(user.name, entry.admin)):
-            self._grant_role(user.name, entry.admin, "WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+            self._grant_role(user.name, entry.admin, " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
 
     def _database(self, entry: Entry) -> None:
         name = entry.database
@@ -324,8 +313,8 @@ class ServerPlan(Plan):
             return
         meaning = f"+ CONNECT of {listed(missing)}"
         if self._can(database.owner):
-            for_all = _placeholders(*missing, start=1)
-            self.add(name, meaning, Statement(f"GRANT CONNECT ON DATABASE {{0}} TO {for_all}", (name, *missing)))
+            text = f"GRANT CONNECT ON DATABASE {{0}} TO {_placeholders(missing, ', ')}"
+            self.add(name, meaning, Statement(text, (name, *missing)))
         else:
             closed = not database.holds(PUBLIC, "CONNECT")
             self.cannot(name, meaning, _whose("the database", database.owner), fatal=closed)
@@ -371,12 +360,13 @@ class DatabasePlan(Plan):
             self._functions()
         former = [Group(name, (), {}) for name in (*strangers, *self._former_groups())] if prune else []
         for group in (*entry.groups, *former):
+            passed_on = self._passed_on_by(group.name)
             for kind in ("schema_privileges", "tables", "sequences", "functions"):
                 for schema, desired in self._desired(group, kind):
                     if kind == "schema_privileges":
                         self._schema_privileges(group.name, schema, desired, complete=True)
                     else:
-                        self._objects(group, kind, schema, desired)
+                        self._objects(group, kind, schema, desired, passed_on if kind == "tables" else {})
                 if kind != "schema_privileges":
                     self._everywhere_to_come(group, kind)
         for group in (*entry.groups, *former):
@@ -406,7 +396,7 @@ class DatabasePlan(Plan):
 
     def _former_groups(self) -> Iterator[str]:
         """Roles that the admin may still hand out and that were let into this database, which the document does not have any more."""
-        receiver = DEFINER if self.entry.uses_functions(self.server.version) else self.entry.admin
+        receiver = self.entry.receiver(self.server.version)
         for name, has_users in self.server.former.items():
             handed_out = any(
                 each.admin for each in self.server.memberships if (each.role, each.member) == (name, receiver)
@@ -506,10 +496,11 @@ class DatabasePlan(Plan):
 
     # -- tables, sequences, functions
 
-    def _objects(self, group: Group, kind: str, schema: str, desired: frozenset[str]) -> None:
+    def _objects(
+        self, group: Group, kind: str, schema: str, desired: frozenset[str], passed_on: Mapping[str, tuple[Acl, ...]]
+    ) -> None:
         found: dict[Action, dict[tuple[str, ...], list[str]]] = {action: {} for action in ACTIONS}
         blocked: dict[Difference, list[str]] = {}
-        passed_on = self._passed_on_by(group.name) if kind == "tables" else {}
         differing = [
             *((each, (*self._lacking(group, each, desired), *self._beyond(group, each, desired, REVOKE, REVOKE_OPTION, passed_on)))
               for all_alike in self.contents.objects if (all_alike.schema, all_alike.kind) == (schema, kind)
@@ -755,11 +746,9 @@ def _attribute(key: str, value: bool) -> str:
     return f"{'' if value else 'NO'}{key.upper()}"
 
 
-def _placeholders(*names: str, start: int = 1) -> str:
-    """``{1}, {2}`` for names; of a setting with a dot ``{1}.{2}``."""
-    if len(names) == 1 and "." in names[0]:
-        return f"{{{start}}}.{{{start + 1}}}"
-    return ", ".join(f"{{{start + number}}}" for number in range(len(names)))
+def _placeholders(names: Sequence[str], separator: str) -> str:
+    """``{1}, {2}`` for two names."""
+    return separator.join(f"{{{number}}}" for number in range(1, len(names) + 1))
 
 
 def _escaped(text: str) -> str:
