@@ -50,7 +50,6 @@ PAUSE, QUIET = 0.02, 5
 
 _ROLE = """
 SELECT r.rolcanlogin, r.rolsuper, coalesce(shobj_description(r.oid, 'pg_authid'), ''), current_user = r.rolname,
-       current_setting('server_version_num')::int,
        m.rolsuper OR (m.rolcreaterole AND (current_setting('server_version_num')::int < 160000 OR pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION'))),
        m.rolsuper OR pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'),
        m.rolsuper OR pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_read_all_stats', 'USAGE'), m.rolname::text
@@ -74,7 +73,6 @@ class Login(t.NamedTuple):
     superuser: bool
     comment: str
     is_me: bool
-    version: int
     alterable: bool
     endable: bool
     visible: bool
@@ -147,8 +145,7 @@ class _Cutover:
             raise Refused(
                 f"group: {group} is {'the login itself' if group == self.name else 'a superuser'}; it has to be the group of dynamic users."
             )
-        query, version = self.session.query, self.login.version
-        return lacking(query, version, self.name, group), lacking(query, version, group, self.name)
+        return lacking(self.session.query, self.name, group), lacking(self.session.query, group, self.name)
 
     @property
     def refused(self) -> list[Difference]:

@@ -25,7 +25,12 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connec
     require_psycopg2,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import is_role_name
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights import on_other_objects
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights import (
+    DEFAULT_PRIVILEGES,
+    TABLE_PRIVILEGES,
+    named,
+    on_other_objects,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import Query
@@ -37,12 +42,8 @@ OPTIONS: Values = {
     "logins": {"type": "list", "elements": "str"},
     **LOGIN_OPTIONS,
 }
-NAMED = 5
-"""So many objects are named, of more the number."""
-TABLES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 NOBODY = "pg_signal_backend"
 """A predefined role that may do on objects what PUBLIC may, and nothing else."""
-COLUMNS = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 _OTHERS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 _LOGIN = "l.rolcanlogin AND NOT l.rolsuper AND l.rolname !~ '^(pg_|v-)'"
 _LOGINS = f"""
@@ -56,25 +57,23 @@ SELECT l.rolname, l.rolinherit, l.rolcreaterole, l.rolcreatedb, l.rolreplication
   FROM pg_roles AS l CROSS JOIN pg_database AS d WHERE d.datname = current_database() AND {_LOGIN} ORDER BY 1
 """
 _RIGHTS = f"""
-SELECT l.rolname, n.nspname, 'schemas', n.nspname, p.name, pg_has_role(l.oid, n.nspowner, 'USAGE'),
+SELECT l.rolname, n.nspname, 'schemas', n.nspname, p.name,
        has_schema_privilege('public', n.oid, p.name)
          AND NOT (n.nspname = 'public' AND p.name = 'CREATE' AND EXISTS (
            SELECT FROM aclexplode(n.nspacl) AS a WHERE a.privilege_type = 'CREATE' AND a.grantee <> 0 AND pg_has_role(l.oid, a.grantee, 'USAGE'))),
        has_schema_privilege(l.oid, n.oid, p.name)
   FROM pg_roles AS l CROSS JOIN pg_namespace AS n CROSS JOIN unnest(ARRAY['USAGE', 'CREATE']) AS p(name) WHERE {_LOGIN} AND {_OTHERS}
 UNION ALL
-SELECT l.rolname, n.nspname, 'tables', c.relname, p.name, pg_has_role(l.oid, c.relowner, 'USAGE'),
-       has_table_privilege('public', c.oid, p.name), has_table_privilege(l.oid, c.oid, p.name)
+SELECT l.rolname, n.nspname, 'tables', c.relname, p.name, has_table_privilege('public', c.oid, p.name), has_table_privilege(l.oid, c.oid, p.name)
   FROM pg_roles AS l CROSS JOIN pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
- CROSS JOIN unnest(%(tables)s || CASE WHEN current_setting('server_version_num')::int < 170000 THEN ARRAY[]::text[] ELSE ARRAY['MAINTAIN'] END) AS p(name)
+ CROSS JOIN {TABLE_PRIVILEGES} AS p(name)
  WHERE {_LOGIN} AND {_OTHERS} AND c.relkind IN ('r', 'v', 'm', 'p', 'f')
 UNION ALL
-SELECT l.rolname, n.nspname, 'sequences', c.relname, p.name, pg_has_role(l.oid, c.relowner, 'USAGE'),
-       has_sequence_privilege('public', c.oid, p.name), has_sequence_privilege(l.oid, c.oid, p.name)
+SELECT l.rolname, n.nspname, 'sequences', c.relname, p.name, has_sequence_privilege('public', c.oid, p.name), has_sequence_privilege(l.oid, c.oid, p.name)
   FROM pg_roles AS l CROSS JOIN pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
  CROSS JOIN unnest(ARRAY['USAGE', 'SELECT', 'UPDATE']) AS p(name) WHERE {_LOGIN} AND {_OTHERS} AND c.relkind = 'S'
 UNION ALL
-SELECT l.rolname, n.nspname, 'functions', f.oid::regprocedure::text, 'EXECUTE', pg_has_role(l.oid, f.proowner, 'USAGE'),
+SELECT l.rolname, n.nspname, 'functions', f.oid::regprocedure::text, 'EXECUTE',
        has_function_privilege('public', f.oid, 'EXECUTE'), has_function_privilege(l.oid, f.oid, 'EXECUTE')
   FROM pg_roles AS l CROSS JOIN pg_proc AS f JOIN pg_namespace AS n ON n.oid = f.pronamespace
  WHERE {_LOGIN} AND {_OTHERS}
@@ -83,16 +82,13 @@ _ON_COLUMNS = f"""
 SELECT l.rolname, n.nspname, c.relname || '.' || a.attname, p.name
   FROM pg_roles AS l CROSS JOIN pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
   JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attacl IS NOT NULL
- CROSS JOIN unnest(%(columns)s) AS p(name)
+ CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS p(name)
  WHERE {_LOGIN} AND {_OTHERS} AND has_column_privilege(l.oid, c.oid, a.attnum, p.name) AND NOT has_table_privilege(l.oid, c.oid, p.name)
  ORDER BY 1, 2, 3, 4
 """
 _TO_COME = f"""
-SELECT DISTINCT l.rolname, c.rolname, coalesce(n.nspname, ''), CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions'
-       WHEN 'T' THEN 'types' ELSE 'objects' END, a.privilege_type
-  FROM pg_roles AS l CROSS JOIN pg_default_acl AS d CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a JOIN pg_roles AS c ON c.oid = d.defaclrole
-  LEFT JOIN pg_namespace AS n ON n.oid = d.defaclnamespace
- WHERE {_LOGIN} AND a.grantee NOT IN (0, d.defaclrole) AND pg_has_role(l.oid, a.grantee, 'USAGE') ORDER BY 1, 2, 3, 4, 5
+SELECT DISTINCT l.rolname, d.creator, coalesce(d.schema, ''), d.kind, d.privilege FROM pg_roles AS l CROSS JOIN {DEFAULT_PRIVILEGES} AS d
+ WHERE {_LOGIN} AND pg_has_role(l.oid, d.grantee, 'USAGE') ORDER BY 1, 2, 3, 4, 5
 """
 _ROW_SECURITY = f"""
 SELECT DISTINCT l.rolname, n.nspname, c.relname
@@ -172,7 +168,7 @@ def beyond(rights: Rights, group: Group | None) -> list[str]:
                 given.append(f"{privilege} on schema {schema}")
             else:
                 given.append(
-                    f"{privilege} on {len(names)} of {len(rights.objects[schema, kind])} {kind} in schema {schema} ({_some(names)})"
+                    f"{privilege} on {len(names)} of {len(rights.objects[schema, kind])} {kind} in schema {schema} ({named(sorted(names))})"
                 )
     return given
 
@@ -212,7 +208,7 @@ def described(query: Query, options: Values) -> Values:
         elif logins[name][7]:
             differences[name].append("CONNECT on the database, because there is no group for it")
         differences[name] += beyond(rights[name], found) if name in rights else []
-    for login, schema, column, privilege in query(_ON_COLUMNS, {"columns": list(COLUMNS)}):
+    for login, schema, column, privilege in query(_ON_COLUMNS):
         differences.setdefault(login, []).append(f"{privilege} on column {schema}.{column}, but not on its table")
     for login, schema, table in query(_ROW_SECURITY):
         differences.setdefault(login, []).append(
@@ -271,7 +267,7 @@ def _rights(query: Query) -> dict[str, Rights]:
         lambda: collections.defaultdict(set)
     )
     objects: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
-    for login, schema, kind, name, privilege, _owns, public, has in query(_RIGHTS, {"tables": list(TABLES)}):
+    for login, schema, kind, name, privilege, public, has in query(_RIGHTS):
         objects[schema, kind].add(name)
         if has:
             usable[login][schema, kind, privilege].add(name)
@@ -354,8 +350,3 @@ def _free(name: str, taken: set[str]) -> str:
         chosen = f"{name[:57]}_{number}"
     taken.add(chosen)
     return chosen
-
-
-def _some(names: t.Iterable[str]) -> str:
-    listed = sorted(names)
-    return ", ".join(listed[:NAMED]) + (f" and {len(listed) - NAMED} more" if len(listed) > NAMED else "")

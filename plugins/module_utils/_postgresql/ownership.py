@@ -27,6 +27,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connec
     require_psycopg2,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import quoted
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights import OWNED_HERE
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -103,12 +104,9 @@ SELECT pg_get_userbyid(grantor)::text, format('INHERIT %%s, SET %%s', inherit_op
  WHERE pg_get_userbyid(roleid) = %(role)s AND pg_get_userbyid(member) = current_user
 """
 """How this login is a member of a role, by who granted it, as options of GRANT."""
-_OWNED = """
+_OWNED = f"""
   SELECT s.classid, s.objid, r.oid AS owner, r.rolname::text AS rolname, i.type, i.schema, i.identity, r.rolname = ANY (%(ended)s) AS ended
-    FROM pg_shdepend AS s JOIN pg_roles AS r ON r.oid = s.refobjid CROSS JOIN LATERAL pg_identify_object(s.classid, s.objid, 0) AS i
-   WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' AND r.rolname = ANY (%(roles)s)
-     AND (s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-          OR s.classid = 'pg_database'::regclass AND s.objid = (SELECT oid FROM pg_database WHERE datname = current_database()))
+  {OWNED_HERE} AND r.rolname = ANY (%(roles)s)
 """
 _HAS = f"SELECT type, identity FROM ({_OWNED}) AS owned"
 _OWNERS_CODE = """

@@ -141,7 +141,7 @@ def test_each_difference_between_a_login_and_a_user_of_its_group_is_named(reques
         connect = (
             f"SELECT rolname FROM pg_roles WHERE rolcanlogin AND has_database_privilege(oid, '{database}', 'CONNECT')"
         )
-        before = {each: set(lacking(query, version, each, f"l{number}_nobody")) for each in ours}
+        before = {each: set(lacking(query, each, f"l{number}_nobody")) for each in ours}
         may_connect = set(query(connect)) & {(each,) for each in ours}
         entry = found["entry"]
         entry["admin"]["password"] = "first"
@@ -157,16 +157,14 @@ def test_each_difference_between_a_login_and_a_user_of_its_group_is_named(reques
             if each in roles:
                 options = " WITH INHERIT TRUE, SET FALSE" if version >= 160000 else ""
                 cursor.execute(f"GRANT {roles[each]['in_role']} TO {user}{options}")
-            left = set(lacking(query, version, each, f"l{number}_nobody"))
+            left = set(lacking(query, each, f"l{number}_nobody"))
             wrong += [
                 f"{each} lost {one}" for one in before[each] - left if one.right not in {one.right for one in left}
             ]
-            wrong += [f"{each}: {one}" for one in lacking(query, version, each, user) if not named(one.right, given)]
+            wrong += [f"{each}: {one}" for one in lacking(query, each, user) if not named(one.right, given)]
             # A group has the same privileges on what is to come.
             wrong += [
-                f"{each} has not: {one}"
-                for one in lacking(query, version, user, each)
-                if " to come from " not in one.right
+                f"{each} has not: {one}" for one in lacking(query, user, each) if " to come from " not in one.right
             ]
         assert wrong == [], "\n".join(wrong)
 

@@ -44,7 +44,7 @@ def rows_of(query, _values=None):
     answers = {
         discover._LOGINS: [(name, True, False, False, False, False, [], True, False, [], []) for name in given],
         discover._RIGHTS: [
-            (name, schema, kind, each, privilege, False, False, has)
+            (name, schema, kind, each, privilege, False, has)
             for name, its in given.items()
             for schema in ("sales", "stock")
             for has in [schema == its]
