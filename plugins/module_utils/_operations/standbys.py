@@ -4,7 +4,10 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""What issuing and revoking need on standbys: that a new user is known there, and that the sessions of an ended one end."""
+"""What issuing and revoking need on standbys: that a new user is known there, and that the sessions of an ended one end.
+
+What talks to PostgreSQL is imported only where there are ``nodes``: most issue, renew and revoke without.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,10 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.errors impor
 from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import secret, text
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Field, Values
 from ansible_collections.leasehold.vault.plugins.module_utils._core.times import seconds_of
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import require_psycopg2
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import (
-    NODES,
-    Node,
-    await_login,
-    end_sessions,
-    problems_of,
-    read_nodes,
-)
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import NODES
 
 if t.TYPE_CHECKING:
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import Node
     from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
 
 NODES_FIELD = Field("nodes", type="list", spec={key: value for key, value in NODES.items() if key != "type"})
@@ -46,6 +42,8 @@ def sweep(
     desired: Values, dry_run: bool = False, timeout: float = TIMEOUT, threads: bool = True
 ) -> tuple[int, list[str]]:
     """End the sessions without a user on ``nodes`` as ``login_user``: how many, and a sentence for each server on which some may be left."""
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import end_sessions, problems_of
+
     nodes = nodes_to_sweep(desired)
     end_sessions(nodes, timeout, dry_run, threads)
     return sum(node.ended for node in nodes), problems_of(nodes)
@@ -53,6 +51,9 @@ def sweep(
 
 def nodes_to_sweep(desired: Values) -> list[Node]:
     """To be asked before anything is revoked, because it refuses what could not be done afterwards."""
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import require_psycopg2
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import read_nodes
+
     require_psycopg2()
     return read_nodes(desired["nodes"], {**desired, "login_user": desired.get("login_user") or "postgres"})
 
@@ -72,6 +73,8 @@ def require_replay(client: Client, credentials: Values, desired: Values) -> list
     seconds = replay_seconds(desired)
     if not seconds:
         return []
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import await_login
+
     problems = await_login(desired["nodes"], credentials["username"], credentials["password"], seconds)
     if not problems:
         return []

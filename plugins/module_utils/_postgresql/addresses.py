@@ -17,6 +17,18 @@ import typing as t
 from urllib.parse import parse_qs, quote, unquote
 
 DEFAULT_PORT = "5432"
+NODES: dict[str, t.Any] = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        **{word: {"type": "str"} for word in ("name", "port", "sslmode", "target_session_attrs")},
+        **{word: {"type": "str", "required": True} for word in ("host", "database")},
+        **{word: {"type": "path"} for word in ("ca_cert", "client_cert")},
+        "client_key": {"type": "path", "no_log": False},
+        "replica": {"type": "bool", "default": False},
+    },
+}
+"""An option for servers: what the filter ``database_nodes`` makes of a document."""
 
 _BRACKETED = re.compile(r"\[([^]\[]*)\](?::(.*))?", re.DOTALL)
 _NO_HOST = re.compile(r"[\s@/?#&%\[\]{}\\:,\"']")

@@ -14,13 +14,14 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import carry_out
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import NODES
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import (
     LOGIN_OPTIONS,
     Session,
     login_words,
     require_psycopg2,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import NODES, Node, read_nodes
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import Node, read_nodes
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import Statement, quoted
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights import Difference, lacking
 

@@ -21,8 +21,8 @@ import typing as t
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._core.times import seconds_of
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import NODES
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import (
-    FILE,
     HAS_PSYCOPG2,
     LOGIN_OPTIONS,
     Session,
@@ -38,19 +38,6 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Values = dict[str, t.Any]
-NODES: Values = {
-    "type": "list",
-    "elements": "dict",
-    "options": {
-        **{word: {"type": "str"} for word in ("name", "port", "sslmode", "target_session_attrs")},
-        **{word: {"type": "str", "required": True} for word in ("host", "database")},
-        "ca_cert": FILE,
-        "client_cert": FILE,
-        "client_key": {**FILE, "no_log": False},
-        "replica": {"type": "bool", "default": False},
-    },
-}
-"""What the filter ``database_nodes`` makes of a document."""
 OPTIONS: Values = {
     "nodes": {**NODES, "required": True},
     **{word: LOGIN_OPTIONS[word] for word in ("login_user", "login_password", "connect_timeout")},

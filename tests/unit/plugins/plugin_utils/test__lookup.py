@@ -111,12 +111,22 @@ def test_declared_options_are_those_of_the_documentation(plugin):
     assert declared == documented
 
 
-def test_mention_that_finds_its_credentials_loads_neither_client_nor_http_library(tmp_path, monkeypatch):
-    """Ansible compiles each file of a collection in each worker, and a mention is a worker."""
-    name = "ansible_collections.leasehold.vault.plugins.lookup.database_credentials"
-    code = f"import sys; sys.path[:] = {sys.path!r}; import {name}; print(*sys.modules)"
+@pytest.fixture
+def loaded_by(tmp_path, monkeypatch):
+    """What is loaded with a file of the collection."""
     monkeypatch.setenv("HOME", str(tmp_path))  # Ansible's configuration wants one
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    def load(name):
+        what = f"ansible_collections.leasehold.vault.plugins.{name}"
+        code = f"import sys; sys.path[:] = {sys.path!r}; import {what}; print(*sys.modules)"
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    return load
+
+
+def test_mention_that_finds_its_credentials_loads_neither_client_nor_http_library(loaded_by):
+    """Ansible compiles each file of a collection in each worker, and a mention is a worker."""
+    loaded = loaded_by("lookup.database_credentials")
     ours = {module.rpartition("plugins.")[2] for module in loaded if module.startswith("ansible_collections.leasehold")}
     utils = {module for module in ours if "_utils." in module}
     assert utils == {
@@ -125,6 +135,24 @@ def test_mention_that_finds_its_credentials_loads_neither_client_nor_http_librar
         *(f"plugin_utils.{file}" for file in ("_lookup", "_run", "_run.ledger")),
     }
     assert not {"urllib3", "hvac", "requests", "psycopg2"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "module_utils._operations.credentials",
+        "plugin_utils._run.issue",
+        "modules.database_credentials",
+        "modules.lease",
+        "modules.lease_info",
+    ],
+)
+def test_without_standbys_nothing_is_loaded_that_talks_to_postgresql(loaded_by, name):
+    """Check runs, static passwords, leases: most have none."""
+    loaded = loaded_by(name)
+    assert not {"psycopg2", "concurrent.futures"} & set(loaded)
+    used = {module.rpartition(".")[2] for module in loaded if "module_utils._postgresql." in module}
+    assert used == {"addresses"}
 
 
 # -- leases ----------------------------------------------------------------------------------------------------------------
