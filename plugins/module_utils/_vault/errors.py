@@ -170,20 +170,14 @@ class Explainer:
         )
 
 
-def needed_capabilities(method: str, path: str) -> tuple[tuple[str, ...], bool]:
-    """The capabilities of which a request needs one, and whether it needs ``sudo`` as well."""
-    # Nothing below sys/ is created, as the server sees it.
-    needed = ("update",) if method == "post" and path.startswith("sys/") else _CAPABILITY[method]
-    return needed, path in _SUDO_ALONE or path.startswith(_SUDO)
-
-
 def missing_right(method: str, path: str, current: t.Sequence[str]) -> str:
     """Which capability the token lacks; ``current``: those it has on the path, empty if that is unknown."""
-    needed, sudo = needed_capabilities(method, path)
+    # Nothing below sys/ is created, as the server sees it.
+    needed = ("update",) if method == "post" and path.startswith("sys/") else _CAPABILITY[method]
     # A write creates what is not there and updates what is; the server alone knows which it was, and refused that.
     lacking = [one for one in needed if one not in current]
     missing = [" or ".join(lacking)] if lacking else []
-    if sudo and "sudo" not in current:
+    if (path in _SUDO_ALONE or path.startswith(_SUDO)) and "sudo" not in current:
         missing.append("sudo")
     has = f" and has {', '.join(current)} there" if current else ""
     return f"The token needs the capability {' and '.join(missing) or ' or '.join(needed)} on {path}{has}."

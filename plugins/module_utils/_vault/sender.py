@@ -122,7 +122,7 @@ class Sender:
         kind: Kind = "repeat",
         params: Values | None = None,
         headers: Values | None = None,
-    ) -> t.Any:
+    ) -> Sent:
         """One request, repeated while that is safe, worth it, and within ``retries``; hvac's logins come this way, too."""
         if _UNCLEAN.search(path):
             raise Refused(
