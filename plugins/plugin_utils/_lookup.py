@@ -136,7 +136,7 @@ class DynamicCredentials(CredentialsLookup):
             renew_increment=self.duration("renew_increment"),
             revoke_at_end=at_end,
             revoke_replaced=bool(self.option("revoke_replaced")),
-            standbys={option: self.option(option) for option in STANDBYS if self.option(option)},
+            standbys={option: value for option in STANDBYS if (value := self.option(option))},
         )
         whose = {"run": "", "host": str(self._variables.get("inventory_hostname", "")), "none": uuid.uuid4().hex}[
             self.option("scope")
@@ -147,12 +147,7 @@ class DynamicCredentials(CredentialsLookup):
                 current = entry.record if entry.record and entry.record.credentials else None
                 if current and at_end:
                     current.revoke_at_end = True
-                if (
-                    current
-                    and not current.sweep
-                    and request.standbys.get("nodes")
-                    and request.standbys.get("login_user")
-                ):
+                if current and not current.sweep and request.ends_sessions:
                     current.sweep = _sweep_of(request)
                 if current and current.has_enough(request):
                     return answer(current)
@@ -218,7 +213,7 @@ def _renewed_or_issued(
 def _sweep_of(request: LeaseRequest) -> Values:
     from ansible_collections.leasehold.vault.plugins.plugin_utils._run.issue import sweep_of
 
-    return sweep_of(request.standbys)
+    return sweep_of(request)
 
 
 def _session_of_run(ledger: Ledger, identity: str, options: Values) -> Session:

@@ -50,11 +50,6 @@ def renew(client: Client, lease_id: str, increment: int) -> int:
     return int(client.ask("put", "sys/leases/renew", body, needs=("lease_duration",))["lease_duration"])
 
 
-def revoke(client: Client, lease_id: str) -> None:
-    """End the lease and its user, now; a lease that has ended is fine."""
-    client.ask("put", "sys/leases/revoke", {"lease_id": lease_id})
-
-
 def renew_or_revoke(session: Session, desired: Values, check_mode: bool) -> Values:
     """The module ``lease``."""
     if desired["state"] == "present":
@@ -166,7 +161,7 @@ def _revoke_each(client: Client, lease_ids: t.Sequence[str], force: bool) -> lis
     failed: dict[str, str] = {}
     for lease_id in lease_ids:
         try:
-            revoke(client, lease_id)
+            client.revoke_lease(lease_id)
         except VaultError as error:
             failed[lease_id] = str(error)
     if failed and not force:

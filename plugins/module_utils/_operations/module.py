@@ -118,7 +118,7 @@ class TaskWithoutVault(Task):
 def _revoke(session: Session, lease_id: str) -> None:
     if lease_id:
         with contextlib.suppress(Problem):
-            session.client.ask("put", "sys/leases/revoke", {"lease_id": lease_id})
+            session.client.revoke_lease(lease_id)
 
 
 def _end_in_order() -> None:

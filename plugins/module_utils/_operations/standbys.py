@@ -84,7 +84,7 @@ def require_replay(client: Client, credentials: Values, desired: Values) -> list
     if desired.get("not_replayed") == "warn":
         return [given]
     try:
-        client.ask("put", "sys/leases/revoke", {"lease_id": credentials["lease_id"]})
+        client.revoke_lease(credentials["lease_id"])
     except Problem as problem:
         raise Problem(
             f"{given} Its lease {credentials['lease_id']} could not be revoked either, so it lives to its end. {problem}"

@@ -120,6 +120,10 @@ class Client(Sender):
             found.extend(self.leases(inside) if key.endswith("/") else [inside])
         return found
 
+    def revoke_lease(self, lease_id: str) -> None:
+        """End a lease and its user, now; a lease that has ended is fine."""
+        self.ask("put", "sys/leases/revoke", {"lease_id": lease_id})
+
     def revoke_prefix(self, prefix: str) -> None:
         self.ask("put", f"sys/leases/revoke-prefix/{prefix.strip('/')}")
 

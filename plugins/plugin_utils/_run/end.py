@@ -25,7 +25,7 @@ import typing as t
 from ansible.utils.display import Display
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._core.process import leave_no_core
-from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import look_up, revoke
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import look_up
 from ansible_collections.leasehold.vault.plugins.module_utils._vault import transport
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run import ledger as _ledger
@@ -123,7 +123,7 @@ def _revoke_leases(leases: Sequence[LeaseRecord], deadline: float) -> None:
     for lease in leases:
         for lease_id in lease.lease_ids:
             try:
-                revoke(_client(lease.options, lease.token, deadline), lease_id)
+                _client(lease.options, lease.token, deadline).revoke_lease(lease_id)
                 revoked[lease.path] = revoked.get(lease.path, 0) + 1
             except Problem as problem:
                 left.append(f"{lease_id} ({problem})")

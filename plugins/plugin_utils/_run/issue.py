@@ -23,7 +23,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.creden
     issue,
     look_up_token,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import renew, revoke
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases import renew
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import (
     TIMEOUT,
     NotReplayed,
@@ -81,7 +81,6 @@ def _issue(
 ) -> LeaseRecord:
     """A new user, noted before anything else happens; its record begins with the intention to issue it."""
     old = entry.record
-    replay_seconds(request.standbys)
     record = LeaseRecord(
         path=f"{request.mount}/creds/{request.role}",
         options=plain(options),
@@ -90,7 +89,7 @@ def _issue(
         unconfirmed=old.unconfirmed + old.issuing if old else 0,
         revoke_at_end=request.revoke_at_end or bool(old and old.revoke_at_end),
         replaced=old.lease_ids if old else [],
-        sweep=sweep_of(request.standbys) or (old.sweep if old else {}),
+        sweep=sweep_of(request) or (old.sweep if old else {}),
     )
     entry.note(dataclasses.replace(old, issuing=True) if old else record, keep_room=True)
     session: Session | None = None
@@ -119,7 +118,7 @@ def _issue(
     _warn_of_too_short(record, request)
     if request.revoke_replaced and old and old.credentials:
         try:
-            revoke(session.client, old.lease_id)
+            session.client.revoke_lease(old.lease_id)
             record.replaced.remove(old.lease_id)
         except Problem as problem:
             display.warning(
@@ -134,15 +133,12 @@ def _await_standbys(
     session: Session, request: LeaseRequest, record: LeaseRecord, entry: Entry[LeaseRecord], old: LeaseRecord | None
 ) -> list[str]:
     """Wait until each of the user's servers knows it; a user that is not handed out is none that a later mention finds."""
-    if not request.standbys.get("wait_for_replay"):
-        return []
     try:
         return require_replay(session.client, record.credentials or {}, request.standbys)
-    except NotReplayed:
-        entry.note(old)
-        raise
-    except Problem:
-        entry.note(dataclasses.replace(record, credentials=None, replaced=record.lease_ids))
+    except Problem as problem:
+        lives_on = dataclasses.replace(record, credentials=None, replaced=record.lease_ids)
+        with contextlib.suppress(CannotNote):
+            entry.note(old if isinstance(problem, NotReplayed) else lives_on)
         raise
 
 
@@ -161,12 +157,13 @@ def end_sessions(leases: t.Iterable[LeaseRecord], timeout: float = TIMEOUT, thre
             display.warning(f"leasehold: sessions may go on without their users. {sentence}")
 
 
-def sweep_of(standbys: Values) -> Values:
-    """Of what a mention says of standbys, what the end of its user needs; :class:`Refused` if that could not be used."""
-    replay_seconds(standbys)
+def sweep_of(request: LeaseRequest) -> Values:
+    """What the end of the user needs; :class:`Refused` if what the mention says of standbys could not be used."""
+    replay_seconds(request.standbys)
+    if not request.ends_sessions:
+        return {}
     words = ("nodes", "login_user", "login_password")
-    given = {word: standbys[word] for word in words if standbys.get(word)}
-    return plain(given) if given.get("nodes") and given.get("login_user") else {}
+    return plain({word: request.standbys[word] for word in words if request.standbys.get(word)})
 
 
 def _warn_of_too_short(record: LeaseRecord, request: LeaseRequest) -> None:
@@ -183,7 +180,7 @@ def _taken_back(session: Session, record: LeaseRecord, error: CannotNote) -> Pro
     """End at once what this run would forget."""
     given = f"The user of the lease {record.lease_id} could not be noted in the temporary directory of this run, {error.why}"
     try:
-        revoke(session.client, record.lease_id)
+        session.client.revoke_lease(record.lease_id)
     except Problem as problem:
         return Problem(f"{given}, and could not be revoked either: the user lives to the end of its lease. {problem}")
     record.credentials = None

@@ -71,6 +71,11 @@ class LeaseRequest:
     standbys: Values = dataclasses.field(default_factory=dict)
     """``nodes``, how to wait for them, and who ends sessions there."""
 
+    @property
+    def ends_sessions(self) -> bool:
+        """Whether somebody is named who ends the sessions of the user on ``nodes``."""
+        return bool(self.standbys.get("nodes") and self.standbys.get("login_user"))
+
 
 @dataclasses.dataclass(repr=False)
 class LeaseRecord:

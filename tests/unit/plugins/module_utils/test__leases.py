@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._operations import leases
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import connect
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 LEASE = "database/creds/app/1"
@@ -23,6 +24,7 @@ class Stubborn:
     """Accepts everything and keeps its lease."""
 
     url = "https://vault"
+    revoke_lease = Client.revoke_lease
 
     def ask(self, method, path, body=None, **more):
         return {"data": dict(HELD)} if path == "sys/leases/lookup" else {}

@@ -18,6 +18,7 @@ from ansible.module_utils.common.parameters import PASS_VARS
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.credentials import issued_lease
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.module import Task, as_text, readable_diff
+from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
 
 
 @dataclasses.dataclass
@@ -26,6 +27,7 @@ class Session:
 
     warnings: list = dataclasses.field(default_factory=lambda: ["of the session"])
     logged_out: int = 0
+    revoke_lease = Client.revoke_lease
 
     @property
     def client(self):

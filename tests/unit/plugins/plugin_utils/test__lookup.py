@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import importlib
 import os
 import re
@@ -24,6 +25,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import NotReplayed
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import log_in
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import login_identity
 from ansible_collections.leasehold.vault.plugins.plugin_utils import _lookup
@@ -541,6 +543,20 @@ def test_user_that_can_be_neither_handed_out_nor_revoked_is_remembered_for_the_e
         app(**AWAY)
     (record,) = ledger.records()
     assert (record.credentials, record.lease_ids) == (None, issuing.leases())
+    monkeypatch.undo()
+
+
+def test_user_that_was_revoked_is_said_also_where_that_cannot_be_noted(app, monkeypatch):
+    def full(*_given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def not_replayed(_client, _credentials, _standbys):
+        monkeypatch.setattr(_ledger.os, "pwrite", full)
+        raise NotReplayed("It was revoked")
+
+    monkeypatch.setattr(_issue, "require_replay", not_replayed)
+    with pytest.raises(AnsibleLookupError, match="It was revoked"):
+        app(**AWAY)
     monkeypatch.undo()
 
 
