@@ -16,15 +16,23 @@ import re
 import typing as t
 from urllib.parse import parse_qs, quote, unquote
 
+Values = dict[str, t.Any]
 DEFAULT_PORT = "5432"
-NODES: dict[str, t.Any] = {
+FILE: Values = {"type": "path"}
+KEY: Values = {**FILE, "no_log": False}
+SERVER_OPTIONS: Values = {
+    **{word: {"type": "str"} for word in ("name", "host", "port", "sslmode", "target_session_attrs", "database")},
+    "ca_cert": FILE,
+    "client_cert": FILE,
+    "client_key": KEY,
+}
+"""Where a database is, in an entry of an option for several."""
+NODES: Values = {
     "type": "list",
     "elements": "dict",
     "options": {
-        **{word: {"type": "str"} for word in ("name", "port", "sslmode", "target_session_attrs")},
+        **SERVER_OPTIONS,
         **{word: {"type": "str", "required": True} for word in ("host", "database")},
-        **{word: {"type": "path"} for word in ("ca_cert", "client_cert")},
-        "client_key": {"type": "path", "no_log": False},
         "replica": {"type": "bool", "default": False},
     },
 }

@@ -13,6 +13,8 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import (
+    FILE,
+    KEY,
     libpq_words,
     parse_addresses,
     redirected,
@@ -32,7 +34,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import Statement
 
 Values = dict[str, t.Any]
-FILE: Values = {"type": "path"}
 LOGIN_OPTIONS: Values = {
     "login_user": {"type": "str", "default": "postgres"},
     "login_password": {"type": "str", "no_log": True},
@@ -42,10 +43,12 @@ LOGIN_OPTIONS: Values = {
     "login_ssl_mode": {"type": "str"},
     "login_ca_cert": FILE,
     "login_client_cert": FILE,
-    "login_client_key": {**FILE, "no_log": False},
+    "login_client_key": KEY,
     "connect_timeout": {"type": "int", "default": 10},
 }
 """How the DBA logs in: the options that every module has that talks to PostgreSQL only."""
+DATABASE_OPTIONS: Values = {"database": {"type": "str", "required": True}, **LOGIN_OPTIONS}
+"""The same with the database that :func:`database_session` is in."""
 TIMEOUTS = "-c lock_timeout=30s -c search_path=pg_catalog -c client_min_messages=warning"
 KEEPALIVE: Values = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60000}
 """A server that vanishes within a session is noticed within a minute."""
@@ -156,6 +159,13 @@ class Session:
             yield
         except psycopg2.Error as error:
             raise DatabaseProblem(self.where, error) from None
+
+
+def database_session(options: Mapping[str, t.Any]) -> contextlib.closing[Session]:
+    """A session in the database of a task, for ``with``."""
+    require_psycopg2()
+    words = login_words({"name": options["database"]}, options)
+    return contextlib.closing(Session(words, options["database"]))
 
 
 class DatabaseProblem(Problem):

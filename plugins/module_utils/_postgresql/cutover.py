@@ -16,30 +16,27 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.errors impor
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import NODES
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import (
-    LOGIN_OPTIONS,
+    DATABASE_OPTIONS,
     Session,
-    login_words,
-    require_psycopg2,
+    database_session,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import Node, read_nodes
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import Node, read_nodes, until
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import Statement, quoted
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights import Difference, lacking
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session as VaultSession
 
 Values = dict[str, t.Any]
 OPTIONS: Values = {
-    "database": {"type": "str", "required": True},
+    **DATABASE_OPTIONS,
     "login": {"type": "str", "required": True},
     "group": {"type": "str"},
     "state": {"type": "str", "choices": ["compared", "disabled", "enabled"], "default": "compared"},
     "accept": {"type": "list", "elements": "str", "default": []},
     "sessions": {"type": "str", "choices": ["refuse", "keep", "end"], "default": "refuse"},
     "nodes": {**NODES, "default": []},
-    **LOGIN_OPTIONS,
 }
 CONSTRAINTS: Values = {"required_if": [("state", "compared", ["group"]), ("state", "disabled", ["group"])]}
 MARK = "leasehold: LOGIN taken by a cutover"
@@ -91,22 +88,18 @@ class Login(t.NamedTuple):
         return self.comment.replace(f" ({MARK})", "").replace(MARK, "")
 
 
-def cutover(_session: VaultSession, options: Values, check_mode: bool) -> Values:
+def cutover(_session: t.Any, options: Values, check_mode: bool) -> Values:
     """The module ``postgresql_cutover``."""
-    require_psycopg2()
-    words = login_words({"name": options["database"]}, options)
-    with contextlib.closing(Session(words, options["database"])) as session:
-        with _standbys(options) as standbys:
-            return _Cutover(session, options, standbys).result(check_mode)
+    with database_session(options) as session, _standbys(options) as standbys:
+        return _Cutover(session, options, standbys).result(check_mode)
 
 
 @contextlib.contextmanager
 def _standbys(options: Values) -> Iterator[list[tuple[Node, Session | None]]]:
     """The standbys among the nodes, each with a session, or with what has gone wrong.  The primary of the moment is not one of them."""
-    login = {word: options.get(word) for word in ("login_user", "login_password", "connect_timeout")}
     found: list[tuple[Node, Session | None]] = []
     with contextlib.ExitStack() as opened:
-        for node in read_nodes([each for each in options["nodes"] if each.get("replica")], login):
+        for node in read_nodes([each for each in options["nodes"] if each.get("replica")], options):
             try:
                 session = opened.enter_context(contextlib.closing(Session(node.words, node.database)))
                 if session.query(_STANDBY)[0][0]:
@@ -156,9 +149,16 @@ class _Cutover:
     def sessions(self) -> list[Values]:
         """Who uses the login, in any database of the server and of its standbys."""
         keys = ("database", "application_name", "address", "count", "standby")
-        values = {"login": self.name}
-        places = [("", self.session), *((node.label, session) for node, session in self.standbys if session)]
-        return [dict(zip(keys, (*row, label))) for label, session in places for row in session.query(_SESSIONS, values)]
+        return [
+            dict(zip(keys, (*row, label)))
+            for label, session in self._places
+            for row in session.query(_SESSIONS, {"login": self.name})
+        ]
+
+    @property
+    def _places(self) -> list[tuple[str, Session]]:
+        """Where sessions are looked at: here, and on the standbys that could be reached, each with its name."""
+        return [("", self.session), *((node.label, session) for node, session in self.standbys if session)]
 
     @property
     def unseen(self) -> list[str]:
@@ -169,9 +169,7 @@ class _Cutover:
 
     def result(self, check_mode: bool) -> Values:
         current = self.sessions()
-        changes = {"compared": self._nothing, "disabled": self._to_disable, "enabled": self._to_enable}[
-            self.options["state"]
-        ](current)
+        changes = self._changes(current)
         statements = [statement for _meaning, statement in changes if statement]
         ends = bool(changes) and self.options["state"] == "disabled" and self.options["sessions"] == "end"
         if changes:
@@ -182,7 +180,7 @@ class _Cutover:
             "changed": bool(changes),
             "changes": [meaning for meaning, _statement in changes],
             "can_log_in": can_log_in,
-            "lacks": [_as_values(each, self.options["accept"]) for each in self.lacks],
+            "lacks": self._lacks(),
             "surplus": [str(each) for each in self.surplus],
             "sessions": left,
             "lacks_unaccepted": len(self.refused),
@@ -211,8 +209,16 @@ class _Cutover:
     def _state(self, can_log_in: bool) -> str:
         return f"{self.name}: {'LOGIN' if can_log_in else 'NOLOGIN'}\n"
 
-    def _nothing(self, _current: Sequence[Values]) -> list[tuple[str, Statement | None]]:
-        return []
+    def _lacks(self) -> list[Values]:
+        return [
+            {"right": each.right, "detail": each.detail, "accepted": each.right in self.options["accept"]}
+            for each in self.lacks
+        ]
+
+    def _changes(self, current: Sequence[Values]) -> list[tuple[str, Statement | None]]:
+        if self.options["state"] == "disabled":
+            return self._to_disable(current)
+        return self._to_enable() if self.options["state"] == "enabled" else []
 
     def _to_disable(self, current: Sequence[Values]) -> list[tuple[str, Statement | None]]:
         how = self.options["sessions"]
@@ -249,10 +255,10 @@ class _Cutover:
             raise Refused(
                 f"{self.name} may do what users of {self.options['group']} may not: {'; '.join(map(str, self.refused))}. Give it to the group, "
                 "hand over what the login owns, or name in accept what is not needed, as it stands before the parenthesis. Nothing was changed.",
-                lacks=[_as_values(each, self.options["accept"]) for each in self.lacks],
+                lacks=self._lacks(),
             )
 
-    def _to_enable(self, _current: Sequence[Values]) -> list[tuple[str, Statement | None]]:
+    def _to_enable(self) -> list[tuple[str, Statement | None]]:
         if self.login.can_log_in:  # somebody else has given it back, and left the note
             return [self._commented(self.login.own_comment)] if MARK in self.login.comment else []
         if not self.login.taken:
@@ -299,10 +305,7 @@ class _Cutover:
     def _end_sessions(self) -> None:
         ((written,),) = self.session.query(_WRITTEN) if self.standbys else (("",),)
         deadline = time.monotonic() + WAIT
-        for label, session in [
-            ("", self.session),
-            *((node.label, session) for node, session in self.standbys if session),
-        ]:
+        for label, session in self._places:
             try:
                 ended = (not label or self._replayed(session, written, deadline)) and self._quiet(session, deadline)
             except Problem as problem:
@@ -318,20 +321,17 @@ class _Cutover:
 
     @staticmethod
     def _replayed(session: Session, written: str, deadline: float) -> bool:
-        while not session.query(_REPLAYED, {"lsn": written})[0][0]:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(PAUSE)
-        return True
+        return until(deadline, lambda: session.query(_REPLAYED, {"lsn": written})[0][0], PAUSE)
 
     def _quiet(self, session: Session, deadline: float) -> bool:
         quiet = 0
-        while quiet < QUIET:
-            if time.monotonic() > deadline:
-                return False
+
+        def quiet_for_long() -> bool:
+            nonlocal quiet
             quiet = 0 if session.query(_END, {"login": self.name})[0][0] else quiet + 1
-            time.sleep(PAUSE)
-        return True
+            return quiet == QUIET
+
+        return until(deadline, quiet_for_long, PAUSE)
 
 
 def users_of(sessions: Sequence[Values]) -> str:
@@ -342,7 +342,3 @@ def users_of(sessions: Sequence[Values]) -> str:
         f"{' on ' + each['standby'] if each.get('standby') else ''}"
         for each in sessions
     )
-
-
-def _as_values(difference: Difference, accept: Sequence[str]) -> Values:
-    return {"right": difference.right, "detail": difference.detail, "accepted": difference.right in accept}

@@ -13,16 +13,13 @@ A group of the document has the same privileges on all objects of a kind in all 
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import (
-    LOGIN_OPTIONS,
-    Session,
-    login_words,
-    require_psycopg2,
+    DATABASE_OPTIONS,
+    database_session,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import is_role_name
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights import (
@@ -34,13 +31,11 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights
 
 if t.TYPE_CHECKING:
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import Query
-    from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session as VaultSession
 
 Values = dict[str, t.Any]
 OPTIONS: Values = {
-    "database": {"type": "str", "required": True},
+    **DATABASE_OPTIONS,
     "logins": {"type": "list", "elements": "str"},
-    **LOGIN_OPTIONS,
 }
 NOBODY = "pg_signal_backend"
 """A predefined role that may do on objects what PUBLIC may, and nothing else."""
@@ -173,11 +168,9 @@ def beyond(rights: Rights, group: Group | None) -> list[str]:
     return given
 
 
-def discover(_session: VaultSession, options: Values, _check_mode: bool) -> Values:
+def discover(_session: t.Any, options: Values, _check_mode: bool) -> Values:
     """The module ``postgresql_discover_info``."""
-    require_psycopg2()
-    words = login_words({"name": options["database"]}, options)
-    with contextlib.closing(Session(words, options["database"])) as session:
+    with database_session(options) as session:
         return {"changed": False, **described(session.query, options)}
 
 

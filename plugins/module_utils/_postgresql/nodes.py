@@ -38,9 +38,11 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Values = dict[str, t.Any]
+LOGIN = ("login_user", "login_password", "connect_timeout")
+"""The options of a login that hold for all servers."""
 OPTIONS: Values = {
     "nodes": {**NODES, "required": True},
-    **{word: LOGIN_OPTIONS[word] for word in ("login_user", "login_password", "connect_timeout")},
+    **{word: LOGIN_OPTIONS[word] for word in LOGIN},
     "timeout": {"type": "str", "default": "30s"},
     "unreachable": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
 }
@@ -94,9 +96,10 @@ class Node:
 
 
 def read_nodes(given: Sequence[Mapping[str, t.Any]], login: Mapping[str, t.Any]) -> list[Node]:
-    """The servers; ``login`` has ``login_user`` and ``login_password``.  A certificate of a node is that of the login."""
+    """The servers; ``login`` has the options ``LOGIN``, others in it do not count.  A certificate of a node is that of the login."""
     if not all(isinstance(each, dict) for each in given):
         raise Refused("nodes: each is a dictionary with host and database, as the filter database_nodes makes them.")
+    login = {word: login.get(word) for word in LOGIN}
     return [
         Node(
             str(each.get("name") or ""),
@@ -126,16 +129,14 @@ def end_sessions(nodes: Sequence[Node], seconds: float, dry_run: bool = False, t
 
 def _open(node: Node, deadline: float) -> Session | None:
     left = max(2, int(deadline - time.monotonic()))  # libpq waits no less than 2 s
+    session = None
     try:
         session = Session({**node.words, "connect_timeout": min(node.words["connect_timeout"], left)}, node.database)
-    except Problem as problem:
-        node.problem = str(problem)
-        return None
-    try:
         ((node.in_recovery, node.started, node.lsn),) = session.query(_STATE)
     except Problem as problem:
         node.problem = str(problem)
-        session.close()
+        if session is not None:
+            session.close()
         return None
     return session
 
@@ -162,7 +163,7 @@ def _sweep(node: Node, session: Session | None, written: str | None, deadline: f
             node.problem = (
                 "no server of it that can be written to could be asked, so it is unknown which users have ended"
             )
-        elif not _until(deadline, lambda: session.query(_REPLAYED, {"lsn": written})[0][0]):
+        elif not until(deadline, lambda: session.query(_REPLAYED, {"lsn": written})[0][0]):
             node.problem = f"it has not replayed {written}, up to which the primary had written"
         found = len(session.query(_LEFT))
         node.ended = carry_out(lambda: _end(node, session, deadline), found, dry_run)
@@ -181,16 +182,17 @@ def _end(node: Node, session: Session, deadline: float) -> int:
         seen.update(left)
         return not left
 
-    if not _until(max(deadline, time.monotonic() + 1), none_is_left):
+    if not until(max(deadline, time.monotonic() + 1), none_is_left):
         node.problem = node.problem or "sessions without a user do not end"
     return len(seen - left)
 
 
-def _until(deadline: float, what: Callable[[], t.Any]) -> bool:
+def until(deadline: float, what: Callable[[], t.Any], pause: float | None = None) -> bool:
+    """Whether it is so before the deadline, looked at again and again."""
     while not what():
         if time.monotonic() > deadline:
             return False
-        time.sleep(PAUSE)
+        time.sleep(PAUSE if pause is None else pause)
     return True
 
 

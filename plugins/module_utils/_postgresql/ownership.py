@@ -20,11 +20,9 @@ import typing as t
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import carry_out
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import (
-    LOGIN_OPTIONS,
+    DATABASE_OPTIONS,
     DatabaseProblem,
-    Session,
-    login_words,
-    require_psycopg2,
+    database_session,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import quoted
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights import OWNED_HERE
@@ -32,18 +30,17 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import Session as VaultSession
+    from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import Session
 
 Values = dict[str, t.Any]
 OPTIONS: Values = {
-    "database": {"type": "str", "required": True},
+    **DATABASE_OPTIONS,
     "owner": {"type": "str", "required": True},
     "roles": {"type": "list", "elements": "str", "default": []},
     "ended_users": {"type": "bool", "default": False},
     "lock_timeout": {"type": "int", "default": 500},
     "tries": {"type": "int", "default": 20},
     "pause": {"type": "float", "default": 1.0},
-    **LOGIN_OPTIONS,
 }
 KINDS = {
     "schema": "SCHEMA",
@@ -297,8 +294,9 @@ END"""
     return f"DO {_literal(body)}"
 
 
-def _owned(row: list[t.Any]) -> Owned:
-    return Owned(*row)
+def _owned(row: Sequence[t.Any]) -> Owned:
+    values: list[t.Any] = [tuple(value) if isinstance(value, list) else value for value in row]
+    return Owned(*values)
 
 
 class Role(t.NamedTuple):
@@ -309,13 +307,11 @@ class Role(t.NamedTuple):
     admin: bool
 
 
-def ownership(_session: VaultSession, options: Values, check_mode: bool) -> Values:
+def ownership(_session: t.Any, options: Values, check_mode: bool) -> Values:
     """The module ``postgresql_ownership``."""
-    require_psycopg2()
     if options["lock_timeout"] < 1 or options["tries"] < 1 or options["pause"] < 0:
         raise Refused("lock_timeout and tries are at least 1, and pause is not negative.")
-    words = login_words({"name": options["database"]}, options)
-    with contextlib.closing(Session(words, options["database"])) as session:
+    with database_session(options) as session:
         return _HandOver(session, options).result(check_mode)
 
 
@@ -352,12 +348,9 @@ class _HandOver:
         """What the roles own now, in the order in which it is handed over."""
         values = {"roles": self.old, "ended": self.ended, "owner": self.new}
         order = list(KINDS)
-        found = [
-            _owned([tuple(value) if isinstance(value, list) else value for value in row])
-            for row in self.session.query(_OBJECTS, values)
-        ]
         return sorted(
-            found, key=lambda each: (order.index(each.kind) if each.kind in KINDS else len(order), each.identity)
+            map(_owned, self.session.query(_OBJECTS, values)),
+            key=lambda each: (order.index(each.kind) if each.kind in KINDS else len(order), each.identity),
         )
 
     def result(self, check_mode: bool) -> Values:
@@ -434,6 +427,11 @@ class _HandOver:
 
     # -- what the DBA's login lacks for it
 
+    @property
+    def _how(self) -> str:
+        """The options of GRANT with which a member acts as the role."""
+        return " WITH INHERIT TRUE, SET TRUE" if self.version >= 160000 else ""
+
     def _memberships(self, todo: Sequence[Owned]) -> Iterator[str]:
         """The roles that this login becomes a member of for the time being: who gives away acts for both sides."""
         if self.superuser:
@@ -449,18 +447,17 @@ class _HandOver:
             if not (role.admin or (self.createrole and self.version < 160000)):
                 raise Refused(
                     f"{self.me} may not act as {name}. A role with ADMIN OPTION on it, or a superuser, has to GRANT {quoted(name)} TO "
-                    f"{quoted(self.me)}{' WITH INHERIT TRUE, SET TRUE' if self.version >= 160000 else ''}. Nothing was changed."
+                    f"{quoted(self.me)}{self._how}. Nothing was changed."
                 )
             yield name
 
     @contextlib.contextmanager
     def _member(self) -> Iterator[None]:
         """Of both sides, as long as it takes; what was granted to this login before is put back."""
-        how = " WITH INHERIT TRUE, SET TRUE" if self.version >= 160000 else ""
         before = {name: self._grants(name) for name in self.memberships}
         try:
             for name in self.memberships:
-                self.session.execute_text(f"GRANT {quoted(name)} TO CURRENT_USER{how}")
+                self.session.execute_text(f"GRANT {quoted(name)} TO CURRENT_USER{self._how}")
             yield
         finally:
             for name in self.memberships:

@@ -35,8 +35,6 @@ class Difference(t.NamedTuple):
 _ONE = "%(one)s::name"
 _OTHER = "%(other)s::name"
 _OURS = "n.nspname !~ '^pg_(toast|temp)'"
-
-
 TABLE_PRIVILEGES = """
 unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']
        || CASE WHEN current_setting('server_version_num')::int < 170000 THEN ARRAY[]::text[] ELSE ARRAY['MAINTAIN'] END)
