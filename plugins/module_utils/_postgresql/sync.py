@@ -10,10 +10,12 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import carry_out
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import SERVER_OPTIONS
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import (
     PUBLIC,
     new_database,
@@ -21,7 +23,6 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalo
     read_server,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import (
-    FILE,
     LOGIN_OPTIONS,
     DatabaseProblem,
     Session,
@@ -44,7 +45,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.refusa
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.scram import verifier
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.catalog import Server
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import Entry
@@ -58,13 +59,8 @@ OPTIONS: Values = {
         "elements": "dict",
         "required": True,
         "options": {
-            **{
-                word: {"type": "str"}
-                for word in ("name", "host", "port", "sslmode", "target_session_attrs", "database", "owner")
-            },
-            "ca_cert": FILE,
-            "client_cert": FILE,
-            "client_key": {**FILE, "no_log": False},
+            **SERVER_OPTIONS,
+            "owner": {"type": "str"},
             "admin": {
                 "type": "dict",
                 "options": {"username": {"type": "str"}, "password": {"type": "str", "no_log": True}},
@@ -223,24 +219,23 @@ def _bring_database(place: Place, database: str, check_mode: bool) -> Result:
     entries, usable = [entry for entry in place.entries if entry.database == database], plan_of_server.usable
     if database not in server.databases and database not in plan_of_server.created:
         return result  # the obstacle is named
-    try:
+    if database not in server.databases:
         for entry in entries:
-            strangers = _strangers(place, entries) if entry is entries[0] else ()
-            if database not in server.databases:
-                plan = DatabasePlan(entry, new_database(server, entry.owner), server, usable)
-                result.changes += map(str, plan.changes)
-                result.obstacles += plan.obstacles
-                continue
-            with contextlib.closing(Session(place.words, database)) as session:
+            plan = DatabasePlan(entry, new_database(server, entry.owner), server, usable)
+            result.changes += map(str, plan.changes)
+            result.obstacles += plan.obstacles
+        return result
+    try:
+        with contextlib.closing(Session(place.words, database)) as session:
 
-                def look(
-                    session: Session = session, entry: Entry = entry, strangers: Collection[str] = strangers
-                ) -> DatabasePlan:
-                    roles, schemas = {*entry.roles, *server.former, *strangers}, None if place.prune else entry.schemas
-                    contents = read_contents(session.query, roles, schemas)
-                    return DatabasePlan(entry, contents, server, usable, place.prune, strangers)
+            def look(entry: Entry) -> DatabasePlan:
+                strangers = _strangers(place, entries) if entry is entries[0] else ()
+                roles, schemas = {*entry.roles, *server.former, *strangers}, None if place.prune else entry.schemas
+                contents = read_contents(session.query, roles, schemas)
+                return DatabasePlan(entry, contents, server, usable, place.prune, strangers)
 
-                _bring_about(result, session, look, check_mode)
+            for entry in entries:
+                _bring_about(result, session, functools.partial(look, entry), check_mode)
     except Problem as problem:
         result.error = str(problem)
     return result
@@ -327,6 +322,7 @@ def _answer(places: Sequence[Place], results: Sequence[Result], options: Values)
     for each in everything:
         for obstacle in dict.fromkeys(each.obstacles):
             obstacles.setdefault(obstacle, []).append(each.where)
+    elsewhere = list(_every_right_elsewhere(places, options))
     answer: Values = {
         "changed": bool(changes),
         "changes": changes,
@@ -339,9 +335,13 @@ def _answer(places: Sequence[Place], results: Sequence[Result], options: Values)
         "diff": {"prepared": _diff(everything)},
         "obstacles": [
             *({"name": ", ".join(where), "detail": str(obstacle)} for obstacle, where in obstacles.items()),
-            *({"name": group, "detail": detail} for group, detail in _every_right_elsewhere(places, options)),
+            *({"name": group, "detail": detail} for group, detail in elsewhere),
         ],
-        "warnings": [*_sentences(obstacles, fatal=False), *_warnings(places, options)],
+        "warnings": [
+            *_sentences(obstacles, fatal=False),
+            *_warnings(places, options),
+            *(f"{group} {detail}." for group, detail in elsewhere),
+        ],
     }
     failures = [*_errors(places, results), *_sentences(obstacles, fatal=True)]
     if failures:
@@ -376,12 +376,9 @@ def _diff(results: Iterable[Result]) -> str:
 
 def _warnings(places: Iterable[Place], options: Values) -> Iterator[str]:
     for place in places:
-        if place.server is None:
-            continue
-        ours = {entry.database for entry in place.entries}
-        yield from _open_databases(place, place.server, {*ours, *options["close_databases"]})
-    for group, detail in _every_right_elsewhere(places, options):
-        yield f"{group} {detail}."
+        if place.server:
+            ours = {entry.database for entry in place.entries}
+            yield from _open_databases(place, place.server, {*ours, *options["close_databases"]})
 
 
 def _every_right_elsewhere(places: Iterable[Place], options: Values) -> Iterator[tuple[str, str]]:
