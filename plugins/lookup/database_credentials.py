@@ -74,33 +74,20 @@ options:
     description:
       - How long to wait until the user can log in on each of O(nodes), before it is returned for the first time. Seconds, or V(30s). Left out, it is returned
         at once, and standbys know it when they have replayed its creation. Needs psycopg2.
-    type: str
     vars:
       - name: leasehold_wait_for_replay
-    version_added: 1.1.0
   not_replayed:
-    description:
-      - What to do when it cannot log in on one of them in that time. V(revoke) ends it and fails; V(warn) returns it.
-    type: str
-    choices: [revoke, warn]
-    default: revoke
     vars:
       - name: leasehold_not_replayed
-    version_added: 1.1.0
   login_user:
     description:
       - With O(revoke=at_end) or O(revoke_replaced), the role that ends the sessions of users that are gone on O(nodes) after the revocation, a superuser or a
         member of C(pg_signal_backend). Left out, sessions on standbys go on.
-    type: str
     vars:
       - name: leasehold_nodes_login_user
-    version_added: 1.1.0
   login_password:
-    description: The password of O(login_user).
-    type: str
     vars:
       - name: leasehold_nodes_login_password
-    version_added: 1.1.0
 extends_documentation_fragment:
   - leasehold.vault.connection
   - leasehold.vault.connection.plugins
@@ -108,6 +95,8 @@ extends_documentation_fragment:
   - leasehold.vault.auth.plugins
   - leasehold.vault.mount
   - leasehold.vault.mount.plugins
+  - leasehold.vault.nodes.login
+  - leasehold.vault.nodes.replay
 seealso:
   - module: leasehold.vault.database_credentials
   - module: leasehold.vault.lease

@@ -69,38 +69,10 @@ options:
     default: []
   login_user:
     description: The role to log in as, a superuser, or a role with C(CREATEROLE) and, from PostgreSQL 16 on, C(ADMIN OPTION) on the login.
-    type: str
-    default: postgres
-  login_password:
-    description: Its password. If left out, libpq looks into C(~/.pgpass).
-    type: str
-  login_host:
-    description: Where to log in; libpq's default if left out. Several hosts with commas, each with a port or not.
-    type: str
-  login_port:
-    description: The port there.
-    type: int
-  login_unix_socket:
-    description: Directory of a socket, if there is no O(login_host).
-    type: path
-  login_ssl_mode:
-    description: How to use TLS. V(verify-full) if there is an O(login_ca_cert), else V(prefer).
-    type: str
-  login_ca_cert:
-    description: File with the certificate authority of the server.
-    type: path
-  login_client_cert:
-    description: File with a certificate to log in by.
-    type: path
-  login_client_key:
-    description: File with its key.
-    type: path
-  connect_timeout:
-    description: How many seconds to wait for a server that does not answer.
-    type: int
-    default: 10
 extends_documentation_fragment:
   - leasehold.vault.nodes
+  - leasehold.vault.postgresql_login
+  - leasehold.vault.postgresql_login.server
 attributes:
   check_mode:
     support: full

@@ -29,15 +29,6 @@ options:
     required: true
   login_user:
     description: The role to log in as, a superuser or a member of C(pg_signal_backend).
-    type: str
-    default: postgres
-  login_password:
-    description: Its password. If left out, libpq looks into C(~/.pgpass).
-    type: str
-  connect_timeout:
-    description: How many seconds to wait for a server that does not answer.
-    type: int
-    default: 10
   timeout:
     description: How long to wait for a standby to replay. Seconds, or V(2m).
     type: str
@@ -50,6 +41,7 @@ options:
     default: fail
 extends_documentation_fragment:
   - leasehold.vault.nodes
+  - leasehold.vault.postgresql_login
 attributes:
   check_mode:
     support: full

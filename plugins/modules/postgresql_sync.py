@@ -119,36 +119,18 @@ options:
           choices: [leasehold, none]
   login_user:
     description: The DBA, a superuser or a role with C(CREATEROLE) and C(CREATEDB).
-    type: str
-    default: postgres
-  login_password:
-    description: Its password. If left out, libpq looks into C(~/.pgpass).
-    type: str
   login_host:
     description: Where to log in, instead of O(databases[].host). Without O(login_port) at the first port of the entry.
-    type: str
   login_port:
     description: The port there, or that of each host of the entry, instead of O(databases[].port).
-    type: int
-  login_unix_socket:
-    description: Directory of a socket, if there is no O(login_host).
-    type: path
   login_ssl_mode:
     description: How to use TLS, instead of O(databases[].sslmode).
-    type: str
   login_ca_cert:
     description: File with the certificate authority, instead of O(databases[].ca_cert).
-    type: path
   login_client_cert:
     description: File with a certificate to log in by, instead of O(databases[].client_cert).
-    type: path
   login_client_key:
     description: File with its key, instead of O(databases[].client_key).
-    type: path
-  connect_timeout:
-    description: How many seconds to wait for a server that does not answer.
-    type: int
-    default: 10
   maintenance_db:
     description: A database that always exists, to log in to for what concerns the whole server.
     type: str
@@ -188,6 +170,9 @@ options:
     description: How many servers, and how many databases, are reconciled at the same time.
     type: int
     default: 8
+extends_documentation_fragment:
+  - leasehold.vault.postgresql_login
+  - leasehold.vault.postgresql_login.server
 attributes:
   check_mode:
     support: full
