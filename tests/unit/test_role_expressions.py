@@ -187,6 +187,26 @@ def test_hand_over_takes_entries_with_an_owner_and_names_the_others(
 
 
 @pytest.mark.parametrize(
+    ("given", "item", "login"),
+    [
+        ({}, {}, {}),
+        ({}, {"host": "a:1,b", "sslmode": "require"}, {"login_host": "a:1,b", "login_ssl_mode": "require"}),
+        ({"login_host": "c", "login_port": 6000}, {"host": "a", "port": "1"}, {"login_host": "c", "login_port": "6000"}),
+        ({"login_password": "['1'] \""}, {"ca_cert": "/ca"}, {"login_password": "['1'] \"", "login_ca_cert": "/ca"}),
+        ({"login_user": ""}, {"port": "1"}, {"login_user": "", "login_port": "1"}),
+    ],
+)  # fmt: skip
+def test_login_that_replaces_the_present_ones_is_that_of_the_variables_or_of_the_entry(
+    evaluate: Evaluate, given: Values, item: Values, login: Values
+) -> None:
+    empty = dict.fromkeys(("host", "port", "sslmode", "ca_cert", "client_cert", "client_key"), "")
+    variables = {f"postgresql_access_{name}": value for name, value in given.items()}
+    text = "{{ __postgresql_access_login_at_item }}"
+    found = evaluate(text, "postgresql_access", item={**empty, **item}, **variables)
+    assert {name: str(value) for name, value in found.items()} == {"login_user": "postgres", **login}
+
+
+@pytest.mark.parametrize(
     ("step", "result", "failed"),
     [
         ("look", {"failed": True, "obstacles": [{"object": "table a", "detail": "busy"}]}, False),

@@ -214,6 +214,8 @@ def test_what_compares_with_the_document_only_looks(path: str, roles: list[str])
     whole = [role for role in included if "tasks_from" not in role]
     assert [role["name"] for role in whole] == roles
     assert all(role["apply"].get("check_mode") is True for role in whole)
+    nodes = tasks()["roles/database_secrets/tasks/nodes.yml: Look at every server"]["ansible.builtin.include_tasks"]
+    assert nodes["apply"]["check_mode"] is True
 
 
 def test_drift_notes_what_differs_and_what_could_not_be_compared() -> None:
@@ -289,15 +291,19 @@ def test_variable_of_the_name_of_an_option_is_handed_to_it(where: str, role: str
 
 
 def test_login_of_the_dba_is_handed_on_whole() -> None:
-    """To whoever reads the rights of the present logins."""
+    """To whoever reads the rights of the present logins, and to those who replace them."""
     module, arguments = module_of(tasks()["playbooks/discover.yml: Read the rights of the logins"])
     assert module == "leasehold.vault.postgresql_discover_info"
+    at_item = read(ROOT / "roles" / "postgresql_access" / "vars" / "main.yml")["__postgresql_access_login_at_item"]
     for option in LOGIN_OPTIONS:
         if option != "connect_timeout":
-            assert (
-                f"postgresql_access_{option}" in arguments[option]
-                or f"postgresql_access_{option.removeprefix('login_')}" in arguments[option]
-            )
+            variable = rf"postgresql_access_({option}|{option.removeprefix('login_')})\b"
+            assert re.search(variable, arguments[option])
+            assert re.search(rf"'{option}': {variable}", at_item)
+    modules = {f"leasehold.vault.postgresql_{name}" for name in ("cutover", "ownership")}
+    handed = [task["module_defaults"] for task in tasks().values() if modules & set(task)]
+    assert len(handed) == 5
+    assert {text for each in handed for text in each.values()} == {"{{ __postgresql_access_login_at_item }}"}
 
 
 def test_connection_is_tried_before_and_after_its_rotation() -> None:
