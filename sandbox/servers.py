@@ -767,6 +767,14 @@ class PostgreSQL(Server):
         connection.autocommit = True
         return connection
 
+    def sql(
+        self, text: str, dbname: str = "postgres", values: Sequence[t.Any] | None = None, **login: t.Any
+    ) -> list[t.Any]:
+        """The rows of one text, in a session of its own; `login` as in `connect`."""
+        with contextlib.closing(self.connect(dbname, **login)) as connection, connection.cursor() as cursor:
+            cursor.execute(text, values)
+            return cursor.fetchall() if cursor.description else []
+
     # How it is made
 
     def prepare(self) -> None:

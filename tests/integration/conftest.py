@@ -437,10 +437,7 @@ class Ground:
         return [name for (name,) in rows]
 
     def sql(self, text: str, database: str = "", values: t.Sequence[t.Any] = ()) -> list[t.Any]:
-        with contextlib.closing(self.server.connect(database or self.database)) as connection:
-            with connection.cursor() as cursor:
-                cursor.execute(text, values or None)
-                return cursor.fetchall() if cursor.description is not None else []
+        return self.server.sql(text, database or self.database, values or None)
 
     def opens(self, user: str, password: str) -> bool:
         """Whether this password logs in."""

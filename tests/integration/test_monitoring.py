@@ -146,8 +146,7 @@ class Watched:
         self.sql(f'CREATE TABLE {table} (); ALTER TABLE {table} OWNER TO "{user["username"]}"', "postgres")
 
     def sql(self, text: str, database: str = "watched") -> None:
-        with contextlib.closing(self.postgres.connect(database)) as connection, connection.cursor() as cursor:
-            cursor.execute(text)
+        self.postgres.sql(text, database)
 
     def waits_for(self, what: str, so: Callable[[], t.Any], seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds

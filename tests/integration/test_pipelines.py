@@ -9,7 +9,6 @@ by ansible-runner, with what the credential types inject.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -161,16 +160,10 @@ class Repository:
         assert not leaks(output, [*self.secrets, *masked]), output
         return done.returncode, output
 
-    def sql(self, statement: str, database: str = "appdb") -> list[tuple[t.Any, ...]]:
-        with contextlib.closing(self.postgres.connect(database)) as connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-
     def users(self) -> list[str]:
         """Those that Vault has made and not ended."""
         return [
-            name
-            for (name,) in self.sql("SELECT rolname FROM pg_roles WHERE rolname ~ '^v-' AND rolcanlogin", "postgres")
+            name for (name,) in self.postgres.sql("SELECT rolname FROM pg_roles WHERE rolname ~ '^v-' AND rolcanlogin")
         ]
 
 
@@ -286,8 +279,10 @@ PUSH = {"Get the token of this job": 0, "Set up the databases": 0, "Migrate, wit
 def test_push_job_migrates_with_user_revoked_afterwards(github: GitHub, repository: Repository) -> None:
     assert github.run("push") == PUSH, github.output
     assert "revoked" in github.output
-    assert repository.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'guestbook'") == [("app_migrations",)]
-    assert repository.sql("SELECT has_table_privilege('app_rw', 'guestbook', 'INSERT')") == [(True,)]
+    assert repository.postgres.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'guestbook'", "appdb") == [
+        ("app_migrations",)
+    ]
+    assert repository.postgres.sql("SELECT has_table_privilege('app_rw', 'guestbook', 'INSERT')", "appdb") == [(True,)]
     assert not repository.users()
 
 

@@ -126,17 +126,13 @@ class Access:
         return run
 
     def dba(self, sql: str, database: str = "postgres") -> list[tuple[t.Any, ...]]:
-        with closing(self.server.connect(database)) as connection, connection.cursor() as cursor:
-            cursor.execute(sql)
-            return cursor.fetchall() if cursor.description else []
+        return self.server.sql(sql, database)
 
     def login(self, entry: str, user: str, password: str) -> t.Any:
         return self.server.connect(f"access_{entry}", user=user, password=password)
 
     def as_admin(self, entry: str, sql: str, *values: object) -> list[tuple[t.Any, ...]]:
-        with closing(self.login(entry, f"{entry}_admin", "rotated")) as connection, connection.cursor() as cursor:
-            cursor.execute(sql, values or None)
-            return cursor.fetchall() if cursor.description else []
+        return self.server.sql(sql, f"access_{entry}", values or None, user=f"{entry}_admin", password="rotated")
 
     def issue(self, entry: str, name: str, group: str | None = None) -> None:
         group = group or f"{entry} Group"

@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
 
     from .conftest import Run
 
+    Sessions = list[psycopg2.extensions.connection]
+
 
 class Standby(servers.PostgreSQL):
     """A copy that follows its primary."""
@@ -46,10 +48,6 @@ class Standby(servers.PostgreSQL):
         self.sql(f"ALTER SYSTEM SET primary_conninfo = '{where}'")
         self.sql("SELECT pg_reload_conf()")
 
-    def sql(self, text: str) -> None:
-        with closing(self.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(text)
-
 
 class Cluster(t.NamedTuple):
     ground: Ground
@@ -72,18 +70,26 @@ class Cluster(t.NamedTuple):
             postgresql_access_login_password=self.ground.server.password,
         )
 
-    @contextmanager
-    def sessions(self, user: dict[str, t.Any]) -> Iterator[list[psycopg2.extensions.connection]]:
-        """A session on each standby, once it knows the user."""
-        with ExitStack() as open_ones:
-            yield [open_ones.enter_context(closing(logged_in(each, self.ground, user))) for each in self.standbys]
+    def sessions(self, user: dict[str, t.Any], seconds: float = 30) -> t.ContextManager[Sessions]:
+        return sessions_on(self.standbys, self.ground.database, user, seconds)
 
 
-def logged_in(standby: Standby, ground: Ground, user: dict[str, t.Any]) -> psycopg2.extensions.connection:
-    deadline = time.monotonic() + 30
+@contextmanager
+def sessions_on(
+    standbys: list[Standby], database: str, user: dict[str, t.Any], seconds: float = 30
+) -> Iterator[Sessions]:
+    """A session on each standby, which has to know the user within these seconds."""
+    with ExitStack() as open_ones:
+        yield [open_ones.enter_context(closing(logged_in(each, database, user, seconds))) for each in standbys]
+
+
+def logged_in(
+    standby: Standby, database: str, user: dict[str, t.Any], seconds: float
+) -> psycopg2.extensions.connection:
+    deadline = time.monotonic() + seconds
     while True:
         try:
-            return standby.connect(ground.database, user=user["username"], password=user["password"])
+            return standby.connect(database, user=user["username"], password=user["password"])
         except psycopg2.OperationalError:
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -189,13 +195,7 @@ def test_sessions_on_standbys_end_with_the_run(cluster: Cluster, play: Play, tmp
     run = play.start(AT_END, *cluster.document, env={"ANSIBLE_CALLBACKS_ENABLED": CALLBACK})
     file = run.wait_for(lambda: next(tmp_path.rglob("user.json"), None))
     user = json.loads(file.read_text())
-    with ExitStack() as open_ones:
-        sessions = [
-            open_ones.enter_context(
-                closing(each.connect(cluster.ground.database, user=user["username"], password=user["password"]))
-            )
-            for each in cluster.standbys
-        ]
+    with cluster.sessions(user, seconds=0) as sessions:
         (file.parent / "logged_in").touch()
         done = run.finish()
         assert done.ok, done.output
@@ -224,8 +224,7 @@ def test_user_not_replayed_in_time_is_not_returned(cluster: Cluster, play: Play)
 @pytest.mark.full
 def test_cutover_sees_and_ends_sessions_of_the_login_on_standbys(cluster: Cluster, play: Play) -> None:
     ground = cluster.ground
-    with closing(ground.server.connect(ground.database)) as dba, dba.cursor() as cursor:
-        cursor.execute("CREATE ROLE old_login LOGIN PASSWORD 'old'; CREATE ROLE app_rw")
+    ground.sql("CREATE ROLE old_login LOGIN PASSWORD 'old'; CREATE ROLE app_rw")
     entry = {**cluster.entry, "groups": {"app_rw": {"schemas": ["public"]}}, "roles": {"app": {"in_role": "app_rw"}}}
     variables = extra(
         vault_databases=[entry],
@@ -313,9 +312,8 @@ def test_heartbeat_counts_and_ends_what_vault_left_on_standbys(
 class FailedOver(t.NamedTuple):
     """What was said after the first of two standbys was promoted, and the primary was gone."""
 
-    cluster: Cluster
-    document: list[str]
-    user: dict[str, t.Any]
+    primary: servers.PostgreSQL
+    standbys: list[Standby]
     alive: list[bool]
     """The sessions on both standbys after the revocation."""
     runs: dict[str, Run]
@@ -343,11 +341,8 @@ def failed_over(bao: servers.OpenBao, tmp_path_factory: pytest.TempPathFactory) 
         play("leasehold.vault.site", *document)
         answer = bao.request("GET", "failing/creds/failing")
         user = {**answer["data"], "lease_id": answer["lease_id"]}
-        ground = Ground.__new__(Ground)
-        ground.bao, ground.server, ground.mount, ground.database = bao, primary, "failing", "failing"
-        cluster = Cluster(ground, [one, other])
         runs = {"drift before": play("leasehold.vault.drift", *document)}
-        with cluster.sessions(user) as sessions:
+        with sessions_on([one, other], "failing", user) as sessions:
             primary.halt()
             one.sql("SELECT pg_promote()")
             other.follow(one)
@@ -366,14 +361,14 @@ def failed_over(bao: servers.OpenBao, tmp_path_factory: pytest.TempPathFactory) 
         runs["verify of the new"] = play("leasehold.vault.verify", *document, *given, ok=False)
         other.sql("SELECT pg_promote()")
         runs["drift with two"] = play("leasehold.vault.drift", *document, *given, ok=False)
-        yield FailedOver(cluster, document, user, alive, runs)
+        yield FailedOver(primary, [one, other], alive, runs)
         bao.request("PUT", "sys/leases/revoke-force/failing")
         bao.request("DELETE", "sys/mounts/failing")
 
 
 @pytest.mark.full
 def test_revocation_after_fail_over_ends_the_user_and_its_sessions(failed_over: FailedOver) -> None:
-    run, server = failed_over.runs["revoke"], failed_over.cluster.ground.server
+    run, server = failed_over.runs["revoke"], failed_over.primary
     assert not any(failed_over.alive)
     assert run.messages("Report")[0].startswith("revoked 1 lease(s)")
     assert not run.ok, "the old primary could not be asked"
@@ -382,14 +377,14 @@ def test_revocation_after_fail_over_ends_the_user_and_its_sessions(failed_over: 
 
 @pytest.mark.full
 def test_after_fail_over_everything_works_and_what_is_away_is_said(failed_over: FailedOver) -> None:
-    runs, server = failed_over.runs, failed_over.cluster.ground.server
+    runs, server = failed_over.runs, failed_over.primary
     assert "Nothing differs" in runs["drift before"].output
     assert runs["site"].ok, runs["site"].output
     assert not runs["drift"].ok
     assert f"nodes/failing at {server.host}:{server.port}" in runs["drift"].messages("Fail if anything differs")[0]
     assert "Drift:" not in runs["drift"].messages("Fail if anything differs")[0]
     assert "could not be asked" in runs["verify"].output
-    for each in failed_over.cluster.standbys:
+    for each in failed_over.standbys:
         assert f"failing: refused at failing at {each.host}:{each.port}" in runs["verify"].output, runs[
             "verify"
         ].output[-3000:]
@@ -397,7 +392,7 @@ def test_after_fail_over_everything_works_and_what_is_away_is_said(failed_over: 
 
 @pytest.mark.full
 def test_document_with_the_new_primary_is_all_right_until_a_second_one_is_promoted(failed_over: FailedOver) -> None:
-    runs, other = failed_over.runs, failed_over.cluster.standbys[1]
+    runs, other = failed_over.runs, failed_over.standbys[1]
     for name in ("site", "drift", "verify"):
         assert runs[f"{name} of the new"].ok, runs[f"{name} of the new"].output
     (message,) = runs["drift with two"].messages("Fail if anything differs")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 from urllib.parse import quote
 
@@ -59,12 +58,6 @@ def upgrade():
 """
 
 
-def sql(server: servers.PostgreSQL, database: str, text: str) -> list[tuple[t.Any, ...]]:
-    with contextlib.closing(server.connect(database)) as connection, connection.cursor() as cursor:
-        cursor.execute(text)
-        return cursor.fetchall() if cursor.description else []
-
-
 def table(name: str) -> str:
     return f"CREATE TABLE public.{name} (id serial PRIMARY KEY, name text);"
 
@@ -82,23 +75,23 @@ def entry(server: servers.PostgreSQL, name: str) -> Values:
 def existing(postgres: servers.PostgreSQL, bao: servers.OpenBao) -> Iterator[None]:
     """Databases in use: all tables are the owner's in one, and those of users that are gone in the other."""
     for name in ("owned", "gone"):
-        sql(postgres, "postgres", f"CREATE ROLE mig_{name}_owner")
-        sql(postgres, "postgres", f"CREATE DATABASE mig_{name} OWNER mig_{name}_owner")
-    sql(postgres, "mig_owned", "SET ROLE mig_owned_owner;" + "".join(table(f"t{number}") for number in range(GONE)))
+        postgres.sql(f"CREATE ROLE mig_{name}_owner")
+        postgres.sql(f"CREATE DATABASE mig_{name} OWNER mig_{name}_owner")
+    tables = "".join(table(f"t{number}") for number in range(GONE))
+    postgres.sql(f"SET ROLE mig_owned_owner;{tables}", "mig_owned")
     for number in range(GONE):
         user = f'"v-old-{number:02}"'
-        sql(
-            postgres,
-            "mig_gone",
+        postgres.sql(
             f"CREATE ROLE {user}; GRANT CREATE ON SCHEMA public TO {user}; SET ROLE {user}; {table(f't{number}')}",
+            "mig_gone",
         )
     yield
     bao.request("DELETE", "sys/mounts/mig")
     for name in ("fresh", "owned", "gone"):
-        sql(postgres, "postgres", f"DROP DATABASE IF EXISTS mig_{name} WITH (FORCE)")
+        postgres.sql(f"DROP DATABASE IF EXISTS mig_{name} WITH (FORCE)")
     found = "SELECT quote_ident(rolname) FROM pg_roles WHERE rolname ~ '^(mig_|v-old-)' ORDER BY rolname"
-    for (name,) in sql(postgres, "postgres", found):
-        sql(postgres, "postgres", f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
+    for (name,) in postgres.sql(found):
+        postgres.sql(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
 
 
 @pytest.fixture
@@ -124,7 +117,7 @@ def alembic(postgres: servers.PostgreSQL, bao: servers.OpenBao, play: Play) -> C
             environment={"DATABASE_URL": url},
         )
         bao.request("PUT", "sys/leases/revoke", {"lease_id": lease["lease_id"], "sync": True})
-        assert sql(postgres, "postgres", f"SELECT FROM pg_roles WHERE rolname = '{lease['data']['username']}'") == []
+        assert postgres.sql(f"SELECT FROM pg_roles WHERE rolname = '{lease['data']['username']}'") == []
 
     return upgrade
 
@@ -155,10 +148,10 @@ def test_alembic_migrates_new_databases_those_of_the_owner_and_those_of_users_th
     for name in ("fresh", "owned", "gone"):
         for revision in ("1", "head", "head"):
             alembic(name, revision)
-        found = sql(postgres, f"mig_{name}", f"""
+        found = postgres.sql(f"""
             SELECT count(*), count(*) FILTER (WHERE has_table_privilege('mig_{name}_rw', c.oid, 'SELECT')), array_agg(DISTINCT pg_get_userbyid(relowner)::text)
               FROM pg_class AS c WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
-        """)  # fmt: skip
+        """, f"mig_{name}")  # fmt: skip
         number = 2 if name == "fresh" else GONE + 2
         assert found == [(number, number, [f"mig_{name}_owner"])]
     assert play("leasehold.vault.site", *variables).changes == 0

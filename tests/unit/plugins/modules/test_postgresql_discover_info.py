@@ -94,18 +94,9 @@ def test_group_has_rights_of_login_or_lists_difference(request, server):
     database, owner, reader, writer, odd = (f"{name}_{number}" for name in ("db", "owner", "reader", "writer", "odd"))
     login = {"login_host": server.host, "login_port": server.port, "login_password": server.password}
 
-    def sql(text, where=database, fetch=False):
-        connection = server.connect(where)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(text)
-                return set(cursor.fetchall()) if fetch else None
-        finally:
-            connection.close()
-
-    sql(f"CREATE ROLE {owner}", "postgres")
-    sql(f"CREATE DATABASE {database} OWNER {owner}", "postgres")
-    sql(f"""
+    server.sql(f"CREATE ROLE {owner}")
+    server.sql(f"CREATE DATABASE {database} OWNER {owner}")
+    server.sql(f"""
         CREATE ROLE {reader} LOGIN; CREATE ROLE {writer} LOGIN; CREATE ROLE {odd} LOGIN NOINHERIT CREATEDB;
         SET ROLE {owner};
         CREATE SCHEMA sales; CREATE TABLE sales.orders (id int, note text); CREATE TABLE sales.items (id int);
@@ -115,7 +106,7 @@ def test_group_has_rights_of_login_or_lists_difference(request, server):
         GRANT DELETE ON sales.orders TO {writer};
         GRANT SELECT (id) ON sales.items TO {odd};
         RESET ROLE; GRANT {writer} TO {odd};
-    """)
+    """, database)  # fmt: skip
     given = {"database": database, "logins": [reader, writer, odd], **login}
     found = postgresql_discover_info.TASK.perform(validated("postgresql_discover_info", given), False)
     entry, differences = found["entry"], found["differences"]
@@ -135,5 +126,6 @@ def test_group_has_rights_of_login_or_lists_difference(request, server):
     )
     for name, lost in ((reader, set()), (writer, {("sales", "orders", "DELETE")})):
         user = f"user_{name}"
-        sql(f"CREATE ROLE {user} IN ROLE {roles[name]['in_role']}")
-        assert sql(HAS.format(role=name), fetch=True) - lost == sql(HAS.format(role=user), fetch=True)
+        server.sql(f"CREATE ROLE {user} IN ROLE {roles[name]['in_role']}")
+        of_login, of_user = (set(server.sql(HAS.format(role=role), database)) for role in (name, user))
+        assert of_login - lost == of_user

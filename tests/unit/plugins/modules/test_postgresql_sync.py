@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import secrets
 import socket
 
 import pytest
@@ -16,20 +15,21 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan i
 from ansible_collections.leasehold.vault.plugins.modules.postgresql_sync import TASK
 
 from ...conftest import validated
+from .conftest import OnServer
 
 pytestmark = pytest.mark.real
 
 
-class Site:
-    """A server, and an entry with names of its own."""
+class Site(OnServer):
+    """An entry with names of its own."""
 
     def __init__(self, server):
-        self.server, self.number = server, secrets.token_hex(4)
+        super().__init__(server)
         self.owner, self.rw, self.ro, self.admin = (f"{role}_{self.number}" for role in ("owner", "rw", "ro", "admin"))
-        self.login = {"login_host": server.host, "login_port": server.port, "login_password": server.password}
+        self.database = f"db_{self.number}"
         self.entry = {
             "name": "db",
-            "database": f"db_{self.number}",
+            "database": self.database,
             "owner": self.owner,
             "admin": {"username": self.admin, "password": "first"},
             "groups": {
@@ -39,32 +39,11 @@ class Site:
         }
 
     def __call__(self, *entries, check=False, **options):
-        given = {"databases": list(entries or [self.entry]), "close_databases": [], **self.login, **options}
+        given = {"databases": list(entries or [self.entry]), "close_databases": [], **self.options, **options}
         return TASK.perform(validated("postgresql_sync", given), check)
 
     def changes(self, *entries, **options):
-        """A check run foresees exactly what a run does; another one has nothing to do."""
-        foreseen = self(*entries, check=True, **options)
-        done = self(*entries, **options)
-        assert done["changes"] == foreseen["changes"]
-        assert done["changed"]
-        again = self(*entries, **options)
-        assert (again["changes"], again["changed"]) == ([], False)
-        return [change.partition(": ")[2] for change in done["changes"]]
-
-    def refused(self, *entries, **options):
-        with pytest.raises(Problem) as caught:
-            self(*entries, **options)
-        return str(caught.value)
-
-    def sql(self, text, database=None, **login):
-        connection = self.server.connect(database or self.entry["database"], **login)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(text)
-                return cursor.fetchall() if cursor.description else None
-        finally:
-            connection.close()
+        return [change.partition(": ")[2] for change in super().changes(*entries, **options)["changes"]]
 
 
 OTHERS = [pytest.param(name, marks=pytest.mark.full) for name in ("postgres15", "postgres16")]
@@ -74,15 +53,12 @@ OTHERS = [pytest.param(name, marks=pytest.mark.full) for name in ("postgres15", 
 def site(request):
     site = Site(request.getfixturevalue(request.param))
     yield site
-    for (name,) in site.sql(f"SELECT datname FROM pg_database WHERE datname LIKE '%_{site.number}'", "postgres"):
-        site.sql(f"DROP DATABASE {name} WITH (FORCE)", "postgres")
-    for (name,) in site.sql(f"SELECT rolname FROM pg_roles WHERE rolname LIKE '%_{site.number}'", "postgres"):
-        site.sql(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}", "postgres")
+    site.remove()
 
 
 def test_lifecycle_on_empty_server(site):
     done = site.changes()
-    assert f"{site.entry['database']}: + database, owner {site.owner}" in done
+    assert f"{site.database}: + database, owner {site.owner}" in done
     assert f"{site.rw}: + SELECT, INSERT on tables in schema public (those to come from {site.owner})" in done
     site.sql(f"SET ROLE {site.owner}; CREATE TABLE a (n serial); CREATE TABLE sales.b ()")
     site.sql(f"ALTER DEFAULT PRIVILEGES FOR ROLE {site.owner} GRANT DELETE ON TABLES TO {site.rw}")
@@ -173,7 +149,7 @@ def test_prune_removes_undeclared_privileges(site):
         assert kept["changes"] == []
         assert "somebody who is not in the document is still a member of it" in kept["warnings"][0]
         site.sql(f"DROP ROLE {user.split()[0]}")
-    assert f"{site.entry['database']}: - CONNECT of {site.ro}" in site.changes(prune=True)
+    assert f"{site.database}: - CONNECT of {site.ro}" in site.changes(prune=True)
 
 
 def test_privileges_on_columns_and_grant_options_are_taken_back(site):
@@ -183,14 +159,14 @@ def test_privileges_on_columns_and_grant_options_are_taken_back(site):
     site.sql(
         f"SET ROLE {site.owner}; GRANT UPDATE (x), SELECT (y) ON a TO {site.ro}; GRANT SELECT ON a TO {site.ro} WITH GRANT OPTION;"
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {site.ro} WITH GRANT OPTION;"
-        f"GRANT CONNECT ON DATABASE {site.entry['database']} TO {site.ro} WITH GRANT OPTION"
+        f"GRANT CONNECT ON DATABASE {site.database} TO {site.ro} WITH GRANT OPTION"
     )
     site.sql(f"GRANT USAGE ON SCHEMA sales TO {site.ro} WITH GRANT OPTION")
     assert site.changes() == [
         f"schema sales: - GRANT OPTION for USAGE of {site.ro}",
         f"{site.ro}: - UPDATE on columns of tables in schema public (1 table: public.a)",
         f"{site.ro}: - GRANT OPTION for SELECT on tables in schema public (1 table: public.a, and those to come from {site.owner})",
-        f"{site.entry['database']}: - GRANT OPTION for CONNECT of {site.ro}",
+        f"{site.database}: - GRANT OPTION for CONNECT of {site.ro}",
     ]
 
 
@@ -220,7 +196,7 @@ def test_dba_without_superuser_makes_everything_but_what_belongs_to_others(site)
     dba = f"dba_{site.number}"
     site.sql(f"CREATE ROLE {dba} LOGIN CREATEROLE CREATEDB PASSWORD 'low'", "postgres")
     site.sql(f"GRANT CONNECT ON DATABASE postgres TO {dba}", "postgres")
-    site.login.update(login_user=dba, login_password="low")
+    site.options.update(login_user=dba, login_password="low")
     site.changes()
     site.sql("CREATE TABLE foreign_one ()")
     refused = site.refused()
@@ -239,7 +215,7 @@ def test_grant_that_was_only_warned_about_is_an_error_and_no_change(site, monkey
     dba = f"dba_{site.number}"
     site.sql(f"CREATE ROLE {dba} LOGIN CREATEROLE CREATEDB PASSWORD 'low'", "postgres")
     site.sql(f"GRANT CONNECT ON DATABASE postgres TO {dba}", "postgres")
-    site.login.update(login_user=dba, login_password="low")
+    site.options.update(login_user=dba, login_password="low")
     site()
     site.sql(f"CREATE SCHEMA sold; GRANT USAGE ON SCHEMA sold TO {dba}")
     site.entry["groups"][site.ro]["schemas"].append("sold")
@@ -264,8 +240,8 @@ def test_database_and_roles_of_somebody_else_are_left_alone_and_named(site):
         f"SET ROLE {other}; CREATE ROLE {site.owner}; CREATE ROLE {site.rw} LOGIN; CREATE ROLE {site.ro}; CREATE ROLE {site.admin} LOGIN",
         "postgres",
     )
-    site.sql(f"CREATE DATABASE {site.entry['database']} OWNER {other}", "postgres")
-    site.login.update(login_user=dba, login_password="low")
+    site.sql(f"CREATE DATABASE {site.database} OWNER {other}", "postgres")
+    site.options.update(login_user=dba, login_password="low")
     reported = []
     for check in (True, False):
         with pytest.raises(Problem) as caught:
@@ -305,7 +281,7 @@ def test_nothing_of_others_is_changed_and_all_of_it_is_named(site):
     dba = f"dba_{site.number}"
     site.sql(f"CREATE ROLE {dba} LOGIN CREATEROLE CREATEDB PASSWORD 'low'", "postgres")
     site.sql(f"GRANT CONNECT ON DATABASE postgres TO {dba}", "postgres")
-    site.login.update(login_user=dba, login_password="low")
+    site.options.update(login_user=dba, login_password="low")
     everything = {"tables": ["select"], "sequences": ["usage"], "functions": ["execute"]}
     site.entry["groups"] = {
         site.rw: {"schemas": ["public"], **everything},
@@ -342,13 +318,10 @@ def test_nothing_of_others_is_changed_and_all_of_it_is_named(site):
 
 def test_who_is_logged_in_because_public_may_is_not_locked_out_unless_told(site):
     name = f"guest_{site.number}"
-    site.sql(f"CREATE DATABASE {site.entry['database']}", "postgres")
+    site.sql(f"CREATE DATABASE {site.database}", "postgres")
     site.sql(f"CREATE ROLE {name} LOGIN PASSWORD 'guest'", "postgres")
-    with contextlib.closing(site.server.connect(site.entry["database"], user=name, password="guest")):
-        for check in (True, False):
-            assert f"{name} is logged in to {site.entry['database']}, and may be because PUBLIC may" in site.refused(
-                check=check
-            )
+    with contextlib.closing(site.server.connect(site.database, user=name, password="guest")):
+        assert f"{name} is logged in to {site.database}, and may be because PUBLIC may" in site.refused()
         assert any("- CONNECT" in change for change in site(check=True, lock_out=[name])["changes"])
         site({**site.entry, "connect": [name]})
         assert not site({**site.entry, "connect": [name]})["changed"]
