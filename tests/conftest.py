@@ -176,28 +176,28 @@ def bao() -> Iterator[servers.OpenBao]:
         CRASHABLE.remove(server)
 
 
+def _postgres(major: int) -> Iterator[servers.PostgreSQL]:
+    with servers.PostgreSQL(major=major, settings=SETTINGS) as server:
+        server.waits_for_removal = False
+        yield server
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[servers.PostgreSQL]:
     """PostgreSQL 18, or what the matrix wants."""
-    with servers.PostgreSQL(major=int(os.environ.get("LEASEHOLD_POSTGRESQL", "18")), settings=SETTINGS) as server:
-        server.waits_for_removal = False
-        yield server
+    yield from _postgres(int(os.environ.get("LEASEHOLD_POSTGRESQL", "18")))
 
 
 @pytest.fixture(scope="session")
 def postgres15() -> Iterator[servers.PostgreSQL]:
     """PostgreSQL 15: the last major in which CREATEROLE alone may change any user."""
-    with servers.PostgreSQL(major=15, settings=SETTINGS) as server:
-        server.waits_for_removal = False
-        yield server
+    yield from _postgres(15)
 
 
 @pytest.fixture(scope="session")
 def postgres16() -> Iterator[servers.PostgreSQL]:
     """PostgreSQL 16: the first major in which CREATEROLE needs ADMIN OPTION."""
-    with servers.PostgreSQL(major=16, settings=SETTINGS) as server:
-        server.waits_for_removal = False
-        yield server
+    yield from _postgres(16)
 
 
 @pytest.fixture(scope="session")

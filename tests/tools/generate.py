@@ -39,7 +39,7 @@ PACKAGES = (
     *(f"module_utils/{name}" for name in ("_core", "_vault", "_postgresql", "_resources", "_operations")),
     *(f"plugin_utils/{name}" for name in ("_run", "_documents", "_lookup.py", "_action.py")),
 )
-"""Below plugins; each package imports from those before it."""
+"""Below plugins; each package imports from itself and from those before it."""
 WIDTH = 140
 ACTION = """\
 # Copyright (c) 2026 The leasehold.vault authors

@@ -179,10 +179,7 @@ def test_lost_password_is_reported(how):
 
 
 def test_lost_password_of_killed_run_is_reported_by_next_run():
-    current = {
-        **HELD,
-        "connection_details": {**HELD["connection_details"], root_rotation.ROTATED_AT: "begun 2026-01-01T00:00:00Z"},
-    }
+    current = noted(HELD, "begun 2026-01-01T00:00:00Z")
     with pytest.raises(Problem, match=r"^The database refuses the password that Vault holds") as caught:
         rotate(Client(False, current=current, locked_out=True))
     assert caught.value.result == {"lost": True}
@@ -226,8 +223,7 @@ def test_rotation_is_not_claimed_where_it_may_be_rolled_back_and_login_of_vault_
 @pytest.mark.parametrize("how", ["once", "always"])
 def test_next_run_waits_for_rollback_only_shortly_after_rotation_began(how, age, pending):
     begun = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=age)
-    noted = f"begun {begun.isoformat(timespec='seconds')}"
-    current = {**HELD, "connection_details": {**HELD["connection_details"], root_rotation.ROTATED_AT: noted}}
+    current = noted(HELD, f"begun {begun.isoformat(timespec='seconds')}")
     client = Client(False, current=current, locked_out=True)
     client.identity = VAULT
     with pytest.raises(Problem) as caught:
@@ -252,13 +248,12 @@ def test_trust_authentication_after_rotation_fails():
         rotate(Client(True, True))
 
 
-@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("rotated", [True, False])
 @pytest.mark.parametrize("how", ["once", "always"])
-def test_check_mode_only_reads(noted, how):
-    details = {root_rotation.ROTATED_AT: "2026-01-31T12:00:00Z"} if noted else {}
-    client = Client(current={**HELD, "connection_details": {**HELD["connection_details"], **details}})
+def test_check_mode_only_reads(rotated, how):
+    client = Client(current=noted(HELD, "2026-01-31T12:00:00Z") if rotated else HELD)
     result = rotate(client, check_mode=True, rotate=how)
-    assert result["changed"] is not (noted and how == "once")
+    assert result["changed"] is not (rotated and how == "once")
     assert client.calls == []
 
 
@@ -318,14 +313,12 @@ def test_end_of_a_rotation_is_noted_although_its_begin_was_not():
 
     client.write = write
     assert rotate(client)["warnings"] == []
-    (noted,) = [call[2] for call in client.calls if call[0] == "write" and call[1] != PROBE]
-    assert not noted[root_rotation.ROTATED_AT].startswith(root_rotation.BEGUN)
+    (written,) = [call[2] for call in client.calls if call[0] == "write" and call[1] != PROBE]
+    assert not written[root_rotation.ROTATED_AT].startswith(root_rotation.BEGUN)
 
 
 def test_the_note_is_not_part_of_the_probe():
-    client = Client(
-        False, current={**HELD, "connection_details": {**HELD["connection_details"], root_rotation.ROTATED_AT: "x"}}
-    )
+    client = Client(False, current=noted(HELD, "x"))
     assert rotate(client) == {"changed": False, "rotated": False}
     assert root_rotation.ROTATED_AT not in str(client.calls)
 
