@@ -431,8 +431,8 @@ class _Cluster:
         namespaces = settings.get("namespaces") or settings.get("bound_service_account_namespaces") or []
         self.desired, self.application = desired, application.name
         self.mount, self.role, self.audience = role["mount"], role["name"], settings.get("audience") or ""
-        self.account = accounts[0] if accounts else application.name
-        self.namespace = desired.get("namespace") or (namespaces[0] if namespaces else "")
+        self.account = _first(accounts) or application.name
+        self.namespace = desired.get("namespace") or _first(namespaces)
         self.server = desired.get("server") or application.url
 
     def object_name(self, role: str = "") -> str:
@@ -448,6 +448,12 @@ class _Cluster:
 
     def _metadata(self, name: str) -> Values:
         return {"name": name, **({"namespace": self.namespace} if self.namespace else {})}
+
+
+def _first(names: t.Any) -> str:
+    """Of one or several, as a list or as text with commas, as modules take them; empty if there is none."""
+    names = names if isinstance(names, (list, tuple)) else str(names).split(",")
+    return str(names[0]) if names else ""
 
 
 def _hcl(path: str, capabilities: list[str], allowed_parameters: Values | None = None) -> str:

@@ -185,6 +185,15 @@ def manifest(kind, auth=None, **more):
     return list(yaml.safe_load_all(made["content"]))
 
 
+@pytest.mark.parametrize("several", [list, ",".join])
+@pytest.mark.parametrize("names", [["production"], ["production", "staging"]])
+def test_manifest_is_for_the_first_account_and_namespace_however_they_are_written(several, names):
+    pod = {"kubernetes": {"service_accounts": several(names), "namespaces": several(names)}}
+    (patch,) = manifest("agent_injector", auth=pod)
+    assert patch["metadata"]["namespace"] == "production"
+    assert patch["spec"]["template"]["spec"]["serviceAccountName"] == "production"
+
+
 def test_injector_manifest_logs_in_as_pod_and_revokes_on_shutdown():
     (patch,) = manifest("agent_injector")
     pod = patch["spec"]["template"]
