@@ -62,23 +62,3 @@ def test_migrations_are_a_role_that_acts_as_the_owner_which_the_admin_hands_out(
     assert "migrate" in database_document([DATABASE])["connections"][0]["allowed_roles"]
     (entry,) = postgresql_document([DATABASE])
     assert (entry["heirs"], entry["users_act_as_owner"]) == (["app_owner"], True)
-
-
-@pytest.mark.parametrize(
-    ("more", "problem"),
-    [
-        ({"migrations": {"max_ttl": "2h"}}, "vault_databases[0].migrations: role is missing"),
-        ({"migrations": {"role": "m", "max_tll": 1}}, "vault_databases[0].migrations: unknown key max_tll; did you mean max_ttl?"),
-        ({"migrations": {"role": "app-role"}}, "vault_databases[0].migrations.role: 'app-role' is there already as vault_databases[0].roles.app-role"),
-        ({"owner": None}, "vault_databases[0].migrations: its users act as the owner, and owner is missing"),
-        ({"functions": "leasehold"}, "vault_databases[0].migrations: needs functions: none"),
-    ],
-)  # fmt: skip
-def test_problems_of_migrations_have_their_path(more, problem):
-    found = problems_of([{**DATABASE, **more}])
-    assert len(found) == 1
-    assert found[0].startswith(problem)
-
-
-def test_applications_may_read_the_role_for_migrations():
-    assert not problems_of([DATABASE], [{"name": "ci", "roles": ["migrate"]}])
