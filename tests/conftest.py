@@ -74,10 +74,7 @@ def _needed(item: pytest.Item) -> list[tuple[str, bool]]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """One test fails where the server crashes, and not all that come after it.
-
-    OpenBao 2.7.2 does when a static role goes away while its mount is loaded: within milliseconds of its making.
-    """
+    """One test fails where the server crashes, and not all that come after it: see `rotation_queue`."""
     for server in CRASHABLE:
         if server.has_crashed:
             item.warn(pytest.PytestWarning(f"{server.title} had crashed and was started again: {server.log_tail()}"))

@@ -34,6 +34,7 @@ import policies
 import psycopg2
 import pytest
 import yaml
+from rotation_queue import wait_for_rotation_queue
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -373,6 +374,7 @@ class Ground:
         self.sql(f"GRANT {self.group} TO {self.admin} WITH ADMIN OPTION")
         self.sql(f"CREATE TABLE items (name text); GRANT SELECT, INSERT ON items TO {self.group}")
         bao.request("POST", f"sys/mounts/{name}", {"type": "database"})
+        wait_for_rotation_queue(bao, bao.request("GET", f"sys/mounts/{name}")["data"]["accessor"])
         self.connection()
 
     def connection(self, name: str = "db", **more: t.Any) -> None:

@@ -62,6 +62,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._vault.auth import
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.client import Client
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.options import OPTIONS
 from fake_vault import FakeVault
+from rotation_queue import wait_for_rotation_queue
 
 if t.TYPE_CHECKING:
     import types
@@ -315,6 +316,11 @@ class RealWorld(World):
     def connect(self, options: Values) -> Session:
         return log_in(options)
 
+    def add_mount(self, path: str = "", **body: t.Any) -> World:
+        super().add_mount(path, **body)
+        wait_for_rotation_queue(self.server, self.client.read(f"sys/mounts/{path or self.mount}")["accessor"])
+        return self
+
     def login_for(self, module_name: str, mount: str) -> Values:
         """A token that may do exactly what the documentation says is enough for this module."""
         documented = policies.documented()
@@ -327,6 +333,7 @@ class RealWorld(World):
     def clean_up(self) -> None:
         for mount, current in (self.client.read("sys/mounts") or {}).items():
             if current["type"] == "database":
+                wait_for_rotation_queue(self.server, current["accessor"])
                 self.client.ask("put", f"sys/leases/revoke-force/{mount.strip('/')}")
                 self.client.delete(f"sys/mounts/{mount.strip('/')}")
         self.client.delete(f"sys/auth/{self.mount}")
