@@ -206,6 +206,9 @@ def test_login_that_replaces_the_present_ones_is_that_of_the_variables_or_of_the
     assert {name: str(value) for name, value in found.items()} == {"login_user": "postgres", **login}
 
 
+HANDS_OVER = "roles/postgresql_access/tasks/cutover.yml: Hand over what the logins own"
+
+
 @pytest.mark.parametrize(
     ("step", "result", "failed"),
     [
@@ -218,9 +221,23 @@ def test_login_that_replaces_the_present_ones_is_that_of_the_variables_or_of_the
 def test_look_of_cutover_fails_for_all_but_objects_that_would_stay(
     evaluate: Evaluate, step: str, result: Values, failed: bool
 ) -> None:
-    where = "roles/postgresql_access/tasks/cutover.yml: Hand over what the logins own"
     given = {"leasehold_cutover_step": step, "postgresql_access_handed_over": result}
-    assert evaluate.condition(where, "failed_when", **given) is failed
+    assert evaluate.condition(HANDS_OVER, "failed_when", **given) is failed
+
+
+@pytest.mark.parametrize(
+    ("given", "check", "only_looks"),
+    [
+        ({}, False, True),
+        ({"leasehold_cutover_step": "look"}, False, True),
+        ({"leasehold_cutover_step": "hand_over"}, False, False),
+        ({"leasehold_cutover_step": "hand_over"}, True, True),
+    ],
+)
+def test_only_the_step_that_hands_over_does_so(
+    evaluate: Evaluate, given: Values, check: bool, only_looks: bool
+) -> None:
+    assert evaluate.part(HANDS_OVER, "check_mode", ansible_check_mode=check, **given) is only_looks
 
 
 @pytest.mark.parametrize("role", ["database_secrets", "postgresql_access"])
@@ -280,6 +297,57 @@ def test_refusal_of_a_user_that_a_standby_never_knew_proves_nothing(evaluate: Ev
         issued = {"warnings": ["The user v-app could not log in on each server within 15 s. db at db2:5432: FATAL."]}
         given = {"item": {"msg": REFUSED}, "__database_secrets_node_label": label, "__database_secrets_issued": issued}
         assert evaluate.condition(where, "that", **given) is proves
+
+
+SECRETS = "roles/database_secrets/tasks/"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "clean_orphans.yml: End the sessions of users that are gone",
+        "remove_orphans.yml: Remove users, with what they own in each database",
+        "revoke.yml: End sessions that outlived their users",
+        "revoke.yml: Look for users that could not be dropped",
+        "revoke.yml: Drop the users that could not be dropped before",
+    ],
+)
+def test_check_run_ends_no_session_and_drops_no_user(evaluate: Evaluate, where: str) -> None:
+    for check in (True, False):
+        given = {"__database_secrets_dba": True, "ansible_check_mode": check}
+        assert evaluate.condition(SECRETS + where, "when", **given) is not check
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "kinds", "replicas", "looks"),
+    [
+        (True, [], [], False),
+        (True, ["sessions"], [], True),
+        (True, [], [{"host": "db2"}], True),
+        (False, ["sessions"], [{"host": "db2"}], False),
+    ],
+)
+def test_repair_ends_sessions_where_some_were_found_and_on_standbys_always(
+    evaluate: Evaluate, looked_at: bool, kinds: list[str], replicas: list[Values], looks: bool
+) -> None:
+    given = {
+        "__database_secrets_looked_at": looked_at,
+        "__database_secrets_kinds": kinds,
+        "database_secrets_databases": [{**DATABASE, "replicas": replicas}],
+    }
+    where = f"{SECRETS}repair_users.yml: End sessions that outlived their users"
+    assert evaluate.condition(where, "when", **given) is looks
+
+
+@pytest.mark.parametrize(
+    "where", ["revoke.yml: Check that sessions ended on every server", "clean_orphans.yml: Report"]
+)
+def test_sessions_that_may_go_on_fail_the_run_and_are_named(evaluate: Evaluate, where: str) -> None:
+    problem = "db at db2:5432: Logging in failed."
+    for given, ended in (({}, True), ({"problems": []}, True), ({"problems": [problem]}, False)):
+        known = {"database_secrets_sessions": given, "__database_secrets_removals": []}
+        assert evaluate.condition(SECRETS + where, "that", **known) is ended
+    assert problem in evaluate.part(SECRETS + where, "ansible.builtin.assert", "fail_msg", **known)
 
 
 # ------------------------------------------------------------------------------------------------------------- playbooks

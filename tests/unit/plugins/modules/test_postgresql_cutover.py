@@ -167,6 +167,8 @@ def test_what_makes_no_sense_is_refused(site):
         ({"login": "postgres"}, "postgres is a superuser, and no group can have its rights"),
         ({"login": "nobody_here"}, "There is no role nobody_here"),
         ({"group": "nobody_here"}, "There is no group nobody_here"),
+        ({"group": "postgres"}, "group: postgres is a superuser"),
+        ({"group": site.login}, f"group: {site.login} is the login itself"),
         (swapped, "comment does not say that a cutover took its LOGIN"),
     ):
         assert sentence in site.refused(**more)

@@ -83,11 +83,20 @@ class Standby:
         return []
 
 
-@pytest.mark.parametrize(("behind", "problem"), [(2, ""), (10**9, "it has not replayed 1/0")])
-def test_standby_is_looked_at_when_it_has_replayed_or_when_time_is_up(behind, problem, monkeypatch):
+@pytest.mark.parametrize(
+    ("written", "behind", "seconds", "problem"),
+    [
+        ("1/0", 2, 60, ""),
+        ("1/0", 10**9, 0.02, "it has not replayed 1/0"),
+        (None, 0, 60, "no server of it that can be written to could be asked"),
+    ],
+)
+def test_standby_is_looked_at_when_it_has_replayed_or_when_that_cannot_be_known(
+    written, behind, seconds, problem, monkeypatch
+):
     monkeypatch.setattr(_nodes, "PAUSE", 0.001)
     node, session = Node("db", {}, "app", replica=True), Standby(behind)
-    _nodes._sweep(node, session, "1/0", _nodes.time.monotonic() + 0.02, dry_run=False)
+    _nodes._sweep(node, session, written, _nodes.time.monotonic() + seconds, dry_run=False)
     assert node.problem[: len(problem) or None] == problem
     assert session.asked[-1] is _nodes._END
 
