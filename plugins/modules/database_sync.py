@@ -279,6 +279,7 @@ options:
         description:
           - With O(roles[].in_role), V(leasehold) calls the functions that the role P(leasehold.vault.postgresql_access#role) installs, so that the
             admin needs no C(CREATEROLE). For PostgreSQL 15 and older.
+          - Left out, a role whose users are made by them keeps them, and a new one has them if other roles of its connection do; otherwise V(none).
         type: str
         choices: [none, leasehold]
       creation_statements:

@@ -149,6 +149,8 @@ class Resource:
     """Where changes go, when not to the path itself; request bodies there are flat."""
     derive: t.Callable[[Values], Values] = unchanged
     """Turns a module's shorthand options into fields."""
+    as_in_use: t.Callable[[Server, Values, Values | None], Values] = lambda server, desired, answer: desired
+    """Completes what ``derive`` made by what is in use on the server, where the task leaves that open; with the object there, if any."""
     extra_fields: t.Callable[[Values], tuple[Field, ...]] = lambda desired: ()
     """Fields that only this task has: what it asks to be passed on although it is not declared."""
     validators: tuple[Validator, ...] = ()
@@ -349,6 +351,8 @@ def reconcile(
     findings: list[Diagnostic] = []
     try:
         answer = server.read(path)
+        if reconcile_options.state == "present":
+            desired = resource.as_in_use(view, desired, answer)
     except MountMissing as error:
         answer = None
         findings.append(Diagnostic(str(error), "missing"))

@@ -276,7 +276,7 @@ def allowed_by_connection(server: Server, desired: Values, plan: Plan) -> Diagno
         return
     if current is None:
         yield Diagnostic(f"db_name: there is no connection {connection} on mount {mount}; make it first.", "missing")
-    elif not any(_matches(allowed, role) for allowed in current.get("allowed_roles") or []):
+    elif not is_allowed(role, current.get("allowed_roles") or ()):
         listed = ", ".join(current.get("allowed_roles") or []) or "nobody"
         yield Diagnostic(
             f"The connection {connection} does not allow the role {role} (allowed_roles: {listed}); add it there first.",
@@ -288,5 +288,5 @@ def allowed_by_connection(server: Server, desired: Values, plan: Plan) -> Diagno
         yield from names_are_data(desired, current["connection_details"].get("username_template") or "")
 
 
-def _matches(allowed: str, role: str) -> bool:
-    return bool(re.fullmatch(".*".join(map(re.escape, allowed.split("*"))), role))
+def is_allowed(role: str, allowed_roles: t.Iterable[str]) -> bool:
+    return any(re.fullmatch(".*".join(map(re.escape, each.split("*"))), role) for each in allowed_roles)

@@ -11,23 +11,28 @@ from __future__ import annotations
 import re
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core import statements as _statements
-from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Refused
+from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Forbidden, Refused
 from ansible_collections.leasehold.vault.plugins.module_utils._core.fields import (
     MOUNT,
     duration,
     statements,
     text,
 )
+from ansible_collections.leasehold.vault.plugins.module_utils._core.names import name
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import (
     Diagnostic,
     Diagnostics,
     Plan,
     Resource,
+    Server,
     Values,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import verification
 from ansible_collections.leasehold.vault.plugins.module_utils._resources import dependents
-from ansible_collections.leasehold.vault.plugins.module_utils._resources.connection import allowed_by_connection
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.connection import (
+    allowed_by_connection,
+    is_allowed,
+)
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.shared import (
     CREDENTIAL,
     credential_policy,
@@ -89,26 +94,52 @@ def _outlives_revocation(desired: Values, plan: Plan) -> Diagnostics:
         )
 
 
-def _keeps_the_functions(desired: Values, plan: Plan) -> Diagnostics:
-    """Without them an admin role that has no CREATEROLE can neither make nor end a user."""
-    before, after = ("leasehold.issue(" in str(side.get("creation_statements")) for side in (plan.before, plan.after))
-    if before and not after and desired.get("in_role") and desired.get("functions") is None:
-        raise Refused(
-            f"The users of the role {desired['name']} are made by the functions that postgresql_access installs. Set functions: leasehold to keep "
-            "it so (in a document: in the entry of its connection), or functions: none if the admin role may now make them itself."
-        )
-    return ()
+def _with_functions_in_use(server: Server, desired: Values, answer: Values | None) -> Values:
+    """Without them an admin role that has no CREATEROLE can neither make nor end a user: only ``functions: none`` gives them up."""
+    if desired.get("in_role") is None or desired.get("functions") is not None:
+        return desired
+    if not (_uses_functions(answer) if answer is not None else _neighbours_use_functions(server, desired)):
+        return desired
+    others = {option: value for option, value in desired.items() if option not in _statements.OWNED}
+    return _statements.expand({**others, "functions": "leasehold"})
 
+
+def _uses_functions(answer: Values) -> bool:
+    return "leasehold.issue(" in str(_CREATION.current_value(answer))
+
+
+def _neighbours_use_functions(server: Server, desired: Values) -> bool:
+    """Whether users of the same connection are made by them, by the first of its roles that ``in_role`` wrote; not if that cannot be seen."""
+    mount, connection = MOUNT.desired_value(desired), desired.get("db_name")
+    if not connection or desired.get("set_role"):
+        return False
+    try:
+        allowed = (server.read(f"{mount}/config/{name(connection)}") or {}).get("allowed_roles") or []
+        for each in server.list(f"{mount}/roles") if allowed else ():
+            role = server.read(f"{mount}/roles/{each}") if is_allowed(each, allowed) else None
+            if (
+                role
+                and role.get("db_name") == connection
+                and _statements.groups_in(_CREATION.current_value(role) or ())
+            ):
+                return _uses_functions(role)
+    except (Forbidden, ValueError):
+        pass
+    return False
+
+
+_CREATION = statements("creation_statements")
 
 ROLE = Resource(
     kind="role",
     path="{mount}/roles/{name}",
     identity=(MOUNT, named("role_name")),
     derive=_statements.expand,
+    as_in_use=_with_functions_in_use,
     shorthand={**_statements.OPTIONS, **verification.OPTIONS},
     fields=(
         text("db_name"),
-        statements("creation_statements"),
+        _CREATION,
         statements("revocation_statements"),
         statements("renew_statements"),
         statements("rollback_statements"),
@@ -121,7 +152,6 @@ ROLE = Resource(
         _can_issue,
         _can_revoke,
         _outlives_revocation,
-        _keeps_the_functions,
     ),
     requirements=(known_to_server("role", lambda desired: f"{MOUNT.desired_value(desired)}/roles/{desired['name']}"),),
     pre_write_checks=(allowed_by_connection, dependents.ttls_within_limit, credential_policy),

@@ -109,7 +109,7 @@ def test_a_group_gets_no_warning():
     ],
 )
 def test_allowances_match_as_the_server_matches_them(allowed, role, matches):
-    assert connection._matches(allowed, role) is matches
+    assert connection.is_allowed(role, [allowed]) is matches
 
 
 def test_a_connection_that_was_rotated_keeps_its_password():

@@ -104,8 +104,10 @@ def test_lifecycle_of_role_with_in_role(connected, run):
 def test_dropping_functions_needs_explicit_option(connected, run):
     desired = {"name": "app", "db_name": "db", "in_role": connected.database.group}
     run.changes("database_role", **desired, functions="leasehold")
-    assert "Set functions: leasehold" in run.refused("database_role", **desired)
-    run.nothing("database_role", **desired, functions="leasehold")
+    run.nothing("database_role", **desired)
+    assert list(changed_keys(run.changes("database_role", **desired, revocation="strict"))) == ["revocation_statements"]
+    assert "set_role needs functions: none" in run.refused("database_role", **desired, set_role=True)
+    run.changes("database_role", **desired, functions="leasehold")
     run.changes("database_role", **desired, functions="none")
     run.changes("database_role", **desired, functions="leasehold")
     run.changes("database_role", name="app", **OWN)

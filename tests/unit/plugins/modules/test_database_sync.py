@@ -52,6 +52,36 @@ def test_only_change_made_elsewhere_is_reported_and_reverted(vault, run, documen
     assert vault.read("roles/app")["max_ttl"] == 7200
 
 
+def test_functions_in_use_are_kept_by_document_that_leaves_them_open(vault, run, document):
+    """A new role of the connection has them, too; one that is to act as its group, or one of another connection, cannot or need not."""
+    run("database_sync", **{**document, "roles": [{**role, "functions": "leasehold"} for role in document["roles"]]})
+    run.nothing("database_sync", **document)
+    document["connections"] = [
+        {**document["connections"][0], "allowed_roles": ["app", "reports", "new", "migrations"]},
+        {
+            **vault.connection(),
+            "name": "other",
+            "allowed_roles": ["elsewhere"],
+            "username": "other",
+            "verify_connection": False,
+        },
+    ]
+    new = {"db_name": "db", "in_role": vault.database.group}
+    document["roles"] += [
+        {**new, "name": "new"},
+        {**new, "name": "migrations", "set_role": True},
+        {**new, "name": "elsewhere", "db_name": "other"},
+    ]
+    run("database_sync", check=True, **document)
+    run.changes("database_sync", **document)
+    by_functions = {
+        name: "leasehold.issue(" in str(vault.read(f"roles/{name}")["creation_statements"])
+        for name in ("app", "reports", "new", "migrations", "elsewhere")
+    }
+    assert by_functions == {"app": True, "reports": True, "new": True, "migrations": False, "elsewhere": False}
+    run.nothing("database_sync", **document)
+
+
 @pytest.mark.both
 def test_undeclared_objects_are_kept_unless_pruned(vault, run, document):
     run("database_sync", **document)
