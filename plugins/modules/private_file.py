@@ -88,14 +88,14 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.place import
 
 def shown(differences: dict[str, tuple[t.Any, t.Any]]) -> list[dict[str, t.Any]]:
     """As Ansible prints them: the content apart from what belongs to the file."""
-    content = [
-        dict(zip(("before", "after"), [(side or b"").decode(errors="replace") for side in sides]))
-        for what, sides in differences.items()
-        if what == "content"
-    ]
-    of_file = {what: sides for what, sides in differences.items() if what != "content"}
-    before, after = ({what: sides[number] for what, sides in of_file.items()} for number in (0, 1))
-    return [*content, {"before": before, "after": after}] if of_file else content
+    of_file = dict(differences)
+    content = of_file.pop("content", None)
+    parts: list[list[t.Any]] = []
+    if content:
+        parts.append([(side or b"").decode(errors="replace") for side in content])
+    if of_file:
+        parts.append([{what: sides[number] for what, sides in of_file.items()} for number in (0, 1)])
+    return [{"before": before, "after": after} for before, after in parts]
 
 
 def main() -> None:
