@@ -24,7 +24,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connec
     DatabaseProblem,
     database_session,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import quoted
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.plan import acting, quoted
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.rights import OWNED_HERE
 
 if t.TYPE_CHECKING:
@@ -427,11 +427,6 @@ class _HandOver:
 
     # -- what the DBA's login lacks for it
 
-    @property
-    def _how(self) -> str:
-        """The options of GRANT with which a member acts as the role."""
-        return " WITH INHERIT TRUE, SET TRUE" if self.version >= 160000 else ""
-
     def _memberships(self, todo: Sequence[Owned]) -> Iterator[str]:
         """The roles that this login becomes a member of for the time being: who gives away acts for both sides."""
         if self.superuser:
@@ -447,7 +442,7 @@ class _HandOver:
             if not (role.admin or (self.createrole and self.version < 160000)):
                 raise Refused(
                     f"{self.me} may not act as {name}. A role with ADMIN OPTION on it, or a superuser, has to GRANT {quoted(name)} TO "
-                    f"{quoted(self.me)}{self._how}. Nothing was changed."
+                    f"{quoted(self.me)}{acting(self.version)}. Nothing was changed."
                 )
             yield name
 
@@ -457,7 +452,7 @@ class _HandOver:
         before = {name: self._grants(name) for name in self.memberships}
         try:
             for name in self.memberships:
-                self.session.execute_text(f"GRANT {quoted(name)} TO CURRENT_USER{self._how}")
+                self.session.execute_text(f"GRANT {quoted(name)} TO CURRENT_USER{acting(self.version)}")
             yield
         finally:
             for name in self.memberships:

@@ -40,6 +40,8 @@ CHUNK = 1000
 """Objects in one statement."""
 OBJECTS = {"tables": "TABLE", "sequences": "SEQUENCE", "functions": "ROUTINE"}
 """Procedures are among the functions, as in default privileges."""
+ADMIN_ONLY = " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
+"""Options of GRANT from PostgreSQL 16 on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,8 +218,8 @@ class ServerPlan(Plan):
         role = self.server.roles.get(name, Role())
         if self.server.superuser or role.usable or name in self.gained:
             return
-        how = " WITH INHERIT TRUE, SET TRUE" if self.server.version >= 160000 else ""
-        if self._grant_role(name, self.server.me, how, f"+ member {self.server.me} (this login)", fatal=False):
+        how, meaning = acting(self.server.version), f"+ member {self.server.me} (this login)"
+        if self._grant_role(name, self.server.me, how, meaning, fatal=False):
             self.gained.add(name)
 
     def _may_grant(self, name: str, role: Role) -> bool:
@@ -263,7 +265,7 @@ class ServerPlan(Plan):
         """ADMIN OPTION on the roles that users become members of, and from PostgreSQL 16 on no more than that."""
         functions, new = self._uses_functions(entry), self.server.version >= 160000
         receiver = entry.receiver(self.server.version)
-        how = " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE" if new and not functions else " WITH ADMIN OPTION"
+        how = ADMIN_ONLY if new and not functions else " WITH ADMIN OPTION"
         for name in entry.handed_out:
             current = list(self._memberships(name, receiver))
             if not any(each.admin for each in current):
@@ -296,7 +298,7 @@ class ServerPlan(Plan):
             if not any(self._memberships(group, user.name)):
                 self._grant_role(group, user.name, "", f"+ member {user.name}")
         if self.server.version >= 160000 and not any(each.admin for each in self._memberships(user.name, entry.admin)):
-            self._grant_role(user.name, entry.admin, " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+            self._grant_role(user.name, entry.admin, ADMIN_ONLY)
 
     def _database(self, entry: Entry) -> None:
         name = entry.database
@@ -754,6 +756,11 @@ def _placeholders(names: Sequence[str], separator: str) -> str:
 def _escaped(text: str) -> str:
     """Text of the server as part of a statement in which braces have a meaning."""
     return text.replace("{", "{{").replace("}", "}}")
+
+
+def acting(version: int) -> str:
+    """Options of GRANT with which a member acts as the role."""
+    return " WITH INHERIT TRUE, SET TRUE" if version >= 160000 else ""
 
 
 def quoted(name: str) -> str:
