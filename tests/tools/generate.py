@@ -12,6 +12,7 @@ CONTRIBUTING.md, the suboptions of database_sync and the JSON schema of the docu
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import json
 import re
@@ -76,6 +77,7 @@ def tasks() -> list[str]:
     return [name for name in modules() if "\nTASK = " in (MODULES / f"{name}.py").read_text(encoding="utf-8")]
 
 
+@functools.cache
 def documentation(module: str) -> t.Any:
     tree = ast.parse((MODULES / f"{module}.py").read_text(encoding="utf-8"))
     texts = {
@@ -85,7 +87,7 @@ def documentation(module: str) -> t.Any:
         and isinstance(statement.targets[0], ast.Name)
         and isinstance(statement.value, ast.Constant)
     }
-    return yaml.safe_load(texts["DOCUMENTATION"])
+    return yaml.load(texts["DOCUMENTATION"], yaml.CSafeLoader)
 
 
 def _action_group() -> tuple[Path, str]:

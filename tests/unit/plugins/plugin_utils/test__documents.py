@@ -499,7 +499,7 @@ FOUND_LATER = (
 # -- the documents of this repository --------------------------------------------------------------------------------------
 
 
-class Loader(yaml.SafeLoader):
+class Loader(yaml.CSafeLoader):
     pass
 
 
@@ -540,13 +540,16 @@ def documents():
                 yield pytest.param(*given, id=where)
 
 
+DOCUMENTS = list(documents())
+
+
 def test_documents_of_this_repository_are_found():
-    found = {parameter.id for parameter in documents()}
+    found = {parameter.id for parameter in DOCUMENTS}
     assert {"sandbox/group_vars/all.yml", "examples/pipelines/databases.yml", "docs/setup.md 0"} <= found
     assert any(name.startswith("README.md") for name in found)
 
 
-@pytest.mark.parametrize(("databases", "applications"), list(documents()))
+@pytest.mark.parametrize(("databases", "applications"), DOCUMENTS)
 def test_documents_of_this_repository_have_no_problems(databases, applications):
     assert refused_by_schema(databases, applications) == []
     # What a template will be is not known here.
