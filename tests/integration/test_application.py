@@ -47,7 +47,7 @@ def wait_until(what: str, is_so: Callable[[], bool], seconds: float = 120) -> No
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("ending", "ttl", "max_ttl"), [(signal.SIGTERM, 10, 25), (signal.SIGINT, 4, 10)])
+@pytest.mark.parametrize(("ending", "ttl", "max_ttl"), [(signal.SIGTERM, 10, 25), (signal.SIGINT, 6, 14)])
 def test_program_switches_users_at_max_ttl_without_failed_query(
     app: Ground, bao: servers.OpenBao, tmp_path: Path, ending: signal.Signals, ttl: int, max_ttl: int
 ) -> None:
@@ -117,7 +117,7 @@ def test_deploy_gives_each_application_a_user_that_outlives_run(app: Ground, pla
 
 @pytest.mark.full
 def test_long_play_renews_users_and_leaves_none(app: Ground, play: Play) -> None:
-    role = app.role("longplay", ttl=4, max_ttl=8)
+    role = app.role("longplay", ttl=8, max_ttl=12)
     text = (EXAMPLES / "long_play.yml").read_text()
     run = play(
         text,

@@ -21,14 +21,13 @@ from pathlib import Path
 
 import prometheus
 import pytest
+import servers
 import yaml
 
 from .conftest import collections_path, extra
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import servers
 
     from .conftest import Ground, Play
 
@@ -225,10 +224,7 @@ def test_the_collector_scrapes_as_prometheus_does_and_sends_with_its_token(play:
     scraping = play.directory / "prometheus.yml"
     scraping.write_text(yaml.safe_dump(config["receivers"]["prometheus"]["config"]))
     with prometheus.Prometheus(scraping) as server:
-        deadline = time.monotonic() + 30
-        while not server.query('vault_core_active{job="vault"}'):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        servers.wait_for("Vault is scraped", lambda: bool(server.query('vault_core_active{job="vault"}')))
 
 
 def test_the_monitors_find_leaked_users(engine: Ground, play: Play) -> None:

@@ -307,7 +307,7 @@ def test_rendered_file_always_has_working_credentials(host: Host) -> None:
     host.unit.start()
     assert host.healthy()
     with Consumer(host, path) as consumer:
-        wait_until("logins as five users", lambda: consumer.logins >= 500 and len(consumer.users) >= 5)
+        wait_until("logins as five users", lambda: consumer.logins >= 500 and len(consumer.users) >= 5, 300)
         assert host.healthy()
     assert consumer.failures == []
     result = re.findall(r'PGUSER="(.*)"', host.notified.read_text())
@@ -574,10 +574,10 @@ def test_a_token_that_may_not_renew_is_refused_before_it_floods_the_database(hos
 def test_start_without_credentials_fails(host: Host) -> None:
     host.application["roles"] = ["nowhere"]
     host.login()
-    host.variables["vault_agent_start_timeout"] = 3
+    host.variables["vault_agent_start_timeout"] = 10  # in which the agent has to have asked Vault
     host.file("database.json", "json")
     host.run()
-    with pytest.raises(ServiceError, match="no credentials after 3 s"):
+    with pytest.raises(ServiceError, match="no credentials after 10 s"):
         host.unit.start()
     assert "unknown role" in host.unit.log.read_text()
     assert not (host.runtime / "token").exists(), "a login that was of no use is revoked"

@@ -107,11 +107,15 @@ def test_leases_expiring_in_one_second_are_all_revoked(place: Ground, play: Play
             stack.callback(opened.close)
         assert counted(place)["users"] == counted(place)["leases"] == LEASES
         assert counted(place)["sessions"] == 20
-        end = time.time() + LEASES / 10 + 10
-        at_once(lambda user: renew(client, user["lease_id"], max(round(end - time.time()), 1)), users)
-        # Those that are there still are to end together; on a slow machine the first may have ended.
-        ends = [ending(place, user["lease_id"]) for user in users[:: LEASES // 10]]
-        assert max(ends) - min(ends) <= datetime.timedelta(seconds=2)
+
+        def end_together() -> bool:
+            """On a busy machine it takes more than one try: a renewal counts from when Vault gets it."""
+            end = time.time() + LEASES / 10 + 10
+            at_once(lambda user: renew(client, user["lease_id"], max(round(end - time.time()), 1)), users)
+            ends = [ending(place, user["lease_id"]) for user in users[:: LEASES // 10]]
+            return max(ends) - min(ends) <= datetime.timedelta(seconds=2)
+
+        servers.wait_for("leases that end together", end_together, 180)
         servers.wait_for("all leases have ended", lambda: counted(place)["leases"] == 0, 180)
         servers.wait_for("all users are gone", lambda: counted(place)["users"] == 0, 60)
         assert counted(place)["irrevocable"] == 0

@@ -11,6 +11,7 @@ import time
 
 import psycopg2
 import pytest
+import servers
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import cutover as _cutover
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.cutover import MARK, _Cutover, users_of
@@ -192,10 +193,20 @@ class Load:
     """Sessions that read and write until they are told to stop; what failed is kept."""
 
     def __init__(self, site, logins):
-        self.site, self.stopped, self.failures, self.done = site, threading.Event(), [], 0
-        self.threads = [threading.Thread(target=self._work, args=login) for login in logins]
+        self.site, self.stopped, self.failures, self.rounds = site, threading.Event(), [], [0] * len(logins)
+        self.threads = [
+            threading.Thread(target=self._work, args=(number, *login)) for number, login in enumerate(logins)
+        ]
 
-    def _work(self, user, password):
+    def goes_on(self):
+        """Wait until each session has begun and ended a round from now on, or one of them has failed."""
+        before = list(self.rounds)
+        servers.wait_for(
+            "rounds of each session",
+            lambda: self.failures or all(now > then + 1 for now, then in zip(self.rounds, before, strict=True)),
+        )
+
+    def _work(self, number, user, password):
         with contextlib.closing(self.site.server_login(user, password)) as session:
             session.autocommit = True
             while not self.stopped.is_set():
@@ -209,7 +220,7 @@ class Load:
                 except psycopg2.Error as error:
                     self.failures.append(f"{user}: {error}")
                     return
-                self.done += 1
+                self.rounds[number] += 1
                 time.sleep(0.02)
 
     def __enter__(self):
@@ -246,7 +257,7 @@ def test_fifty_sessions_notice_nothing_of_a_whole_cutover_and_back(site):
     site.server_login = server_login
     logins = [(site.login, "old")] * 25 + [(user, "new") for user in users] * 5
     with Load(site, logins) as load:
-        time.sleep(1)
+        load.goes_on()
         plan = site("postgresql_ownership", check=True, roles=[site.login])
         report = site.server.connect(site.database)  # a long transaction that reads
         report.autocommit = False
@@ -263,9 +274,9 @@ def test_fifty_sessions_notice_nothing_of_a_whole_cutover_and_back(site):
         assert not found["lacks"], found["lacks"]
         assert sum(each["count"] for each in found["sessions"]) == 25
         site(state="disabled", sessions="keep")
-        time.sleep(1)
+        load.goes_on()
         site(state="enabled")
-        time.sleep(1)
+        load.goes_on()
+        servers.wait_for("500 rounds", lambda: load.failures or sum(load.rounds) > 500)
     assert load.failures == []
-    assert load.done > 500
     assert site.sql("SELECT count(*) > 500 FROM work.jobs") == [(True,)]

@@ -66,9 +66,9 @@ def test_what_is_in_use_is_tried_again_and_named_if_it_stays_so(site):
     with holder.cursor() as cursor:
         cursor.execute("LOCK TABLE sales.busy, sales.read IN ACCESS SHARE MODE")
         with pytest.raises(
-            Problem, match=r"2 of 4 objects stay whose they are. table sales.busy: it was in use in 2 tries of 50 ms"
+            Problem, match=r"2 of 4 objects stay whose they are. table sales.busy: it was in use in 2 tries of 200 ms"
         ) as caught:
-            site("postgresql_ownership", roles=[site.login], tries=2, lock_timeout=50)
+            site("postgresql_ownership", roles=[site.login], tries=2, lock_timeout=200)
         assert caught.value.result["changes"] == [
             f"{each}: owner {site.login} -> {site.owner}" for each in ("table sales.idle", "view sales.seen")
         ]
