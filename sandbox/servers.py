@@ -773,7 +773,7 @@ class PostgreSQL(Server):
         """The rows of one text, in a session of its own; `login` as in `connect`."""
         with contextlib.closing(self.connect(dbname, **login)) as connection, connection.cursor() as cursor:
             cursor.execute(text, values)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if cursor.description is not None else []
 
     # How it is made
 
