@@ -134,7 +134,7 @@ class Database:
 
         def sql(text: str, *values: t.Any) -> t.Any:
             cursor.execute(text, values or None)
-            return cursor.fetchall() if cursor.description else None
+            return cursor.fetchall() if cursor.description is not None else None
 
         try:
             yield sql
