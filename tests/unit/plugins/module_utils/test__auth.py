@@ -239,7 +239,7 @@ def works(bao, **options):
     current = session.client.ask("get", "auth/token/lookup-self")["data"]
     assert current["path"].startswith(f"auth/{options['auth_mount']}/login")
     assert session.log_out() == []
-    assert accessors(bao) == before
+    assert accessors(bao) - before == set()
 
 
 def test_approle(bao, approle):
@@ -333,7 +333,7 @@ def test_task_without_lease_revokes_its_token(bao, real_vault, approle):
     run("database_credentials", check=True, role="app", **approle)
     with pytest.raises(Problem):
         run("database_credentials", role="nobody", **approle)
-    assert accessors(bao) == before
+    assert accessors(bao) - before == set()
 
 
 def test_task_with_lease_keeps_its_token(bao, real_vault, approle):

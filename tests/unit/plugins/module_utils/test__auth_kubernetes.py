@@ -225,5 +225,5 @@ def test_a_task_logs_in_as_a_pod_and_leaves_no_token(real_vault, cluster, login)
     before = set(real_vault.client.list("auth/token/accessors"))
     options = {"auth_method": "kubernetes", "auth_mount": real_vault.mount, "auth_role": "app", "token": None}
     run("database_engine_info", mount=None, **options, jwt=cluster.token("production", "app"))
-    assert set(real_vault.client.list("auth/token/accessors")) == before
+    assert set(real_vault.client.list("auth/token/accessors")) - before == set()
     assert len(cluster.reviews) == 1

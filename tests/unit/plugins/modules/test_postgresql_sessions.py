@@ -14,6 +14,7 @@ import types
 
 import psycopg2
 import pytest
+import servers
 from ansible_collections.leasehold.vault.plugins.module_utils._core.errors import Problem
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql import nodes as _nodes
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import Node, await_login
@@ -49,6 +50,7 @@ def user(postgres):
 )
 def test_sessions_of_users_that_are_gone_or_parked_end_and_others_go_on(postgres, user, end):
     name, password, dba = user
+    servers.wait_for("the end of the sessions of other tests", lambda: not run(postgres, check=True)["changed"])
     with contextlib.closing(postgres.connect(user=name, password=password)) as session:
         assert run(postgres)["ended"] == 0
         dba(end)
