@@ -83,7 +83,11 @@ import shlex
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.leasehold.vault.plugins.module_utils._core.place import NotPlaced, place, place_directory
+from ansible_collections.leasehold.vault.plugins.module_utils._core.safe_files import (
+    NotWritten,
+    make_directory,
+    write_file,
+)
 
 
 def shown(differences: dict[str, tuple[t.Any, t.Any]]) -> list[dict[str, t.Any]]:
@@ -127,11 +131,11 @@ def main() -> None:
     order = {**asked, "check": module.check_mode, "validate": validate if asked["validate"] else None}
     try:
         differences = (
-            place_directory(asked["path"], order)
+            make_directory(asked["path"], order)
             if asked["state"] == "directory"
-            else place(asked["path"], asked["content"], order)
+            else write_file(asked["path"], asked["content"], order)
         )
-    except (NotPlaced, OSError, ValueError) as refusal:
+    except (NotWritten, OSError, ValueError) as refusal:
         module.fail_json(msg=str(refusal), invocation=invocation)
     difference = {"diff": shown(differences)} if module._diff else {}
     module.exit_json(changed=bool(differences), path=asked["path"], invocation=invocation, **difference)

@@ -354,7 +354,7 @@ def unwrapped(applications: Applications, token: str, **more: str) -> str:
         "accessor": str(applications.home / "stolen_accessor"), "owner": pwd.getpwuid(os.geteuid()).pw_name, "group": "", **more,
     }  # fmt: skip
     files = (
-        ROOT / "plugins" / "module_utils" / "_core" / "place.py",
+        ROOT / "plugins" / "module_utils" / "_core" / "safe_files.py",
         ROOT / "roles" / "app_access" / "files" / "unwrap.py",
     )
     code = "\n\n".join(file.read_text() for file in files)

@@ -26,10 +26,12 @@ def unwrap(monkeypatch, tmp_path, stub):
             "secret_id": str(tmp_path / "secret_id"), "accessor": str(tmp_path / "accessor"), "owner": "", "group": "",
         }  # fmt: skip
         monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(order)))
-        placed = []
+        written = []
         with pytest.raises(SystemExit) as refused:
-            runpy.run_path(str(PROGRAM), init_globals={"place": lambda path, content, order: placed.append(content)})
-        assert placed == ["", ""], "two looks, and nothing written"
+            runpy.run_path(
+                str(PROGRAM), init_globals={"write_file": lambda path, content, order: written.append(content)}
+            )
+        assert written == ["", ""], "two looks, and nothing written"
         return str(refused.value)
 
     return unwrap

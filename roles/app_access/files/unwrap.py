@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on the host that needs a secret id, with nothing but Python: redeems the wrapping token that came on standard input, and writes
-the secret id and its accessor into files that only their owner can read.  `place` is that of plugins/module_utils/_core/place.py, which comes before it
-in one program."""
+the secret id and its accessor into files that only their owner can read.  `write_file` is that of
+plugins/module_utils/_core/safe_files.py, which comes before it in one program."""
 
 import json
 import signal
@@ -27,7 +27,7 @@ def give_up(_number, _frame):
 def main():
     order = json.load(sys.stdin)
     for path in (order["secret_id"], order["accessor"]):  # while the wrapping token can still be used
-        place(path, "", {**order, "check": True})  # noqa: F821 # pylint: disable=undefined-variable
+        write_file(path, "", {**order, "check": True})  # noqa: F821 # pylint: disable=undefined-variable
     (made_at,) = ask(order, "sys/wrapping/lookup", {"token": order["token"]}, ["creation_path"])
     if made_at.lower() != order["path"].lower():
         sys.exit(
@@ -35,8 +35,8 @@ def main():
         )
     names = ["secret_id", "secret_id_accessor"]
     secret_id, accessor = ask(order, "sys/wrapping/unwrap", {}, names, token=order["token"])
-    place(order["secret_id"], secret_id, order)  # noqa: F821 # pylint: disable=undefined-variable
-    place(order["accessor"], accessor, order)  # noqa: F821 # pylint: disable=undefined-variable
+    write_file(order["secret_id"], secret_id, order)  # noqa: F821 # pylint: disable=undefined-variable
+    write_file(order["accessor"], accessor, order)  # noqa: F821 # pylint: disable=undefined-variable
 
 
 def ask(order, path, body, names, token=""):

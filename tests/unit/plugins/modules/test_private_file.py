@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module as Ansible runs it; what it refuses is in test_place.py."""
+"""The module as Ansible runs it; what it refuses is in test_safe_files.py."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""Puts a file or a directory where only root and its owner could put another one: not through a symbolic link, and not into a directory
-that somebody else can write.  Owner and mode are set on the file that was opened.
+"""Writes files and makes directories safely: refuses symbolic links, and directories that others than root and the owner can write to.
+Owner and mode are set on the file that was opened, before it gets its name.
 
 Also runs in front of ``roles/app_access/files/unwrap.py``, in one program, and so imports nothing but Python's own.
 """
@@ -24,11 +24,11 @@ if t.TYPE_CHECKING:
     Differences = dict[str, tuple[t.Any, t.Any]]
 
 
-class NotPlaced(SystemExit):
-    """Why nothing was written: the sentence with which a program ends, and which a module says."""
+class NotWritten(SystemExit):
+    """Why nothing was written, as a sentence: a program ends with it, a module fails with it."""
 
 
-def place(path: str | os.PathLike[str], content: str | None, order: dict[str, t.Any]) -> Differences:
+def write_file(path: str | os.PathLike[str], content: str | None, order: dict[str, t.Any]) -> Differences:
     """What differed: names of ``content``, ``owner``, ``group``, ``mode``, each with what is found and what there is to be.
 
     The file gets this content (None: keeps the one it has), owner (else who runs this), group and mode (else 0600).  ``order["check"]`` only
@@ -44,7 +44,7 @@ def place(path: str | os.PathLike[str], content: str | None, order: dict[str, t.
     try:
         current, found = _existing(file, directory)
         if content is None and current is None:
-            raise NotPlaced(f"{file} is not there.")
+            raise NotWritten(f"{file} is not there.")
         desired = content.encode() if content is not None else current or b""
         differences = _differences(current, found, desired, owner, group, mode)
         if differences and not order.get("check"):
@@ -54,7 +54,7 @@ def place(path: str | os.PathLike[str], content: str | None, order: dict[str, t.
         os.close(directory)
 
 
-def place_directory(path: str | os.PathLike[str], order: dict[str, t.Any]) -> Differences:
+def make_directory(path: str | os.PathLike[str], order: dict[str, t.Any]) -> Differences:
     """The same for a directory (mode: else 0755).  Directories above it that are missing are made, of who runs this."""
     whole, owner, group, mode = _wanted(path, order, "0755")
     missing = [one for one in reversed(whole.parents) if not one.exists() and not one.is_symlink()]
@@ -62,11 +62,11 @@ def place_directory(path: str | os.PathLike[str], order: dict[str, t.Any]) -> Di
         os.close(_directory(missing[0], {0, os.geteuid(), owner}, whole))
         return _differences(None, None, None, owner, group, mode)
     for one in missing:
-        _place_directory(one, {0, os.geteuid(), owner}, whole, os.geteuid(), None, 0o755, False)
-    return _place_directory(whole, {0, os.geteuid(), owner}, whole, owner, group, mode, bool(order.get("check")))
+        _make_directory(one, {0, os.geteuid(), owner}, whole, os.geteuid(), None, 0o755, False)
+    return _make_directory(whole, {0, os.geteuid(), owner}, whole, owner, group, mode, bool(order.get("check")))
 
 
-def _place_directory(
+def _make_directory(
     path: pathlib.Path,
     trusted: set[int],
     whole: pathlib.Path,
@@ -82,7 +82,7 @@ def _place_directory(
         except FileNotFoundError:
             found = None
         if found and not stat.S_ISDIR(found.st_mode):
-            raise NotPlaced(f"{path} was not made: it is a link or no directory. Remove it.")
+            raise NotWritten(f"{path} was not made: it is a link or no directory. Remove it.")
         differences = _differences(None, found, None, owner, group, mode)
         if differences and not only_look:
             if not found:
@@ -105,7 +105,7 @@ def _wanted(
         owner = pwd.getpwnam(order["owner"]).pw_uid if order.get("owner") else os.geteuid()
         group = grp.getgrnam(order["group"]).gr_gid if order.get("group") else None
     except KeyError as error:
-        raise NotPlaced(f"{file} was not written: {error}.") from None
+        raise NotWritten(f"{file} was not written: {error}.") from None
     asked = order.get("mode") or mode
     # YAML reads 0640 without quotes as the number that it is.
     return file, owner, group, asked if isinstance(asked, int) else int(asked, 8)
@@ -122,7 +122,7 @@ def _directory(path: pathlib.Path, trusted: set[int], whole: pathlib.Path | None
             others_write = written_by and not stat.S_ISLNK(found.st_mode)
             sticky = found.st_mode & stat.S_ISVTX and one != start
             if found.st_uid not in trusted or (others_write and not sticky):
-                raise NotPlaced(
+                raise NotWritten(
                     f"{whole or path} was not written: {one} belongs to {_name(found.st_uid)} and has the mode {stat.S_IMODE(found.st_mode):04o}, so "
                     "that others than root and the owner of the file could put another file in its place. Correct the directory, or choose another one."
                 )
@@ -155,11 +155,11 @@ def _existing(path: pathlib.Path, directory: int) -> tuple[bytes, os.stat_result
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        raise NotPlaced(f"{path} was not written: it is a symbolic link. Remove it.") from None
+        raise NotWritten(f"{path} was not written: it is a symbolic link. Remove it.") from None
     found = os.fstat(handle)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         os.close(handle)
-        raise NotPlaced(f"{path} was not written: it is a link, a directory or a device. Remove it.")
+        raise NotWritten(f"{path} was not written: it is a link, a directory or a device. Remove it.")
     with os.fdopen(handle, "rb") as stream:
         return stream.read(), found
 

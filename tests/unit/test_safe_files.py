@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The leasehold.vault authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a file is put on a host: where only root and its owner could have put another one."""
+"""How a file is written on a host: not through a symbolic link, and not into a directory that others can write to."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.leasehold.vault.plugins.module_utils._core import place as _place
-from ansible_collections.leasehold.vault.plugins.module_utils._core.place import place, place_directory
+from ansible_collections.leasehold.vault.plugins.module_utils._core import safe_files
+from ansible_collections.leasehold.vault.plugins.module_utils._core.safe_files import make_directory, write_file
 
 
 @pytest.fixture
@@ -33,29 +33,29 @@ def path(tmp_path):
 
 
 def test_file_is_written_once_and_for_its_owner_only(path, order):
-    assert place(path, "first", {**order, "check": True})
+    assert write_file(path, "first", {**order, "check": True})
     assert not path.exists()
-    assert place(path, "first", order)
+    assert write_file(path, "first", order)
     assert path.read_text() == "first"
     assert path.stat().st_mode & 0o7777 == 0o600
-    assert not place(path, "first", order)
+    assert not write_file(path, "first", order)
     path.chmod(0o644)
-    assert place(path, None, order)
+    assert write_file(path, None, order)
     assert path.stat().st_mode & 0o7777 == 0o600
     assert path.read_text() == "first"
-    assert place(path, "second", order)
+    assert write_file(path, "second", order)
     assert [file.name for file in path.parent.iterdir()] == ["role_id"]
 
 
 def test_file_of_another_mode_is_of_who_writes_it(path):
-    assert place(path, "first", {"mode": "0640"})
+    assert write_file(path, "first", {"mode": "0640"})
     assert path.stat().st_mode & 0o7777 == 0o640
-    assert not place(path, "first", {"mode": "0640"})
+    assert not write_file(path, "first", {"mode": "0640"})
 
 
 def test_check_of_a_directory_that_is_not_there_predicts_the_file(path, order):
     path.parent.rmdir()
-    assert place(path, "first", {**order, "check": True})
+    assert write_file(path, "first", {**order, "check": True})
 
 
 @pytest.mark.parametrize("kind", ["symbolic link", "hard link", "directory"])
@@ -69,16 +69,16 @@ def test_nothing_is_written_through_a_link(path, order, tmp_path, kind):
     }[kind]()
     for content in ("ours", None):
         with pytest.raises(SystemExit, match="was not written"):
-            place(path, content, order)
+            write_file(path, content, order)
     assert other.read_text() == "theirs"
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
 def test_directory_that_others_can_write_is_refused(path, order, mode, monkeypatch):
-    monkeypatch.setattr(_place, "_is_private", lambda _group, _trusted: False)
+    monkeypatch.setattr(safe_files, "_is_private", lambda _group, _trusted: False)
     path.parent.chmod(mode)
     with pytest.raises(SystemExit, match="others than root and the owner of the file"):
-        place(path, "first", order)
+        write_file(path, "first", order)
     assert not path.exists()
 
 
@@ -94,29 +94,29 @@ def test_group_is_private_if_all_its_users_are_trusted(members, primary, private
         "pwd": SimpleNamespace(getpwnam=lambda name: SimpleNamespace(pw_uid=uids[name]), getpwall=lambda: users),
     }
     for name, fake in fakes.items():
-        monkeypatch.setattr(_place, name, fake)
-    assert _place._is_private(5000, {0, 1000}) is private
+        monkeypatch.setattr(safe_files, name, fake)
+    assert safe_files._is_private(5000, {0, 1000}) is private
 
 
 def test_directory_that_a_private_group_can_write_is_used(path, order, monkeypatch):
-    monkeypatch.setattr(_place, "_is_private", lambda _group, _trusted: True)
+    monkeypatch.setattr(safe_files, "_is_private", lambda _group, _trusted: True)
     path.parent.chmod(0o775)
-    assert place(path, "first", order)
+    assert write_file(path, "first", order)
 
 
 def test_directory_with_a_list_that_lets_others_write_is_refused(path, order, monkeypatch):
-    monkeypatch.setattr(_place, "_is_private", lambda _group, _trusted: True)
+    monkeypatch.setattr(safe_files, "_is_private", lambda _group, _trusted: True)
     monkeypatch.setattr("os.listxattr", lambda _path, follow_symlinks: ["system.posix_acl_access"])
     path.parent.chmod(0o775)
     with pytest.raises(SystemExit, match="has the mode 0775"):
-        place(path, "first", order)
+        write_file(path, "first", order)
 
 
 def test_directory_below_one_that_others_can_write_is_refused(path, order):
     (path.parent / "sub").mkdir()
     path.parent.chmod(0o777)
     with pytest.raises(SystemExit, match="has the mode 0777"):
-        place(path.parent / "sub" / "role_id", "first", order)
+        write_file(path.parent / "sub" / "role_id", "first", order)
 
 
 def test_directory_of_another_user_is_refused_and_of_the_owner_is_not(path, order):
@@ -125,15 +125,15 @@ def test_directory_of_another_user_is_refused_and_of_the_owner_is_not(path, orde
     nobody = pwd.getpwnam("nobody")
     os.chown(path.parent, nobody.pw_uid, -1)
     with pytest.raises(SystemExit, match="belongs to nobody"):
-        place(path, "first", order)
-    assert place(path, "first", {**order, "owner": "nobody"})
+        write_file(path, "first", order)
+    assert write_file(path, "first", {**order, "owner": "nobody"})
     assert path.stat().st_uid == nobody.pw_uid
-    assert not place(path, "first", {**order, "owner": "nobody"})
+    assert not write_file(path, "first", {**order, "owner": "nobody"})
 
 
 def test_owner_that_is_not_there_is_a_sentence(path):
     with pytest.raises(SystemExit, match="no-such-user"):
-        place(path, "first", {"owner": "no-such-user", "group": ""})
+        write_file(path, "first", {"owner": "no-such-user", "group": ""})
 
 
 # -- directories --------------------------------------------------------------------------------------------------------------
@@ -141,12 +141,12 @@ def test_owner_that_is_not_there_is_a_sentence(path):
 
 def test_directory_is_made_once_with_those_above_it(path):
     deep = path.parent / "a" / "b"
-    assert place_directory(deep, {"mode": "0700", "check": True})
+    assert make_directory(deep, {"mode": "0700", "check": True})
     assert not deep.parent.exists()
-    assert place_directory(deep, {"mode": "0700"})
+    assert make_directory(deep, {"mode": "0700"})
     assert [one.stat().st_mode & 0o7777 for one in (deep.parent, deep)] == [0o755, 0o700]
-    assert not place_directory(deep, {"mode": "0700"})
-    assert place_directory(deep, {}) == {"mode": ("0700", "0755")}
+    assert not make_directory(deep, {"mode": "0700"})
+    assert make_directory(deep, {}) == {"mode": ("0700", "0755")}
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -155,11 +155,11 @@ def test_directory_is_not_made_through_a_link_or_where_others_write(path, tmp_pa
     other.mkdir(mode=0o700)
     (path.parent / "link").symlink_to(other)
     with pytest.raises(SystemExit, match="it is a link"):
-        place_directory(path.parent / "link", {"mode": "0755", "check": check})
+        make_directory(path.parent / "link", {"mode": "0755", "check": check})
     assert other.stat().st_mode & 0o7777 == 0o700
     path.parent.chmod(0o777)
     with pytest.raises(SystemExit, match="has the mode 0777"):
-        place_directory(path.parent / "sub" / "deeper", {"check": check})
+        make_directory(path.parent / "sub" / "deeper", {"check": check})
     assert [one.name for one in path.parent.iterdir()] == ["link"]
 
 
@@ -169,7 +169,7 @@ def test_draft_that_is_not_valid_gets_no_name(path):
         sys.exit("no")
 
     with pytest.raises(SystemExit):
-        place(path, "first", {"validate": refuse})
+        write_file(path, "first", {"validate": refuse})
     assert list(path.parent.iterdir()) == []
 
 
@@ -207,7 +207,7 @@ def test_second_user_cannot_have_root_change_another_file():
             while number < 100 or (not refused and time.monotonic() < end):  # it may begin late
                 number += 1
                 try:
-                    place(path, str(number), {"owner": "nobody", "mode": "0644"})
+                    write_file(path, str(number), {"owner": "nobody", "mode": "0644"})
                 except SystemExit:
                     refused += 1
         finally:
