@@ -45,7 +45,7 @@ _LOOPBACK = ("", "localhost", "localhost.localdomain", "ip6-localhost", "ip6-loo
 # -- where a connection leads ---------------------------------------------------------------------------------------------
 
 
-class Place(t.NamedTuple):
+class LoginTarget(t.NamedTuple):
     """Where a connection logs in, as far as its URL says."""
 
     servers: frozenset[str]
@@ -56,11 +56,11 @@ class Place(t.NamedTuple):
     def __str__(self) -> str:
         return f"{', '.join(sorted(self.servers))}/{self.database}"
 
-    def shares_server(self, other: Place) -> bool:
+    def shares_server(self, other: LoginTarget) -> bool:
         return bool(self.servers & other.servers)
 
 
-def place_of(connection: Values) -> Place | None:
+def login_target(connection: Values) -> LoginTarget | None:
     """Where a connection (as the server returns it, or the options of the module) leads; None if it cannot be determined.
 
     Only URLs of PostgreSQL are read.  Names are not looked up: the server may resolve them otherwise than this machine.
@@ -75,7 +75,7 @@ def place_of(connection: Values) -> Place | None:
         return None
     hosts, ports = where.get("host", "").split(","), str(where.get("port") or "5432").split(",")
     servers = {f"{canonical(host)}:{ports[min(number, len(ports) - 1)]}" for number, host in enumerate(hosts)}
-    return Place(frozenset(servers), str(where.get("dbname", "")), str(details.get("username") or ""))
+    return LoginTarget(frozenset(servers), str(where.get("dbname", "")), str(details.get("username") or ""))
 
 
 def canonical(host: str) -> str:
@@ -92,8 +92,8 @@ def canonical(host: str) -> str:
 
 
 def _moved(plan: Plan) -> str:
-    """What an update changes of the place of a connection, in words; empty if it stays where it is."""
-    before, after = place_of(plan.before), place_of(plan.after)
+    """What an update changes of a connection's login target, as text; empty if nothing."""
+    before, after = login_target(plan.before), login_target(plan.after)
     if before is None or after is None:
         return ""
     changes = []
@@ -123,7 +123,7 @@ def connection_endangers_leases(server: Server, desired: Values, plan: Plan) -> 
 def role_endangers_leases(server: Server, desired: Values, plan: Plan) -> str:
     before, after = plan.before, plan.after
     old, new = before.get("db_name"), after.get("db_name")
-    if old != new and not _same_place(server, MOUNT.desired_value(desired), str(old), str(new)):
+    if old != new and not _same_target(server, MOUNT.desired_value(desired), str(old), str(new)):
         return (
             f"db_name would change from {old} to {new}: Vault revokes with the connection that the role has then, so their users would stay "
             f"on the server of {old}"
@@ -149,14 +149,14 @@ def _groups_of(creation: t.Sequence[str]) -> set[str]:
     return {*_statements.groups_in(creation), *(name.lower() for name in unquoted)}
 
 
-def _same_place(server: Server, mount: str, old: str, new: str) -> bool:
+def _same_target(server: Server, mount: str, old: str, new: str) -> bool:
     """Whether users of one connection can be ended through another; also if the old one is gone, where nothing can be lost."""
     connections = _connections(server, mount, old, new)
     if connections is None:
         return False
-    before, after = (place_of(connection or {}) for connection in connections)
+    before, after = (login_target(connection or {}) for connection in connections)
     return connections[0] is None or (
-        _share_server(before, after) and t.cast("Place", before)[1:] == t.cast("Place", after)[1:]
+        _share_server(before, after) and t.cast("LoginTarget", before)[1:] == t.cast("LoginTarget", after)[1:]
     )
 
 
@@ -168,7 +168,7 @@ def _connections(server: Server, mount: str, *names: str) -> list[Values | None]
         return None
 
 
-def _share_server(one: Place | None, other: Place | None) -> bool:
+def _share_server(one: LoginTarget | None, other: LoginTarget | None) -> bool:
     return one is not None and other is not None and one.shares_server(other)
 
 
@@ -238,7 +238,7 @@ def static_role_keeps_server(
     if plan.action != "update" or old == new or reconcile_options.keep_leases:
         return ()
     connections = _connections(server, MOUNT.desired_value(desired), str(old), str(new))
-    if connections and _share_server(*(place_of(connection or {}) for connection in connections)):
+    if connections and _share_server(*(login_target(connection or {}) for connection in connections)):
         return ()
     raise Refused(
         f"Not changed: db_name of static role {desired['name']} would change from {old} to {new}, which is not known to lead to the same "
@@ -254,7 +254,7 @@ class Keeper(t.NamedTuple):
     """Who changes the password of a PostgreSQL user."""
 
     label: str
-    place: Place
+    target: LoginTarget
 
 
 def keepers(server: Server, mount: str) -> list[Keeper]:
@@ -264,54 +264,54 @@ def keepers(server: Server, mount: str) -> list[Keeper]:
         for name in server.list(f"{mount}/config")
         if not name.startswith(PROBE)
     }
-    places = {name: place_of(connection) for name, connection in connections.items()}
-    found = [Keeper(f"connection {name}", place) for name, place in places.items() if place and place.user]
+    targets = {name: login_target(connection) for name, connection in connections.items()}
+    found = [Keeper(f"connection {name}", target) for name, target in targets.items() if target and target.user]
     for name in server.list(f"{mount}/static-roles"):
         current = server.read(f"{mount}/static-roles/{name}") or {}
-        place = places.get(str(current.get("db_name")))
-        if place:
-            found.append(Keeper(f"static role {name}", place._replace(user=str(current.get("username") or ""))))
+        target = targets.get(str(current.get("db_name")))
+        if target:
+            found.append(Keeper(f"static role {name}", target._replace(user=str(current.get("username") or ""))))
     return found
 
 
 def connection_keeps_alone(server: Server, desired: Values, plan: Plan) -> Diagnostics:
     if plan.action == "update" and not _moved(plan):
         return ()
-    place = place_of(plan.after)
-    return _refuse_second(server, desired, f"connection {desired['name']}", place) if place else ()
+    target = login_target(plan.after)
+    return _refuse_second(server, desired, f"connection {desired['name']}", target) if target else ()
 
 
 def static_role_keeps_alone(server: Server, desired: Values, plan: Plan) -> Diagnostics:
-    """Its user cannot change, so only its creation can bring two of them together, or a connection that changes its place."""
+    """Its user cannot change, so only its creation can bring two of them together, or a connection whose login target changes."""
     if plan.action != "create":
         return ()
     try:
-        place = place_of(server.read(f"{MOUNT.desired_value(desired)}/config/{plan.after['db_name']}") or {})
+        target = login_target(server.read(f"{MOUNT.desired_value(desired)}/config/{plan.after['db_name']}") or {})
     except Forbidden as error:
         return [_not_compared(str(plan.after["username"]), error)]
-    if place is None:
+    if target is None:
         return ()
     return _refuse_second(
-        server, desired, f"static role {desired['name']}", place._replace(user=plan.after["username"])
+        server, desired, f"static role {desired['name']}", target._replace(user=plan.after["username"])
     )
 
 
-def _refuse_second(server: Server, desired: Values, label: str, place: Place) -> Diagnostics:
+def _refuse_second(server: Server, desired: Values, label: str, target: LoginTarget) -> Diagnostics:
     mount = MOUNT.desired_value(desired)
     try:
         others = [
             keeper
             for keeper in keepers(server, mount)
-            if keeper.label != label and keeper.place.user == place.user and keeper.place.shares_server(place)
+            if keeper.label != label and keeper.target.user == target.user and keeper.target.shares_server(target)
         ]
     except Forbidden as error:
-        return [_not_compared(place.user, error)]
+        return [_not_compared(target.user, error)]
     if not others:
         return ()
     other = others[0]
     raise Refused(
-        f"Not written: {label} would change the password of the PostgreSQL user {place.user} on {', '.join(sorted(place.servers))}, and so does "
-        f"{other.label} of mount {mount} ({', '.join(sorted(other.place.servers))}): as soon as one of them rotates it, the other is locked "
+        f"Not written: {label} would change the password of the PostgreSQL user {target.user} on {', '.join(sorted(target.servers))}, and so does "
+        f"{other.label} of mount {mount} ({', '.join(sorted(other.target.servers))}): as soon as one of them rotates it, the other is locked "
         "out. Give each its own user. Compared were user, host and port as they are written, all names of the loopback interface as one; if "
         "these are two servers, validate: false writes it."
     )

@@ -29,7 +29,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desire
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.auth_role import ROLES
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.connection import CONNECTION
-from ansible_collections.leasehold.vault.plugins.module_utils._resources.dependents import Place, canonical
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.dependents import LoginTarget, canonical
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.role import ROLE
 from ansible_collections.leasehold.vault.plugins.module_utils._resources.static_role import STATIC_ROLE
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents import agent as _agent
@@ -358,7 +358,7 @@ def _no_group(where: str, name: str, groups: t.Iterable[t.Any]) -> str:
 
 def _admins(entries: t.Sequence[tuple[str, Values]]) -> Problems:
     """No admin role in two entries of one server: rotating its password in one would lock the other out."""
-    keepers: list[tuple[str, Place]] = []
+    keepers: list[tuple[str, LoginTarget]] = []
     for path, entry in entries:
         user, hosts = _within(entry, "admin").get("username"), entry.get("host")
         if not user or entry.get("connection_url"):
@@ -367,14 +367,14 @@ def _admins(entries: t.Sequence[tuple[str, Values]]) -> Problems:
             addresses = parse_addresses(hosts, entry.get("port"))
         except ValueError:
             continue  # reported by _addresses
-        place = Place(frozenset(f"{canonical(host)}:{number}" for host, number in addresses), "", str(user))
+        target = LoginTarget(frozenset(f"{canonical(host)}:{number}" for host, number in addresses), "", str(user))
         for other, current in keepers:
-            if current.user == place.user and current.shares_server(place):
+            if current.user == target.user and current.shares_server(target):
                 yield (
                     f"{path}.admin.username: {user!r} is the admin role of {other}, too, which is on the same server. Rotating its password "
                     "through one of them would lock the other out; give each its own"
                 )
-        keepers.append((path, place))
+        keepers.append((path, target))
 
 
 def _roles(path: str, entry: Values, max_lease_ttl: t.Any) -> Problems:
