@@ -15,7 +15,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addres
     DEFAULT_PORT,
     escape_pgpass,
     join_parameters,
-    libpq_words,
+    libpq_parameters,
     parse_addresses,
     pgpass_places,
     url_parts,
@@ -48,7 +48,7 @@ def postgresql_conninfo(
     """``host='…' port='5432' dbname='…' user='…' password='…'``, the keyword form of libpq."""
     user, password = _who(credentials)
     addresses, dbname, given = _target(host, database, port, parameters)
-    words = {**libpq_words(addresses), "dbname": dbname, "user": user, "password": password, **given}
+    words = {**libpq_parameters(addresses), "dbname": dbname, "user": user, "password": password, **given}
     return " ".join(f"{word}={_conninfo_value(value)}" for word, value in words.items() if value != "")
 
 

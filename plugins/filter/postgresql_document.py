@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import libpq_words
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import libpq_parameters
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.migrations import roles_of
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import target
 
@@ -36,7 +36,7 @@ def _entry(database: Values) -> dict[str, t.Any]:
     heirs |= {database["owner"]} if migrations else set()
     entry = {
         **{key: database.get(key) for key in AS_THEY_ARE},
-        **libpq_words(found.addresses),
+        **libpq_parameters(found.addresses),
         "sslmode": found.parameters.get("sslmode"),
         "target_session_attrs": found.parameters.get("target_session_attrs"),
         "heirs": sorted(heirs),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import libpq_words
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import libpq_parameters
 from ansible_collections.leasehold.vault.plugins.plugin_utils._documents.targets import overridden, target
 
 CLIENT_CERTIFICATE = {"client_cert": "ssl_cert", "client_key": "ssl_key"}
@@ -29,12 +29,12 @@ def postgresql_login(
         found = target(entry, default_sslmode)
     except ValueError as error:
         raise AnsibleFilterError(f"{error}.") from None
-    words, several = libpq_words(found.addresses), len(found.addresses) > 1
+    parameters, several = libpq_parameters(found.addresses), len(found.addresses) > 1
     # login_port is one number; several are given as libpq's own parameter.
-    more = {"port": words["port"]} if several else {}
+    more = {"port": parameters["port"]} if several else {}
     more |= {key: value for key, value in found.parameters.items() if key == "target_session_attrs"}
     return {
-        "login_host": words.get("host", ""),
+        "login_host": parameters.get("host", ""),
         "login_port": int(found.addresses[0].port),
         "ssl_mode": found.parameters["sslmode"],
         "ca_cert": found.parameters.get("sslrootcert", ""),

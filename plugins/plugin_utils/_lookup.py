@@ -147,8 +147,8 @@ class DynamicCredentials(CredentialsLookup):
                 current = entry.record if entry.record and entry.record.credentials else None
                 if current and at_end:
                     current.revoke_at_end = True
-                if current and not current.sweep and request.ends_sessions:
-                    current.sweep = _sweep_of(request)
+                if current and not current.standbys and request.ends_sessions:
+                    current.standbys = _standbys_of(request)
                 if current and current.has_enough(request):
                     return answer(current)
                 return _renewed_or_issued(request, entry, ledger, identity, options)
@@ -210,10 +210,10 @@ def _renewed_or_issued(
     return answer(renew_or_issue(request, entry, connect, options, ledger.fingerprint(LoginRecord, identity)))
 
 
-def _sweep_of(request: LeaseRequest) -> Values:
-    from ansible_collections.leasehold.vault.plugins.plugin_utils._run.issue import sweep_of
+def _standbys_of(request: LeaseRequest) -> Values:
+    from ansible_collections.leasehold.vault.plugins.plugin_utils._run.issue import standbys_of
 
-    return sweep_of(request)
+    return standbys_of(request)
 
 
 def _session_of_run(ledger: Ledger, identity: str, options: Values) -> Session:

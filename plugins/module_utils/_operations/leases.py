@@ -21,7 +21,10 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.creden
     expiry,
     look_up_token,
 )
-from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import nodes_to_sweep, sweep
+from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import (
+    end_sessions_on_standbys,
+    session_nodes,
+)
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 
 if t.TYPE_CHECKING:
@@ -57,7 +60,7 @@ def renew_or_revoke(session: Session, desired: Values, check_mode: bool) -> Valu
             raise Refused("A prefix can be revoked, not renewed; give lease_id, or state: absent.")
         return _keep(session.client, _lease_path(desired["lease_id"]), desired, check_mode)
     if desired.get("nodes"):
-        nodes_to_sweep(desired)
+        session_nodes(desired)
     if desired.get("prefix") is not None:
         result = _end_prefix(session.client, desired, check_mode)
     else:
@@ -70,12 +73,12 @@ def _with_sessions(result: Values, desired: Values, check_mode: bool) -> Values:
     if not desired.get("nodes"):
         return result
     if result["changed"]:
-        return carry_out(lambda: _swept(result, desired), result, check_mode)
-    return _swept(result, desired, check_mode)
+        return carry_out(lambda: _end_sessions(result, desired), result, check_mode)
+    return _end_sessions(result, desired, check_mode)
 
 
-def _swept(result: Values, desired: Values, dry_run: bool = False) -> Values:
-    ended, problems = sweep(desired, dry_run)
+def _end_sessions(result: Values, desired: Values, dry_run: bool = False) -> Values:
+    ended, problems = end_sessions_on_standbys(desired, dry_run)
     result = {**result, "changed": result["changed"] or ended > 0, "ended_sessions": ended}
     if problems:
         raise Problem(f"Sessions may go on without their users. {' '.join(problems)}", **result)

@@ -38,19 +38,19 @@ class NotReplayed(Problem):
     """A user that not every server knew in time, and that was revoked."""
 
 
-def sweep(
+def end_sessions_on_standbys(
     desired: Values, dry_run: bool = False, timeout: float = TIMEOUT, threads: bool = True
 ) -> tuple[int, list[str]]:
     """End the sessions without a user on ``nodes`` as ``login_user``: how many, and a sentence for each server on which some may be left."""
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import end_sessions, problems_of
 
-    nodes = nodes_to_sweep(desired)
+    nodes = session_nodes(desired)
     end_sessions(nodes, timeout, dry_run, threads)
     return sum(node.ended for node in nodes), problems_of(nodes)
 
 
-def nodes_to_sweep(desired: Values) -> list[Node]:
-    """To be asked before anything is revoked, because it refuses what could not be done afterwards."""
+def session_nodes(desired: Values) -> list[Node]:
+    """The servers on which sessions are ended; to be asked before anything is revoked, because it refuses what could not be done afterwards."""
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import require_psycopg2
     from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.nodes import read_nodes
 
@@ -64,7 +64,7 @@ def replay_seconds(desired: Values) -> int:
     if seconds and not desired.get("nodes"):
         raise Refused("wait_for_replay needs nodes, the servers that are to know the user.")
     if desired.get("nodes") and (seconds or desired.get("login_user")):
-        nodes_to_sweep(desired)
+        session_nodes(desired)
     return seconds
 
 

@@ -137,13 +137,13 @@ def holds_credentials(url: str) -> bool:
     return found.credentials not in ("", "{{username}}:{{password}}") or "password" in found.parameters
 
 
-def libpq_words(addresses: t.Sequence[Address]) -> dict[str, str]:
-    """``{"host": …, "port": …}``, keywords of libpq; nothing for a default host."""
-    words = {
+def libpq_parameters(addresses: t.Sequence[Address]) -> dict[str, str]:
+    """``{"host": …, "port": …}``, connection parameters of libpq; nothing for a default host."""
+    parameters = {
         "host": ",".join(address.host for address in addresses),
         "port": ",".join(address.port for address in addresses),
     }
-    return {key: value for key, value in words.items() if value}
+    return {key: value for key, value in parameters.items() if value}
 
 
 def url_parts(addresses: t.Sequence[Address]) -> tuple[str, str]:
@@ -152,7 +152,7 @@ def url_parts(addresses: t.Sequence[Address]) -> tuple[str, str]:
     Among the parameters stands what Go's reader of URLs (pgx) refuses between @ and /: a directory, and several hosts with an IPv6 address.
     """
     if any(address.is_socket or (address.is_ipv6 and len(addresses) > 1) for address in addresses):
-        return "", "&".join(f"{key}={quote(value, safe='/:,')}" for key, value in libpq_words(addresses).items())
+        return "", "&".join(f"{key}={quote(value, safe='/:,')}" for key, value in libpq_parameters(addresses).items())
     return ",".join(f"{_in_url(address)}:{address.port}" for address in addresses), ""
 
 

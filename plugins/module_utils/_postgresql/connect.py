@@ -15,7 +15,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.errors impor
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import (
     FILE,
     KEY,
-    libpq_words,
+    libpq_parameters,
     parse_addresses,
     redirected,
 )
@@ -57,16 +57,16 @@ RETRIED = ("40001", "40P01", "XX000", "42P01", "42883", "42710", "42P04", "42P06
 LOGIN = ". Correct login_user and login_password (of the playbooks and the role: postgresql_access_login_user and postgresql_access_login_password)."
 
 
-def login_words(given: Mapping[str, t.Any], options: Mapping[str, t.Any]) -> Values:
-    """libpq's words for the server of an entry; the options of the task win over the entry."""
+def login_parameters(given: Mapping[str, t.Any], options: Mapping[str, t.Any]) -> Values:
+    """libpq's connection parameters for the server of an entry; the options of the task win over the entry."""
     address, port = options.get("login_host") or options.get("login_unix_socket"), options.get("login_port")
     try:
         addresses = redirected(parse_addresses(given.get("host") or "", given.get("port")), address, port)
     except ValueError as error:
         raise Refused(f"{given['name']}: {error}.") from None
     ca_cert = options.get("login_ca_cert") or given.get("ca_cert")
-    words = {
-        **libpq_words(addresses),
+    parameters = {
+        **libpq_parameters(addresses),
         "user": options.get("login_user"),
         "password": options.get("login_password"),
         "sslmode": options.get("login_ssl_mode") or given.get("sslmode") or ("verify-full" if ca_cert else "prefer"),
@@ -76,22 +76,22 @@ def login_words(given: Mapping[str, t.Any], options: Mapping[str, t.Any]) -> Val
         "target_session_attrs": given.get("target_session_attrs") or ("read-write" if len(addresses) > 1 else None),
         "connect_timeout": options.get("connect_timeout") or 10,
     }
-    return {key: value for key, value in words.items() if value}
+    return {key: value for key, value in parameters.items() if value}
 
 
-def place_of(words: Mapping[str, t.Any]) -> str:
+def server_label(parameters: Mapping[str, t.Any]) -> str:
     """The server as it is named in sentences."""
-    return f"{words.get('host') or 'the local socket'}:{words.get('port', 5432)}"
+    return f"{parameters.get('host') or 'the local socket'}:{parameters.get('port', 5432)}"
 
 
 class Session:
     """A session in one database; autocommit, except inside `transaction()`."""
 
-    def __init__(self, words: Mapping[str, t.Any], database: str) -> None:
-        self.where = f"{database} at {place_of(words)}"
+    def __init__(self, parameters: Mapping[str, t.Any], database: str) -> None:
+        self.where = f"{database} at {server_label(parameters)}"
         try:
             self._connection = psycopg2.connect(
-                **words,
+                **parameters,
                 **KEEPALIVE,
                 dbname=database,
                 options=TIMEOUTS,
@@ -100,7 +100,7 @@ class Session:
         except psycopg2.Error as error:
             cure = LOGIN if "password" in str(error) else ""
             raise Problem(
-                f"Logging in to {self.where} as {words.get('user')} failed: {_flat(str(error))}{cure}"
+                f"Logging in to {self.where} as {parameters.get('user')} failed: {_flat(str(error))}{cure}"
             ) from None
         self._connection.autocommit = True
 
@@ -164,8 +164,8 @@ class Session:
 def database_session(options: Mapping[str, t.Any]) -> contextlib.closing[Session]:
     """A session in the database of a task, for ``with``."""
     require_psycopg2()
-    words = login_words({"name": options["database"]}, options)
-    return contextlib.closing(Session(words, options["database"]))
+    parameters = login_parameters({"name": options["database"]}, options)
+    return contextlib.closing(Session(parameters, options["database"]))
 
 
 class DatabaseProblem(Problem):

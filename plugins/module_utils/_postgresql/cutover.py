@@ -101,7 +101,7 @@ def _standbys(options: Values) -> Iterator[list[tuple[Node, Session | None]]]:
     with contextlib.ExitStack() as opened:
         for node in read_nodes([each for each in options["nodes"] if each.get("replica")], options):
             try:
-                session = opened.enter_context(contextlib.closing(Session(node.words, node.database)))
+                session = opened.enter_context(contextlib.closing(Session(node.parameters, node.database)))
                 if session.query(_STANDBY)[0][0]:
                     found.append((node, session))
             except Problem as problem:

@@ -26,9 +26,9 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connec
     HAS_PSYCOPG2,
     LOGIN_OPTIONS,
     Session,
-    login_words,
-    place_of,
+    login_parameters,
     require_psycopg2,
+    server_label,
 )
 
 if HAS_PSYCOPG2:
@@ -67,8 +67,8 @@ class Node:
 
     name: str
     """Of the entry that it belongs to."""
-    words: Values = dataclasses.field(repr=False)
-    """libpq's, for the login that looks; its password is among them."""
+    parameters: Values = dataclasses.field(repr=False)
+    """Connection parameters of libpq for the login that looks, with its password."""
     database: str
     replica: bool
     in_recovery: bool | None = None
@@ -80,13 +80,13 @@ class Node:
 
     @property
     def label(self) -> str:
-        return f"{self.name} at {place_of(self.words)}" if self.name else place_of(self.words)
+        return f"{self.name} at {server_label(self.parameters)}" if self.name else server_label(self.parameters)
 
     def described(self) -> Values:
         return {
             "name": self.name,
-            "host": str(self.words.get("host", "")),
-            "port": str(self.words.get("port", "")),
+            "host": str(self.parameters.get("host", "")),
+            "port": str(self.parameters.get("port", "")),
             "replica": self.replica,
             "in_recovery": self.in_recovery,
             "started": self.started,
@@ -103,7 +103,7 @@ def read_nodes(given: Sequence[Mapping[str, t.Any]], login: Mapping[str, t.Any])
     return [
         Node(
             str(each.get("name") or ""),
-            login_words({**each, "name": each.get("name") or each.get("host")}, login),
+            login_parameters({**each, "name": each.get("name") or each.get("host")}, login),
             str(each.get("database") or "postgres"),
             bool(each.get("replica")),
         )
@@ -124,14 +124,16 @@ def end_sessions(nodes: Sequence[Node], seconds: float, dry_run: bool = False, t
             if session is not None:
                 sessions.callback(session.close)
         written = _written(nodes)
-        run(lambda node: _sweep(node, opened[id(node)], written.get(node.name), deadline, dry_run))
+        run(lambda node: _end_sessions_on(node, opened[id(node)], written.get(node.name), deadline, dry_run))
 
 
 def _open(node: Node, deadline: float) -> Session | None:
     left = max(2, int(deadline - time.monotonic()))  # libpq waits no less than 2 s
     session = None
     try:
-        session = Session({**node.words, "connect_timeout": min(node.words["connect_timeout"], left)}, node.database)
+        session = Session(
+            {**node.parameters, "connect_timeout": min(node.parameters["connect_timeout"], left)}, node.database
+        )
         ((node.in_recovery, node.started, node.lsn),) = session.query(_STATE)
     except Problem as problem:
         node.problem = str(problem)
@@ -155,7 +157,7 @@ def _number(lsn: str) -> int:
     return (int(high, 16) << 32) + int(low, 16)
 
 
-def _sweep(node: Node, session: Session | None, written: str | None, deadline: float, dry_run: bool) -> None:
+def _end_sessions_on(node: Node, session: Session | None, written: str | None, deadline: float, dry_run: bool) -> None:
     if session is None:
         return
     try:
@@ -250,7 +252,7 @@ def _await_login(node: Node, deadline: float) -> None:
         left = deadline - time.monotonic()
         try:
             psycopg2.connect(
-                **{**node.words, "connect_timeout": max(2, min(10, int(left)))},
+                **{**node.parameters, "connect_timeout": max(2, min(10, int(left)))},
                 dbname=node.database,
                 application_name="leasehold.vault wait_for_replay",
             ).close()

@@ -26,9 +26,9 @@ from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connec
     LOGIN_OPTIONS,
     DatabaseProblem,
     Session,
-    login_words,
-    place_of,
+    login_parameters,
     require_psycopg2,
+    server_label,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.desired import (
     DEFINER,
@@ -98,10 +98,11 @@ class Result:
 
 
 @dataclasses.dataclass
-class Place:
-    """A server, the entries on it, and what was found there."""
+class ServerJob:
+    """One server to synchronise: its entries, what was found there, and the result."""
 
-    words: Values
+    parameters: Values
+    """Connection parameters of libpq, for the login."""
     entries: list[Entry]
     server: Server | None = None
     plan: ServerPlan | None = None
@@ -121,67 +122,65 @@ def synchronise(_session: t.Any, options: Values, check_mode: bool) -> Values:
     settings = read_settings(options["admin_settings"])
     pool = concurrent.futures.ThreadPoolExecutor(max(1, options["concurrency"]))
     with pool:
-        places = _by_words(entries, options)
-        list(pool.map(lambda place: _look(place, options), places))
-        places = _by_identity(places, options)
-        reached = [place for place in places if place.server]
+        jobs = _by_parameters(entries, options)
+        list(pool.map(lambda job: _look(job, options), jobs))
+        jobs = _by_identity(jobs, options)
+        reached = [job for job in jobs if job.server]
         _refuse(reached, options)
         how = ServerOptions(settings, tuple(options["close_databases"]))
-        list(pool.map(lambda place: _bring_server(place, how, options, check_mode), reached))
+        list(pool.map(lambda job: _bring_server(job, how, options, check_mode), reached))
         tasks = [
-            (place, database)
-            for place in reached
-            if not place.result.error
-            for database in dict.fromkeys(entry.database for entry in place.entries)
+            (job, database)
+            for job in reached
+            if not job.result.error
+            for database in dict.fromkeys(entry.database for entry in job.entries)
         ]
         results = list(pool.map(lambda task: _bring_database(task[0], task[1], check_mode), tasks))
-    return _answer(places, results, options)
+    return _answer(jobs, results, options)
 
 
-def _by_words(entries: Sequence[Entry], options: Values) -> list[Place]:
-    places: list[Place] = []
+def _by_parameters(entries: Sequence[Entry], options: Values) -> list[ServerJob]:
+    jobs: list[ServerJob] = []
     for entry, given in zip(entries, options["databases"]):
-        words = login_words(given, options)
-        place = next((each for each in places if each.words == words), None)
-        if place is None:
-            places.append(Place(words, [entry], result=Result(place_of(words)), prune=options["prune"]))
+        parameters = login_parameters(given, options)
+        job = next((each for each in jobs if each.parameters == parameters), None)
+        if job is None:
+            jobs.append(ServerJob(parameters, [entry], result=Result(server_label(parameters)), prune=options["prune"]))
         else:
-            place.entries.append(entry)
-    return places
+            job.entries.append(entry)
+    return jobs
 
 
-def _look(place: Place, options: Values) -> None:
+def _look(job: ServerJob, options: Values) -> None:
     try:
-        with contextlib.closing(Session(place.words, options["maintenance_db"])) as session:
-            place.server = place.read(session)
+        with contextlib.closing(Session(job.parameters, options["maintenance_db"])) as session:
+            job.server = job.read(session)
     except Problem as problem:
-        place.result.error = str(problem)
+        job.result.error = str(problem)
 
 
-def _by_identity(places: Sequence[Place], options: Values) -> list[Place]:
+def _by_identity(jobs: Sequence[ServerJob], options: Values) -> list[ServerJob]:
     """The server is asked who it is: names and addresses do not tell."""
-    found: dict[str, Place] = {}
+    found: dict[str, ServerJob] = {}
     separate = []
-    merged: dict[int, Place] = {}
-    for place in places:
-        first = found.setdefault(place.server.identity, place) if place.server else place
-        if first is place:
-            separate.append(place)
+    merged: dict[int, ServerJob] = {}
+    for job in jobs:
+        first = found.setdefault(job.server.identity, job) if job.server else job
+        if first is job:
+            separate.append(job)
         else:
-            first.entries += place.entries
+            first.entries += job.entries
             merged[id(first)] = first
-    for place in merged.values():
-        _look(place, options)  # again, with the roles of all its entries
+    for job in merged.values():
+        _look(job, options)  # again, with the roles of all its entries
     return separate
 
 
 # -- what is refused before anything is written ----------------------------------------------------------------------------
 
 
-def _refuse(places: Sequence[Place], options: Values) -> None:
-    problems = [
-        problem for place in places if place.server for problem in conflicts(place.entries, place.server, options)
-    ]
+def _refuse(jobs: Sequence[ServerJob], options: Values) -> None:
+    problems = [problem for job in jobs if job.server for problem in conflicts(job.entries, job.server, options)]
     if problems:
         raise Refused(" ".join(problems))
 
@@ -189,34 +188,34 @@ def _refuse(places: Sequence[Place], options: Values) -> None:
 # -- plan, apply, read back ------------------------------------------------------------------------------------------------
 
 
-def _bring_server(place: Place, how: ServerOptions, options: Values, check_mode: bool) -> None:
+def _bring_server(job: ServerJob, how: ServerOptions, options: Values, check_mode: bool) -> None:
     # A verifier has a salt: made once, a plan is the same when it is made again.
     entries = [
         dataclasses.replace(entry, password=verifier(entry.password) if entry.password else "")
-        if place.server and entry.admin not in place.server.roles
+        if job.server and entry.admin not in job.server.roles
         else entry
-        for entry in place.entries
+        for entry in job.entries
     ]
-    first = place.server
+    first = job.server
 
     def plan_with(session: Session) -> ServerPlan:
         nonlocal first
-        place.server, first = first or place.read(session), None
-        plan = ServerPlan(entries, place.server, how)
-        place.plan = place.plan or plan
+        job.server, first = first or job.read(session), None
+        plan = ServerPlan(entries, job.server, how)
+        job.plan = job.plan or plan
         return plan
 
     try:
-        with contextlib.closing(Session(place.words, options["maintenance_db"])) as session:
-            _bring_about(place.result, session, lambda: plan_with(session), check_mode)
+        with contextlib.closing(Session(job.parameters, options["maintenance_db"])) as session:
+            _bring_about(job.result, session, lambda: plan_with(session), check_mode)
     except Problem as problem:
-        place.result.error = str(problem)
+        job.result.error = str(problem)
 
 
-def _bring_database(place: Place, database: str, check_mode: bool) -> Result:
+def _bring_database(job: ServerJob, database: str, check_mode: bool) -> Result:
     result = Result(database)
-    server, plan_of_server = t.cast("Server", place.server), t.cast("ServerPlan", place.plan)
-    entries, usable = [entry for entry in place.entries if entry.database == database], plan_of_server.usable
+    server, plan_of_server = t.cast("Server", job.server), t.cast("ServerPlan", job.plan)
+    entries, usable = [entry for entry in job.entries if entry.database == database], plan_of_server.usable
     if database not in server.databases and database not in plan_of_server.created:
         return result  # the obstacle is named
     if database not in server.databases:
@@ -226,13 +225,13 @@ def _bring_database(place: Place, database: str, check_mode: bool) -> Result:
             result.obstacles += plan.obstacles
         return result
     try:
-        with contextlib.closing(Session(place.words, database)) as session:
+        with contextlib.closing(Session(job.parameters, database)) as session:
 
             def look(entry: Entry) -> DatabasePlan:
-                strangers = _strangers(place, entries) if entry is entries[0] else ()
-                roles, schemas = {*entry.roles, *server.former, *strangers}, None if place.prune else entry.schemas
+                strangers = _strangers(job, entries) if entry is entries[0] else ()
+                roles, schemas = {*entry.roles, *server.former, *strangers}, None if job.prune else entry.schemas
                 contents = read_contents(session.query, roles, schemas)
-                return DatabasePlan(entry, contents, server, usable, place.prune, strangers)
+                return DatabasePlan(entry, contents, server, usable, job.prune, strangers)
 
             for entry in entries:
                 _bring_about(result, session, functools.partial(look, entry), check_mode)
@@ -241,10 +240,10 @@ def _bring_database(place: Place, database: str, check_mode: bool) -> Result:
     return result
 
 
-def _strangers(place: Place, entries: Sequence[Entry]) -> list[str]:
+def _strangers(job: ServerJob, entries: Sequence[Entry]) -> list[str]:
     """The groups of other databases of this server that have no part in these entries of one database."""
     ours = {role for entry in entries for role in entry.roles}
-    return sorted({name for entry in place.entries for name in entry.group_names} - ours)
+    return sorted({name for entry in job.entries for name in entry.group_names} - ours)
 
 
 def _bring_about(result: Result, session: Session, look: Callable[[], Plan], check_mode: bool) -> None:
@@ -315,22 +314,19 @@ def _statement(session: Session, change: t.Any, statement: t.Any) -> None:
 # -- the answer ------------------------------------------------------------------------------------------------------------
 
 
-def _answer(places: Sequence[Place], results: Sequence[Result], options: Values) -> Values:
-    everything = [*(place.result for place in places), *results]
+def _answer(jobs: Sequence[ServerJob], results: Sequence[Result], options: Values) -> Values:
+    everything = [*(job.result for job in jobs), *results]
     changes = [f"{each.where}: {change}" for each in everything for change in each.changes]
     obstacles: dict[Obstacle, list[str]] = {}
     for each in everything:
         for obstacle in dict.fromkeys(each.obstacles):
             obstacles.setdefault(obstacle, []).append(each.where)
-    elsewhere = list(_every_right_elsewhere(places, options))
+    elsewhere = list(_every_right_elsewhere(jobs, options))
     answer: Values = {
         "changed": bool(changes),
         "changes": changes,
         "functions": {
-            entry.name: entry.uses_functions(place.server.version)
-            for place in places
-            if place.server
-            for entry in place.entries
+            entry.name: entry.uses_functions(job.server.version) for job in jobs if job.server for entry in job.entries
         },
         "diff": {"prepared": _diff(everything)},
         "obstacles": [
@@ -339,11 +335,11 @@ def _answer(places: Sequence[Place], results: Sequence[Result], options: Values)
         ],
         "warnings": [
             *_sentences(obstacles, fatal=False),
-            *_warnings(places, options),
+            *_warnings(jobs, options),
             *(f"{group} {detail}." for group, detail in elsewhere),
         ],
     }
-    failures = [*_errors(places, results), *_sentences(obstacles, fatal=True)]
+    failures = [*_errors(jobs, results), *_sentences(obstacles, fatal=True)]
     if failures:
         raise Problem(" ".join(failures), **answer)
     return answer
@@ -351,16 +347,16 @@ def _answer(places: Sequence[Place], results: Sequence[Result], options: Values)
 
 def _sentences(obstacles: Mapping[Obstacle, Sequence[str]], fatal: bool) -> Iterator[str]:
     """Each obstacle once, with the places where it is."""
-    for obstacle, places in obstacles.items():
+    for obstacle, where in obstacles.items():
         if obstacle.fatal == fatal:
-            more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-            yield f"{', '.join(places[:3])}{more}: {obstacle}."
+            more = f" and {len(where) - 3} more" if len(where) > 3 else ""
+            yield f"{', '.join(where[:3])}{more}: {obstacle}."
 
 
-def _errors(places: Iterable[Place], results: Iterable[Result]) -> Iterator[str]:
-    for place in places:
-        if place.result.error:
-            yield f"{', '.join(entry.name for entry in place.entries)}: {place.result.error.rstrip('.')}."
+def _errors(jobs: Iterable[ServerJob], results: Iterable[Result]) -> Iterator[str]:
+    for job in jobs:
+        if job.result.error:
+            yield f"{', '.join(entry.name for entry in job.entries)}: {job.result.error.rstrip('.')}."
     for result in results:
         if result.error:
             yield f"{result.where}: {result.error.rstrip('.')}."
@@ -374,22 +370,22 @@ def _diff(results: Iterable[Result]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _warnings(places: Iterable[Place], options: Values) -> Iterator[str]:
-    for place in places:
-        if place.server:
-            ours = {entry.database for entry in place.entries}
-            yield from _open_databases(place, place.server, {*ours, *options["close_databases"]})
+def _warnings(jobs: Iterable[ServerJob], options: Values) -> Iterator[str]:
+    for job in jobs:
+        if job.server:
+            ours = {entry.database for entry in job.entries}
+            yield from _open_databases(job, job.server, {*ours, *options["close_databases"]})
 
 
-def _every_right_elsewhere(places: Iterable[Place], options: Values) -> Iterator[tuple[str, str]]:
-    for place in places:
-        if place.server:
-            ours = {entry.database for entry in place.entries}
-            yield from _rights_elsewhere(place, place.server, ours if options["prune"] else set())
-            yield from _rights_of_others(place, place.server)
+def _every_right_elsewhere(jobs: Iterable[ServerJob], options: Values) -> Iterator[tuple[str, str]]:
+    for job in jobs:
+        if job.server:
+            ours = {entry.database for entry in job.entries}
+            yield from _rights_elsewhere(job, job.server, ours if options["prune"] else set())
+            yield from _rights_of_others(job, job.server)
 
 
-def _open_databases(place: Place, server: Server, known: set[str]) -> Iterator[str]:
+def _open_databases(job: ServerJob, server: Server, known: set[str]) -> Iterator[str]:
     found = [
         name
         for name, database in server.databases.items()
@@ -397,15 +393,15 @@ def _open_databases(place: Place, server: Server, known: set[str]) -> Iterator[s
     ]
     if found:
         yield (
-            f"{', '.join(entry.name for entry in place.entries)}: PUBLIC may connect to {', '.join(found)} on this server. A user can leave objects "
+            f"{', '.join(entry.name for entry in job.entries)}: PUBLIC may connect to {', '.join(found)} on this server. A user can leave objects "
             "there, and then stays behind without access when its lease ends. Name them in close_databases (postgresql_access_close_databases), "
             "or revoke CONNECT from PUBLIC."
         )
 
 
-def _rights_of_others(place: Place, server: Server) -> Iterator[tuple[str, str]]:
+def _rights_of_others(job: ServerJob, server: Server) -> Iterator[tuple[str, str]]:
     """What groups inherit, and the document does not know."""
-    ours = {name for entry in place.entries for name in entry.group_names}
+    ours = {name for entry in job.entries for name in entry.group_names}
     for group in sorted(ours):
         above = [name for name in server.within.get(group, ()) if name not in ours]
         if above:
@@ -415,10 +411,10 @@ def _rights_of_others(place: Place, server: Server) -> Iterator[tuple[str, str]]
             )
 
 
-def _rights_elsewhere(place: Place, server: Server, pruned: set[str]) -> Iterator[tuple[str, str]]:
-    groups = dict.fromkeys(name for entry in place.entries for name in entry.group_names)
+def _rights_elsewhere(job: ServerJob, server: Server, pruned: set[str]) -> Iterator[tuple[str, str]]:
+    groups = dict.fromkeys(name for entry in job.entries for name in entry.group_names)
     for group in groups:
-        homes = {entry.database for entry in place.entries if group in entry.roles}
+        homes = {entry.database for entry in job.entries if group in entry.roles}
         connects = {name for name, database in server.databases.items() if database.holds(group, "CONNECT")}
         found = sorted({*server.elsewhere.get(group, ()), *connects} - homes - pruned)
         if found:

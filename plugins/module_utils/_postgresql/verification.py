@@ -16,7 +16,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.process impo
 from ansible_collections.leasehold.vault.plugins.module_utils._core.reconcile import Diagnostic
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import (
     Address,
-    libpq_words,
+    libpq_parameters,
     parse_addresses,
     parse_url,
 )
@@ -101,7 +101,7 @@ def _login_trouble(server: Server, desired: Values, plan: Plan, user: Values) ->
 
 
 def where_to_log_in(connection_url: str, desired: Values) -> Values:
-    """libpq's words for the database of a connection, as seen from here: ``login_*`` options win over the URL."""
+    """libpq's connection parameters for the database of a connection, as seen from here: ``login_*`` options win over the URL."""
     try:
         url = parse_url(connection_url)
         addresses = url.addresses
@@ -112,7 +112,7 @@ def where_to_log_in(connection_url: str, desired: Values) -> Values:
     except ValueError as error:
         raise Problem(f"Where to log in is not known: {error}.") from None
     where = {
-        **libpq_words(addresses),
+        **libpq_parameters(addresses),
         "dbname": url.database or "postgres",
         "sslmode": url.parameters.get("sslmode", "prefer"),
         "sslrootcert": desired.get("login_ca_cert") or url.parameters.get("sslrootcert"),

@@ -19,7 +19,7 @@ from ansible_collections.leasehold.vault.plugins.module_utils._core.names import
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import (
     Address,
     join_parameters,
-    libpq_words,
+    libpq_parameters,
     parse_addresses,
     pgpass_places,
     url_parts,
@@ -276,7 +276,7 @@ def _known(entry: Values, secret: Values, databases: list[Values], where: str) -
         found = _target(entry, secret, databases)
     except ValueError as error:
         raise AnsibleFilterError(f"{where}: {error}.") from None
-    words = {**libpq_words(found.addresses), "database": found.database, **found.parameters}
+    words = {**libpq_parameters(found.addresses), "database": found.database, **found.parameters}
     known = {key: _literal(words[key]) for key in OF_SERVER if words.get(key)}
     known |= {"username": ".Data.username", "password": ".Data.password"}
     if "host" in known and found.database:

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.addresses import (
     Address,
-    libpq_words,
+    libpq_parameters,
     parse_addresses,
     parse_url,
     redirected,
@@ -100,7 +100,7 @@ def _node(entry: Values, addresses: list[Address], dba: Values, replica: bool = 
     parameters = target({**entry, **dba, "host": "", "port": None, "connection_url": ""}).parameters
     attributes = (entry.get("url_parameters") or {}).get("target_session_attrs")
     words = {
-        **libpq_words(addresses),
+        **libpq_parameters(addresses),
         "database": entry.get("database"),
         "sslmode": parameters["sslmode"],
         "ca_cert": parameters.get("sslrootcert"),

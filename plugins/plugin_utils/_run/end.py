@@ -135,7 +135,7 @@ def _revoke_leases(leases: Sequence[LeaseRecord], deadline: float) -> None:
 
 def _end_sessions(leases: Sequence[LeaseRecord], deadline: float) -> None:
     """On standbys, which a revocation does not reach."""
-    if any(lease.sweep for lease in leases):
+    if any(lease.standbys for lease in leases):
         from ansible_collections.leasehold.vault.plugins.plugin_utils._run.issue import end_sessions
 
         end_sessions(leases, max(deadline - time.monotonic(), 1), threads=False)

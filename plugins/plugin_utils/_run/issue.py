@@ -27,9 +27,9 @@ from ansible_collections.leasehold.vault.plugins.module_utils._operations.leases
 from ansible_collections.leasehold.vault.plugins.module_utils._operations.standbys import (
     TIMEOUT,
     NotReplayed,
+    end_sessions_on_standbys,
     replay_seconds,
     require_replay,
-    sweep,
 )
 from ansible_collections.leasehold.vault.plugins.module_utils._vault.errors import VaultError
 from ansible_collections.leasehold.vault.plugins.plugin_utils._run.ledger import CannotNote, LeaseRecord, clock
@@ -89,7 +89,7 @@ def _issue(
         unconfirmed=old.unconfirmed + old.issuing if old else 0,
         revoke_at_end=request.revoke_at_end or bool(old and old.revoke_at_end),
         replaced=old.lease_ids if old else [],
-        sweep=sweep_of(request) or (old.sweep if old else {}),
+        standbys=standbys_of(request) or (old.standbys if old else {}),
     )
     entry.note(dataclasses.replace(old, issuing=True) if old else record, keep_room=True)
     session: Session | None = None
@@ -144,11 +144,13 @@ def _await_standbys(
 
 def end_sessions(leases: t.Iterable[LeaseRecord], timeout: float = TIMEOUT, threads: bool = True) -> None:
     """The sessions on standbys of users that have just been revoked, where somebody is named who may end them; never raises."""
-    sweeps = {json.dumps(lease.sweep, sort_keys=True): lease.sweep for lease in leases if lease.sweep}
+    standbys = {json.dumps(lease.standbys, sort_keys=True): lease.standbys for lease in leases if lease.standbys}
     deadline = time.monotonic() + timeout
-    for given in sweeps.values():
+    for given in standbys.values():
         try:
-            ended, problems = sweep(given, timeout=max(deadline - time.monotonic(), 0), threads=threads)
+            ended, problems = end_sessions_on_standbys(
+                given, timeout=max(deadline - time.monotonic(), 0), threads=threads
+            )
         except Problem as problem:
             ended, problems = 0, [str(problem)]
         if ended:
@@ -157,7 +159,7 @@ def end_sessions(leases: t.Iterable[LeaseRecord], timeout: float = TIMEOUT, thre
             display.warning(f"leasehold: sessions may go on without their users. {sentence}")
 
 
-def sweep_of(request: LeaseRequest) -> Values:
+def standbys_of(request: LeaseRequest) -> Values:
     """What the end of the user needs; :class:`Refused` if what the mention says of standbys could not be used."""
     replay_seconds(request.standbys)
     if not request.ends_sessions:

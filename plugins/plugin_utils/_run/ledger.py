@@ -106,7 +106,7 @@ class LeaseRecord:
     expires: float = 0
     reachable: int | None = None
     """Seconds a new user lives at the most, once that is known to be less than what was asked for."""
-    sweep: Values = dataclasses.field(default_factory=dict)
+    standbys: Values = dataclasses.field(default_factory=dict)
     """``nodes`` on which sessions end with it, and ``login_user`` and ``login_password`` of who ends them; empty if nobody does."""
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.leasehold.vault.plugins.filter.postgresql_document import postgresql_document
-from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import login_words
+from ansible_collections.leasehold.vault.plugins.module_utils._postgresql.connect import login_parameters
 
 from ...conftest import validated
 
@@ -28,7 +28,7 @@ ENTRY = {
 def words(entry, **options):
     """How the DBA logs in, by way of the module's options."""
     given = validated("postgresql_sync", {"databases": postgresql_document([entry]), **options})
-    return login_words(given["databases"][0], given)
+    return login_parameters(given["databases"][0], given)
 
 
 def test_what_belongs_to_other_roles_is_left_out():

@@ -73,8 +73,10 @@ def test_prefix_revokes_all_leases(issuing, run):
 
 def test_sessions_on_standbys_end_after_the_revocation_and_are_not_foreseen_before_it(issuing, run, monkeypatch):
     """What ends them: tests/unit/plugins/modules/test_postgresql_sessions.py."""
-    swept, answers = [], iter([(0, []), (0, ["db2: it is away."]), (1, [])])
-    monkeypatch.setattr(leases, "sweep", lambda _desired, dry_run: swept.append(dry_run) or next(answers))
+    asked, answers = [], iter([(0, []), (0, ["db2: it is away."]), (1, [])])
+    monkeypatch.setattr(
+        leases, "end_sessions_on_standbys", lambda _desired, dry_run: asked.append(dry_run) or next(answers)
+    )
     issuing.issue("app")
     all_of_it = {
         "prefix": f"{issuing.mount}/creds/app",
@@ -82,12 +84,12 @@ def test_sessions_on_standbys_end_after_the_revocation_and_are_not_foreseen_befo
         "nodes": [{"host": "db2", "database": "app"}],
     }
     foreseen = lease(run, check=True, **all_of_it)
-    assert (foreseen["changed"], "ended_sessions" in foreseen, swept) == (True, False, [])
+    assert (foreseen["changed"], "ended_sessions" in foreseen, asked) == (True, False, [])
     done = lease(run, **all_of_it)
-    assert (done["changed"], done["ended_sessions"], swept) == (True, 0, [False])
+    assert (done["changed"], done["ended_sessions"], asked) == (True, 0, [False])
     assert "may go on without their users. db2: it is away." in refused(run, **all_of_it)
     foreseen = lease(run, check=True, **all_of_it)
-    assert (foreseen["changed"], foreseen["ended_sessions"], swept) == (True, 1, [False, False, True])
+    assert (foreseen["changed"], foreseen["ended_sessions"], asked) == (True, 1, [False, False, True])
 
 
 @pytest.mark.parametrize("whole_prefix", [True, False])

@@ -99,14 +99,14 @@ def test_standby_is_looked_at_when_it_has_replayed_or_when_that_cannot_be_known(
 ):
     monkeypatch.setattr(_nodes, "PAUSE", 0.001)
     node, session = Node("db", {}, "app", replica=True), Standby(behind)
-    _nodes._sweep(node, session, written, _nodes.time.monotonic() + seconds, dry_run=False)
+    _nodes._end_sessions_on(node, session, written, _nodes.time.monotonic() + seconds, dry_run=False)
     assert node.problem[: len(problem) or None] == problem
     assert session.asked[-1] is _nodes._END
 
 
 def test_node_does_not_show_the_password_of_who_looks():
     (node,) = _nodes.read_nodes([{"host": "db", "database": "app"}], {"login_password": "hush-hush"})
-    assert node.words["password"] == "hush-hush"
+    assert node.parameters["password"] == "hush-hush"
     assert "hush-hush" not in repr(node)
 
 

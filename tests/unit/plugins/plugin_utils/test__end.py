@@ -202,14 +202,16 @@ def test_the_main_process_has_one_end(monkeypatch, end):
 
 # -- sessions on standbys, which take as long as these are behind ------------------------------------------------------------
 
-SWEEP = {"nodes": [{"name": "db", "host": "127.0.0.1", "port": "1", "database": "app"}], "login_user": "sweeper"}
+STANDBYS = {"nodes": [{"name": "db", "host": "127.0.0.1", "port": "1", "database": "app"}], "login_user": "sweeper"}
 
 
 def test_sessions_on_standbys_come_after_the_logins_of_the_run(end, ledger, issuing, monkeypatch):
     accessor = write_login(ledger, issuing, "app")
-    write_lease(ledger, issuing, True, login="app", sweep=SWEEP)
+    write_lease(ledger, issuing, True, login="app", standbys=STANDBYS)
     lived = []
-    monkeypatch.setattr(_issue, "sweep", lambda *_given, **_more: lived.append(lives(issuing, accessor)) or (0, []))
+    monkeypatch.setattr(
+        _issue, "end_sessions_on_standbys", lambda *_given, **_more: lived.append(lives(issuing, accessor)) or (0, [])
+    )
     end.revoke_leases(30)
     end.give_back()
     assert lived == [False]
@@ -219,7 +221,7 @@ def test_without_psycopg2_the_logins_end_and_sessions_that_may_go_on_are_said(
     end, ledger, issuing, printed, monkeypatch
 ):
     accessor = write_login(ledger, issuing, "app")
-    write_lease(ledger, issuing, True, login="app", sweep=SWEEP)
+    write_lease(ledger, issuing, True, login="app", standbys=STANDBYS)
     monkeypatch.setattr(_connect, "HAS_PSYCOPG2", False)
     monkeypatch.delattr(_connect, "psycopg2")
     end.revoke_leases(30)
@@ -229,16 +231,18 @@ def test_without_psycopg2_the_logins_end_and_sessions_that_may_go_on_are_said(
     assert ledger.records() == []
 
 
-def test_all_sweeps_share_one_deadline(monkeypatch):
+def test_all_calls_share_one_deadline(monkeypatch):
     given = []
 
-    def sweep(desired, timeout, threads):
+    def end_sessions(desired, timeout, threads):
         given.append(timeout)
         _issue.time.sleep(0.02)
         return 0, []
 
-    monkeypatch.setattr(_issue, "sweep", sweep)
-    records = [LeaseRecord("p", {}, "", sweep={**SWEEP, "login_user": user}) for user in ("one", "another", "third")]
+    monkeypatch.setattr(_issue, "end_sessions_on_standbys", end_sessions)
+    records = [
+        LeaseRecord("p", {}, "", standbys={**STANDBYS, "login_user": user}) for user in ("one", "another", "third")
+    ]
     _issue.end_sessions(records, timeout=0.03)
     assert given[0] <= 0.03
     assert given[1] <= 0.01

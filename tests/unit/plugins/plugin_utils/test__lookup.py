@@ -563,7 +563,7 @@ def test_user_that_was_revoked_is_said_also_where_that_cannot_be_noted(app, monk
 def test_who_ends_sessions_on_standbys_is_noted_with_the_lease(app, ledger):
     app(nodes=AWAY["nodes"], login_user="sweeper", login_password="sweeps")
     (record,) = ledger.records()
-    assert record.sweep == {"nodes": AWAY["nodes"], "login_user": "sweeper", "login_password": "sweeps"}
+    assert record.standbys == {"nodes": AWAY["nodes"], "login_user": "sweeper", "login_password": "sweeps"}
     assert not any(b"sweeps" in path.read_bytes() for path in ledger.directory.iterdir())
 
 
@@ -571,11 +571,11 @@ def test_who_ends_sessions_is_noted_also_by_a_later_mention_and_stays(app, ledge
     app()
     app(nodes=AWAY["nodes"], login_user="sweeper")
     (record,) = ledger.records()
-    assert record.sweep == {"nodes": AWAY["nodes"], "login_user": "sweeper"}
+    assert record.standbys == {"nodes": AWAY["nodes"], "login_user": "sweeper"}
     app()
     make_older(ledger, LeaseRecord, expires=0)
     app()
-    assert ledger.records()[0].sweep == record.sweep
+    assert ledger.records()[0].standbys == record.standbys
 
 
 @pytest.mark.parametrize(
