@@ -18,6 +18,7 @@ import re
 import typing as t
 from urllib.parse import urlsplit
 
+from ansible_collections.leasehold.vault.plugins.module_utils._resources.role import ROLE
 from ansible_collections.leasehold.vault.plugins.module_utils._vault import transport
 from fake_access import FakeAccess, RefusalError, is_harmless
 
@@ -38,6 +39,8 @@ ROTATION = (
 )
 """At the top level, too, on HashiCorp Vault 1.19 and newer, Enterprise edition."""
 STATEMENTS = ("creation_statements", "revocation_statements", "renew_statements", "rollback_statements")
+OF_ROLE = {field.send[-1] for field in ROLE.fields}
+"""What a dynamic role keeps; anything else is ignored."""
 
 
 @dataclasses.dataclass
@@ -269,10 +272,8 @@ class FakeVault:
         for key, value in body.items():
             if key in STATEMENTS:
                 current[key] = [statement.strip() for statement in _as_list(value)]
-            elif key in ("default_ttl", "max_ttl"):
-                current[key] = _seconds(value, key)
-            elif key in ("db_name", "credential_type", "credential_config"):
-                current[key] = value
+            elif key in OF_ROLE:
+                current[key] = _seconds(value, key) if key.endswith("_ttl") else value
         if not current["db_name"]:
             raise RefusalError(400, "database name is required")
         self.objects[path] = current
