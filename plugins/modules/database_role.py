@@ -13,7 +13,7 @@ module: database_role
 short_description: Manage dynamic database roles
 description:
   - Makes sure that a dynamic role (C(<mount>/roles/<name>)) is as asked, or absent.
-  - O(in_role) is the short and safe way; your own statements are accepted as they are, and checked for what strands leases.
+  - O(in_role) is the short and safe way; your own statements are accepted as they are, and checked for what leaves leases that can never be revoked.
   - Deleting a role with live leases is refused, unless O(revoke_leases=true).
   - So is a change of O(db_name), O(in_role) or O(functions). Vault revokes with what the role says then, and the users that are there stay
     members of the group they were made in. O(revoke_leases=true) ends them first; O(keep_leases=true) lets them go on until they end.
@@ -33,7 +33,7 @@ options:
   in_role:
     description:
       - The PostgreSQL group role that every user becomes a member of. Writes all four statement lists, the safe way; that is, users are made in
-        constant time whatever the number of tables, and their revocation ends sessions, keeps objects, and never strands a lease.
+        constant time whatever the number of tables, and their revocation ends sessions, keeps objects, and leaves no lease that can never be revoked.
       - Names are data in these statements, whatever characters a login has put into them. On PostgreSQL 16 and newer the user has the rights of the
         group and cannot act as it (C(SET ROLE)), unless O(set_role=true).
       - The admin of the connection needs C(CREATEROLE), and on PostgreSQL 16 and newer ADMIN OPTION on the group; nothing on any table.

@@ -251,7 +251,7 @@ options:
       in_role:
         description:
           - The PostgreSQL group role that every user becomes a member of. Writes all four statement lists, the safe way; that is, users are made in
-            constant time whatever the number of tables, and their revocation ends sessions, keeps objects, and never strands a lease.
+            constant time whatever the number of tables, and their revocation ends sessions, keeps objects, and leaves no lease that can never be revoked.
           - Names are data in these statements, whatever characters a login has put into them. On PostgreSQL 16 and newer the user has the rights of
             the group and cannot act as it (C(SET ROLE)), unless O(roles[].set_role=true).
           - The admin of the connection needs C(CREATEROLE), and on PostgreSQL 16 and newer ADMIN OPTION on the group; nothing on any table.

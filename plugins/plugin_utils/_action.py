@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE to the collection: it may change without notice.
 
-"""Where a task runs: in the controller's worker when the controller is its target, and as a module everywhere else.
+"""Runs a task in Ansible's own worker process when its target is the controller, and as a module everywhere else.
 
 Starting a module costs some 300 ms before it does anything.  The work itself knows nothing of where it runs, so when the target is
 the controller, it is done in the worker that is there already: same options, same results, same masking.  Anything unusual

@@ -150,7 +150,8 @@ class Resource:
     derive: t.Callable[[Values], Values] = unchanged
     """Turns a module's shorthand options into fields."""
     as_in_use: t.Callable[[Server, Values, Values | None], Values] = lambda server, desired, answer: desired
-    """Completes what ``derive`` made by what is in use on the server, where the task leaves that open; with the object there, if any."""
+    """Fills in, from what the server has in use, what the task leaves open; asked with the result of ``derive`` and the server's answer
+    for the object, None if there is none."""
     extra_fields: t.Callable[[Values], tuple[Field, ...]] = lambda desired: ()
     """Fields that only this task has: what it asks to be passed on although it is not declared."""
     validators: tuple[Validator, ...] = ()
@@ -170,7 +171,7 @@ class Resource:
     leases: t.Callable[[Server, Values], list[str]] | None = None
     """The prefixes of the leases that depend on the object."""
     stranded: str = "their database users could not be removed afterwards"
-    """What would become of them if it were deleted."""
+    """What would become of these leases if the object were deleted: the second half of a sentence."""
     endangers: t.Callable[[Server, Values, Plan], str] | None = None
     """What an update would do to them, in words; empty if it leaves them alone."""
 
@@ -203,7 +204,7 @@ class Server(t.Protocol):
     """What the engine needs of a client."""
 
     identity: t.Any
-    """Which server it is: an ``Identity`` of ``_servers``."""
+    """Which server it is: an ``Identity`` of ``_vault/servers.py``."""
 
     def read(self, path: str) -> Values | None:
         """What is at this path; nothing, if there is nothing."""
@@ -462,7 +463,7 @@ def _stopped(findings: t.Iterable[Diagnostic]) -> bool:
 def _stranded(
     server: Server, resource: Resource, desired: Values, step: Plan, reconcile_options: ReconcileOptions
 ) -> dict[str, int]:
-    """The live leases that a deletion or an update would strand, by prefix; refused unless the task wants them revoked."""
+    """How many live leases a deletion or an update would harm, by prefix; refused unless the task wants them revoked."""
     if resource.leases is None or not (reconcile_options.validate or reconcile_options.revoke_leases):
         return {}
     deleting = step.action == "delete"

@@ -8,7 +8,7 @@
 
 The reasons are measurements on PostgreSQL 15 and 18: a role that is only a member of a group can be issued in constant
 time and dropped without rights on any table; a revocation that does not end sessions, keep objects and tolerate a missing
-role strands its lease for good; and the server splits whatever it is given at every ``;`` unless a statement is encoded.
+role leaves a lease that can never be revoked; and the server splits whatever it is given at every ``;`` unless a statement is encoded.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def expand(desired: Values) -> Values:
 
 
 def removal(user: str, heir: str) -> str:
-    """The whole revocation of one user that is there, for somebody who is no Vault."""
+    """The whole revocation of one user, run by the DBA and not by Vault (the playbook ``clean_orphans``)."""
     return _sql.revocation(literal(heir), True, _sql.quoted(user))
 
 

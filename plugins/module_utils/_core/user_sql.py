@@ -4,16 +4,17 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""The SQL of a user's life: creation, renewal, and the two halves of its revocation, as PL/pgSQL blocks.
+"""The SQL that creates, renews and revokes a user, as PL/pgSQL blocks.
 
 Vault copies names and passwords into SQL as they are, and a login may have chosen a part of the name.  So they are dollar-quoted, with a
 tag that is longer than any name can be in PostgreSQL, and quoted again by ``format()`` where they are used.
 
-A revocation ends the access first (no login, no membership) and commits that.  Whatever fails afterwards, the user stays out.  The
-second half ends the sessions, gives the user's objects to the heir and drops the user.  What cannot be dropped is parked: it stays
-without login, sessions and memberships, and its comment says why.
+A revocation has two halves.  The first ends the access (no login, no membership) and commits that: whatever fails afterwards, the user
+stays out.  The second ends the sessions, gives the user's objects to the heir, and drops the user.  The *heir* is the role that owns
+these objects afterwards: ``reassign_owned_to``, else the group.  A user that cannot be dropped is *parked*: it stays, without login,
+sessions and memberships, and its comment says why (with ``revocation: strict`` that is an error instead).
 
-``_postgresql/functions.py`` holds the same lines as functions; a unit test compares them.
+``_postgresql/functions.py`` builds its functions from these texts.
 """
 
 from __future__ import annotations
@@ -204,7 +205,7 @@ def removal(heir: str, strict: bool, name: str = NAME) -> str:
 
 
 def revocation(heir: str, strict: bool, name: str) -> str:
-    """Both halves in one transaction, for somebody who is no Vault."""
+    """Both halves in one transaction, run by the DBA and not by Vault."""
     return _block({"u name": name, "id oid": "", **_removing(heir, strict)}, _SAFE + _FOUND + END_ACCESS + REMOVE)
 
 
@@ -217,7 +218,7 @@ _SAFE = "  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', t
 _FOUND = """\
   id := (SELECT oid FROM pg_roles WHERE rolname = u);
   IF id IS NULL THEN
-    RETURN;  -- dropped by hand: an error would strand the lease
+    RETURN;  -- dropped by hand: an error would leave a lease that can never be revoked
   END IF;
 """
 _VERSION = {"v16 boolean": "pg_catalog.current_setting('server_version_num')::int >= 160000"}

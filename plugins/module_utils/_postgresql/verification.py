@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""Trying a role out: issue one user, (log in, look at its rights), revoke it.  Finds at deploy time what would strand leases later."""
+"""Trying a role out: issue one user, (log in, look at its rights), revoke it.  Finds at deploy time what would later leave leases that can never be revoked."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""Roles of these auth mounts: who may log in, and with which policies."""
+"""Roles of AppRole, Kubernetes and JWT auth mounts: who may log in, and with which policies."""
 
 from __future__ import annotations
 

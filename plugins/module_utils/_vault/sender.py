@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection: it may change without notice.
 
-"""Requests that are repeated while that is safe, and that see through any node of a cluster what was written before."""
+"""Requests: retries, where these are safe, and read-after-write consistency on every cluster node."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Feature:
     otherwise: str = ""
     """What a server that does not know it does instead, and what to do."""
     locks_out: bool = False
-    """To try it on a server that does not know it costs somebody the password; refused unless it is certain."""
+    """A server that does not know it changes a password that is in use: refused unless the server is certain to know it."""
 
     def asked(self, values: Values) -> bool:
         """Whether these values ask for it; empty and false is what every server does."""

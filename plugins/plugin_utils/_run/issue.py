@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE to the collection: it may change without notice.
 
-"""One lease of the run: renewed past half of its life, and issued anew when it cannot live long enough."""
+"""One lease of the run: renewed when half of its life is over, and replaced by a new one when a renewal cannot make it last long enough."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE to the collection: it may change without notice.
 
-"""What this run holds: leases and logins, so that a lookup mentioned ten times issues once.
+"""What this run holds: leases and logins, so that a lookup that stands in a play ten times issues once.
 
 A lookup is evaluated at every mention, each time in another worker process.  The ledger makes that safe: files in the run's
 private temporary directory, one for each lease, locked while somebody works on it, and encrypted with a key that lives only
@@ -60,7 +60,7 @@ class CannotNote(Problem):
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class LeaseRequest:
-    """What a mention asks of a lease."""
+    """What a lookup asks for: a user of which role, how long it has to live, and what is revoked when."""
 
     mount: str
     role: str
