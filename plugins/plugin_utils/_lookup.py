@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE to the collection: it may change without notice.
 
-"""Credentials at play time: issued once, kept alive while the run needs them, issued anew at the hard limit.
+"""Credentials for lookups: issued once, renewed while the run needs them, issued anew when their maximum TTL is reached.
 
 Each mention of a lookup is evaluated in a new process, which has to load what it uses; Ansible compiles the code of a collection each
 time.  Most mentions find their credentials in the ledger, so what talks to the server is imported only where the server is asked.
