@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import signal
 import typing as t
 
 import psycopg2
@@ -327,7 +325,7 @@ def test_killed_run_leaves_no_readable_secret(play: Play, here: Ground) -> None:
     )
     started = play.start(document, env=login)
     started.wait_for(lambda: "TASK [ansible.builtin.pause]" in started.log.read_text())
-    os.killpg(started.process.pid, signal.SIGKILL)
+    started.kill()
     run = started.finish()
     credentials = json.loads(note.read_text().splitlines()[0])
     tmp = run.messages("tmp")[0]
