@@ -133,6 +133,9 @@ def test_what_ended_users_left_is_handed_over_and_their_code_has_no_rights_of_th
 def test_code_of_ended_users_that_runs_as_the_owner_is_named_and_left(site):
     """Until somebody who knows it names the user in roles."""
     ended = f"v-ended-{site.number}"
+    counted, numbers = "STATISTICS numbers ON run(id), id FROM counted", "statistics numbers"
+    if site.server.major < 14:  # statistics have no code
+        counted, numbers = "INDEX numbers ON counted (run(id))", "index sales.numbers"
     site.sql(f"""
         CREATE ROLE "{ended}"; GRANT USAGE, CREATE ON SCHEMA sales TO "{ended}"; GRANT REFERENCES ON sales.items TO "{ended}";
         ALTER TABLE sales.items ADD PRIMARY KEY (id); SET ROLE "{ended}"; SET search_path = sales;
@@ -142,7 +145,7 @@ def test_code_of_ended_users_that_runs_as_the_owner_is_named_and_left(site):
         CREATE TYPE span AS RANGE (subtype = int, subtype_diff = apart);
         CREATE TABLE indexed (id int, name text); CREATE INDEX trap ON indexed (run(id)); CREATE INDEX fine ON indexed (lower(name)) WHERE id > 1;
         CREATE TABLE partial (id int); CREATE INDEX ON partial (id) WHERE run(id) = 1;
-        CREATE TABLE counted (id int); CREATE STATISTICS numbers ON run(id), id FROM counted;
+        CREATE TABLE counted (id int); CREATE {counted};
         CREATE TABLE spans (at span); CREATE TABLE checked (id int CHECK (run(id) = 1), made int DEFAULT run(1));
         CREATE TABLE child (id int REFERENCES items ON DELETE CASCADE); CREATE TRIGGER fire BEFORE DELETE ON child FOR EACH ROW EXECUTE FUNCTION fire();
         CREATE TABLE quiet (id int REFERENCES items); CREATE TRIGGER fire BEFORE DELETE ON quiet FOR EACH ROW EXECUTE FUNCTION fire();
@@ -156,7 +159,7 @@ def test_code_of_ended_users_that_runs_as_the_owner_is_named_and_left(site):
             "materialized view sales.kept", *(f"table sales.{name}" for name in ("child", "counted", "indexed", "partial", "spans")),
         ]  # fmt: skip
         for name, part in {
-            "child": "code of trigger fire with", "counted": "code of statistics numbers with", "indexed": "code of index sales.trap with",
+            "child": "code of trigger fire with", "counted": f"code of {numbers} with", "indexed": "code of index sales.trap with",
             "partial": "code of index sales.partial_id_idx with", "spans": "code of type sales.span with",
         }.items():  # fmt: skip
             assert part in found[f"table sales.{name}"]

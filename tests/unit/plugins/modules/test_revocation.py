@@ -207,9 +207,9 @@ def owns_many_kinds(vault, user, keep):
 def owns_what_needs_create_on_database(vault, user, keep):
     vault.database.sql(f"GRANT CREATE ON DATABASE {vault.database.name} TO {vault.database.group}")
     with session(vault, user) as sql:
-        sql("CREATE SCHEMA theirs; CREATE TABLE theirs.table_of_theirs (id int PRIMARY KEY)")
+        sql("CREATE SCHEMA theirs; CREATE TABLE theirs.table_of_theirs (id int PRIMARY KEY, number int)")
         sql("CREATE PUBLICATION pub FOR TABLE theirs.table_of_theirs")
-        sql("CREATE STATISTICS theirs.stat ON id, (id + 1) FROM theirs.table_of_theirs")
+        sql("CREATE STATISTICS theirs.stat ON id, number FROM theirs.table_of_theirs")
         sql("CREATE FUNCTION theirs.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
         sql("CREATE TRIGGER t BEFORE INSERT ON theirs.table_of_theirs EXECUTE FUNCTION theirs.f()")
         sql("ALTER TABLE theirs.table_of_theirs ENABLE ROW LEVEL SECURITY")
