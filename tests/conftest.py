@@ -126,7 +126,7 @@ class Recorder:
         self._stream = path.open("a", buffering=1)
 
     def _write(self, **entry: t.Any) -> None:
-        self._stream.write(f"{json.dumps(entry)}\n")
+        self._stream.write(f"{json.dumps({**entry, 'session': os.getpid()})}\n")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if session.items:

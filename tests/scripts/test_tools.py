@@ -137,15 +137,17 @@ def test_failed_part_shows_its_output_and_how_to_repeat_it(carried_out, capsys):
 
 def test_failed_tests_and_reasons_of_skips_are_named(carried_out, capsys):
     entries = [
-        {"total": 3},
-        {"test": "a.py::one", "seconds": 1, "outcome": "passed", "reason": ""},
-        {"test": "a.py::two", "seconds": 2, "outcome": "failed", "reason": ""},
-        {"test": "a.py::three", "seconds": 0, "outcome": "skipped", "reason": "needs namespaces"},
+        {"session": 1, "total": 3},
+        {"session": 1, "test": "a.py::one", "seconds": 1, "outcome": "passed", "reason": ""},
+        {"session": 1, "test": "a.py::two", "seconds": 2, "outcome": "failed", "reason": ""},
+        {"session": 1, "test": "a.py::three", "seconds": 0, "outcome": "skipped", "reason": "needs namespaces"},
     ]
     _code, one = carried_out(some=RECORD.format(entries=entries) + "raise SystemExit(1)")
     result = capsys.readouterr().out
     assert "next: ./test a.py::two " in result
     assert "skipped: 1\n       1  needs namespaces" in result
+    (job,) = one.all_jobs
+    assert job.progress() == "some:script 3/3"
     assert one.measured() == {"commands": {}, "files": {}}
 
 
@@ -214,7 +216,7 @@ def test_linter_looks_at_everything_after_a_change_of_its_configuration(lint, he
 
 def test_durations_are_kept_by_command_and_file(here, monkeypatch):
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    entries = [{"test": f"a.py::{name}", "seconds": 2, "outcome": "passed", "reason": ""} for name in "xy"]
+    entries = [{"session": 1, "test": f"a.py::{name}", "seconds": 2, "outcome": "passed", "reason": ""} for name in "xy"]
     script = parts.Command([sys.executable, "-c", RECORD.format(entries=entries)], here, name="pytest")
     one = run.Run([parts.Part("unit", "", [script])], verbose=False, shard="")
     assert one.go() == 0
@@ -275,7 +277,8 @@ def collected(directory: Path) -> list[t.Any]:
 
 def test_longest_file_comes_first_and_every_test_is_counted(tmp_path):
     entries = collected(tmp_path)
-    assert {"total": 4} in entries
+    assert {entry["total"] for entry in entries if "total" in entry} == {4}
+    assert len({entry["session"] for entry in entries}) == 1
     order = list(dict.fromkeys(entry["test"].partition("::")[0] for entry in entries if "test" in entry))
     assert order == ["test_slow.py", "test_quick.py"]
 

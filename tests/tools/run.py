@@ -52,7 +52,9 @@ class Job:
         self.passed: bool | None = None
         self.note = ""
         """What was left out, because it has passed before."""
-        self.total = 0
+        self.totals: dict[int, int] = {}
+        """How many tests each of its runs of pytest has, by process id: `corners` has several."""
+        self.ended: set[tuple[int, str]] = set()
         self.tests: dict[str, float] = {}
         """Seconds of each test that has run: set-up, the test itself and tear-down."""
         self.failed: list[str] = []
@@ -118,9 +120,10 @@ class Job:
                 self._read += len(line.encode())
                 entry = json.loads(line)
                 if "total" in entry:
-                    self.total = entry["total"]
+                    self.totals[entry["session"]] = entry["total"]
                     continue
                 name = entry["test"]
+                self.ended.add((entry["session"], name))
                 self.tests[name] = self.tests.get(name, 0) + entry["seconds"]
                 if entry["outcome"] == "failed" and name not in self.failed:
                     self.failed.append(name)
@@ -136,7 +139,7 @@ class Job:
         return max(self.expected - (time.monotonic() - self.began if self.began else 0), 0)
 
     def progress(self) -> str:
-        return self.title + (f" {len(self.tests)}/{self.total}" if self.total else "")
+        return self.title + (f" {len(self.ended)}/{sum(self.totals.values())}" if self.totals else "")
 
     def output(self) -> str:
         return self._output.read_text(errors="replace")
