@@ -216,7 +216,9 @@ def test_linter_looks_at_everything_after_a_change_of_its_configuration(lint, he
 
 def test_durations_are_kept_by_command_and_file(here, monkeypatch):
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    entries = [{"session": 1, "test": f"a.py::{name}", "seconds": 2, "outcome": "passed", "reason": ""} for name in "xy"]
+    entries = [
+        {"session": 1, "test": f"a.py::{name}", "seconds": 2, "outcome": "passed", "reason": ""} for name in "xy"
+    ]
     script = parts.Command([sys.executable, "-c", RECORD.format(entries=entries)], here, name="pytest")
     one = run.Run([parts.Part("unit", "", [script])], verbose=False, shard="")
     assert one.go() == 0
