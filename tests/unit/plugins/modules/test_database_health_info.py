@@ -160,7 +160,8 @@ def test_user_of_former_admin_is_reported_with_repair(real_vault, run):
         f'REVOKE "{user["username"]}" FROM {admin} GRANTED BY {real_vault.database.server.user} CASCADE'
     )
     found = look(run, real_vault)
-    assert [(each["kind"], each["name"]) for each in found["differences"]] == [("users", user["username"])]
+    reported = [("users", user["username"])] if real_vault.database.server.major >= 16 else []
+    assert [(each["kind"], each["name"]) for each in found["differences"]] == reported
     for statement in found["repair"]:
         real_vault.database.sql(statement)
     assert look(run, real_vault)["differences"] == []
