@@ -209,7 +209,8 @@ def owns_what_needs_create_on_database(vault, user, keep):
     with session(vault, user) as sql:
         sql("CREATE SCHEMA theirs; CREATE TABLE theirs.table_of_theirs (id int PRIMARY KEY, number int)")
         sql("CREATE PUBLICATION pub FOR TABLE theirs.table_of_theirs")
-        sql("CREATE STATISTICS theirs.stat ON id, number FROM theirs.table_of_theirs")
+        second = "(id + 1)" if vault.database.server.major >= 14 else "number"
+        sql(f"CREATE STATISTICS theirs.stat ON id, {second} FROM theirs.table_of_theirs")
         sql("CREATE FUNCTION theirs.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
         sql("CREATE TRIGGER t BEFORE INSERT ON theirs.table_of_theirs EXECUTE FUNCTION theirs.f()")
         sql("ALTER TABLE theirs.table_of_theirs ENABLE ROW LEVEL SECURITY")
@@ -427,7 +428,7 @@ def test_storm_of_sessions_ends(member, options):
         time.sleep(2)
         left = functools.partial(database.sql, "SELECT count(*) FROM pg_stat_activity WHERE usesysid = %s", oid)
         try:
-            servers.wait_for("the end of the sessions", lambda left=left: left() == [(0,)], 0 if ROUNDS > 1 else 60)
+            servers.wait_for("the end of the sessions", lambda left=left: left() == [(0,)], 0 if ROUNDS > 1 else 20)
         finally:
             stop.set()
         assert not database.has(user["username"])
