@@ -101,8 +101,8 @@ class Result:
 class ServerJob:
     """One server to synchronise: its entries, what was found there, and the result."""
 
-    parameters: Values
-    """Connection parameters of libpq, for the login."""
+    parameters: Values = dataclasses.field(repr=False)
+    """Connection parameters of libpq, for the login, with its password."""
     entries: list[Entry]
     server: Server | None = None
     plan: ServerPlan | None = None

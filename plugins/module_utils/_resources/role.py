@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from ansible_collections.leasehold.vault.plugins.module_utils._core import statements as _statements
@@ -100,35 +101,45 @@ def _with_functions_in_use(server: Server, desired: Values, answer: Values | Non
         return desired
     if not (_uses_functions(answer) if answer is not None else _neighbours_use_functions(server, desired)):
         return desired
+    if desired.get("set_role"):
+        raise Refused(
+            f"The users of the role {desired['name']} are made by the functions that postgresql_access installs, and these make none that act as "
+            "another role. For set_role, say functions: none, with an admin role that has CREATEROLE; or make another role for it."
+        )
     others = {option: value for option, value in desired.items() if option not in _statements.OWNED}
     return _statements.expand({**others, "functions": "leasehold"})
 
 
 def _uses_functions(answer: Values) -> bool:
-    return "leasehold.issue(" in str(_CREATION.current_value(answer))
+    return "leasehold.issue(" in str(answer.get("creation_statements"))
 
 
 def _neighbours_use_functions(server: Server, desired: Values) -> bool:
-    """Whether users of the same connection are made by them, by the first of its roles that ``in_role`` wrote; not if that cannot be seen."""
+    """Whether other roles of the connection have them: the first that has, or that ``in_role`` wrote without them, decides.
+
+    One that cannot be read decides nothing.
+    """
     mount, connection = MOUNT.desired_value(desired), desired.get("db_name")
     if not connection or desired.get("set_role"):
         return False
     try:
         allowed = (server.read(f"{mount}/config/{name(connection)}") or {}).get("allowed_roles") or []
-        for each in server.list(f"{mount}/roles") if allowed else ():
-            role = server.read(f"{mount}/roles/{each}") if is_allowed(each, allowed) else None
-            if (
-                role
-                and role.get("db_name") == connection
-                and _statements.groups_in(_CREATION.current_value(role) or ())
-            ):
-                return _uses_functions(role)
+        names = [each for each in server.list(f"{mount}/roles") if is_allowed(each, allowed)] if allowed else []
     except (Forbidden, ValueError):
-        pass
+        return False
+    for each in names:
+        with contextlib.suppress(Forbidden):
+            role = server.read(f"{mount}/roles/{each}") or {}
+            if role.get("db_name") == connection and (_uses_functions(role) or _is_plain(role)):
+                return _uses_functions(role)
     return False
 
 
-_CREATION = statements("creation_statements")
+def _is_plain(role: Values) -> bool:
+    """Whether ``in_role`` wrote its statements as it does for PostgreSQL 16 and newer."""
+    current = {option: statements(option).current_value(role) for option in _statements.OWNED}
+    return any(not {"functions", "set_role"} & set(shorthand) for shorthand in _statements.shorthands(current))
+
 
 ROLE = Resource(
     kind="role",
@@ -139,7 +150,7 @@ ROLE = Resource(
     shorthand={**_statements.OPTIONS, **verification.OPTIONS},
     fields=(
         text("db_name"),
-        _CREATION,
+        statements("creation_statements"),
         statements("revocation_statements"),
         statements("renew_statements"),
         statements("rollback_statements"),

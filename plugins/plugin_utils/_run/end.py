@@ -9,7 +9,8 @@
 Leaving the interpreter is what nearly all ends of a run have in common: callbacks are not called after Ctrl-C, and several
 times for several playbooks.  SIGTERM alone ends it without leaving; Ansible passes it on to the workers and to itself.
 
-This is loaded in the main process, and so is all that the lookups of its workers use: they inherit it.
+This is loaded in the main process, and so is what the lookups of its workers use: they inherit it.  What talks to PostgreSQL is
+not, because only credentials with standbys need it.
 """
 
 from __future__ import annotations

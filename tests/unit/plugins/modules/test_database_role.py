@@ -106,11 +106,37 @@ def test_dropping_functions_needs_explicit_option(connected, run):
     run.changes("database_role", **desired, functions="leasehold")
     run.nothing("database_role", **desired)
     assert list(changed_keys(run.changes("database_role", **desired, revocation="strict"))) == ["revocation_statements"]
-    assert "set_role needs functions: none" in run.refused("database_role", **desired, set_role=True)
+    sentence = run.refused("database_role", **desired, set_role=True)
+    assert "The users of the role app are made by the functions" in sentence
+    assert "For set_role, say functions: none" in sentence
     run.changes("database_role", **desired, functions="leasehold")
     run.changes("database_role", **desired, functions="none")
     run.changes("database_role", **desired, functions="leasehold")
     run.changes("database_role", name="app", **OWN)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ({}, {"functions": "leasehold"}, False),
+        ({"set_role": True}, {"functions": "leasehold"}, True),
+        ("CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' IN ROLE legacy", {"functions": "leasehold"}, True),
+        ({"functions": "leasehold"}, {}, True),
+        ({"set_role": True}, {"set_role": True}, False),
+    ],
+    ids=["plain", "acts as the group", "own statements", "functions", "nobody"],
+)
+def test_new_role_has_functions_of_first_neighbour_that_in_role_wrote(connected, run, first, second, expected):
+    group = {"db_name": "db", "in_role": connected.database.group}
+    own = {"db_name": "db", "creation_statements": [first], "revocation_statements": ['DROP ROLE "{{name}}"']}
+    run(
+        "database_role",
+        name="a",
+        **(own if isinstance(first, str) else {**group, **first, "functions": first.get("functions", "none")}),
+    )
+    run("database_role", name="b", **{**group, "functions": "none", **second})
+    run.changes("database_role", name="new", **group)
+    assert ("leasehold.issue(" in str(connected.read("roles/new")["creation_statements"])) == expected
 
 
 def test_one_ttl_edited_among_fifty_roles_is_the_only_change(real_vault, run):
