@@ -218,7 +218,7 @@ _SAFE = "  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', t
 _FOUND = """\
   id := (SELECT oid FROM pg_roles WHERE rolname = u);
   IF id IS NULL THEN
-    RETURN;  -- dropped by hand: an error would leave a lease that can never be revoked
+    RETURN;  -- dropped by hand: an error would strand the lease
   END IF;
 """
 _VERSION = {"v16 boolean": "pg_catalog.current_setting('server_version_num')::int >= 160000"}

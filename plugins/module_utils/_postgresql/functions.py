@@ -149,7 +149,7 @@ BEGIN
   PERFORM leasehold.check_name(name);
   id := (SELECT oid FROM pg_roles WHERE rolname = u);
   IF id IS NULL THEN
-    RETURN;  -- dropped by hand: an error would leave a lease that can never be revoked
+    RETURN;  -- dropped by hand: an error would strand the lease
   END IF;
   PERFORM leasehold.check_user(name);
 @END_ACCESS@
@@ -171,7 +171,7 @@ BEGIN
   PERFORM leasehold.check_name(name);
   id := (SELECT oid FROM pg_roles WHERE rolname = u);
   IF id IS NULL THEN
-    RETURN;  -- dropped by hand: an error would leave a lease that can never be revoked
+    RETURN;  -- dropped by hand: an error would strand the lease
   END IF;
   PERFORM leasehold.check_heir(heir);
   PERFORM leasehold.check_user(name);
